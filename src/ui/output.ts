@@ -1,0 +1,98 @@
+import type { ByteOutput } from "./terminal.ts";
+
+/** What may wait for a slow reader before lines are left out. Chosen: minutes of a busy room. */
+export const MAX_WAITING_BYTES = 8 * 1024 * 1024;
+
+const encoder = new TextEncoder();
+
+/**
+ * Takes text at once and writes it in order, one write in flight, as much as is there each time.
+ * Bounded: a reader that has stopped cannot make the process grow.
+ */
+export class OutputQueue {
+  #output: ByteOutput;
+  #maxWaitingBytes: number;
+  #onGone: () => void;
+  #waiting: Uint8Array[] = [];
+  #waitingBytes = 0;
+  #leftOut = 0;
+  #gone = false;
+  #writer: Promise<void> | null = null;
+
+  /**
+   * @param onGone called once when writing has failed: nobody reads any more
+   * @param maxWaitingBytes beyond it only what is `needed` is taken
+   */
+  constructor(output: ByteOutput, onGone: () => void, maxWaitingBytes = MAX_WAITING_BYTES) {
+    this.#output = output;
+    this.#onGone = onGone;
+    this.#maxWaitingBytes = maxWaitingBytes;
+  }
+
+  /** How many texts were left out since the last call; they are forgotten by it. */
+  takeLeftOut(): number {
+    const count = this.#leftOut;
+    this.#leftOut = 0;
+    return count;
+  }
+
+  /** True while a text of that many bytes would be taken. */
+  hasRoom(bytes = 0): boolean {
+    return this.#waitingBytes + bytes <= this.#maxWaitingBytes;
+  }
+
+  /**
+   * Queues text. Never throws.
+   *
+   * @param needed is taken even where the queue is full: a farewell, an answer
+   * @returns false if it was left out
+   */
+  push(text: string, needed = false): boolean {
+    if (this.#gone) return false;
+    const bytes = encoder.encode(text);
+    if (!needed && !this.hasRoom(bytes.length)) {
+      this.#leftOut++;
+      return false;
+    }
+    this.#waiting.push(bytes);
+    this.#waitingBytes += bytes.length;
+    this.#writer ??= this.#write();
+    return true;
+  }
+
+  /** Settles once everything queued has been written, or nobody reads any more. */
+  async drained(): Promise<void> {
+    while (this.#writer !== null) await this.#writer;
+  }
+
+  async #write(): Promise<void> {
+    // A turn later, so that what is said in one turn leaves in one write.
+    await Promise.resolve();
+    try {
+      while (this.#waiting.length > 0) {
+        const batch = joined(this.#waiting);
+        this.#waiting = [];
+        await this.#output.write(batch);
+        this.#waitingBytes -= batch.length;
+      }
+    } catch {
+      // Whatever the reason, there is nobody to tell: this was the way to tell it.
+      this.#gone = true;
+      this.#waiting = [];
+      this.#waitingBytes = 0;
+      this.#onGone();
+    } finally {
+      this.#writer = null;
+    }
+  }
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
