@@ -4,25 +4,38 @@ import type { UserIntent } from "../session/intent.ts";
 export class IntentQueue implements AsyncIterable<UserIntent> {
   #waiting: UserIntent[] = [];
   #ended = false;
-  #wake: (() => void) | null = null;
+  #wakeReader: (() => void) | null = null;
+  #wakeWriter: (() => void) | null = null;
 
   /** Adds an intent; nothing follows `end`, which also ends the sequence. */
   push(intent: UserIntent): void {
     if (this.#ended) return;
     this.#waiting.push(intent);
     if (intent.kind === "end") this.#ended = true;
-    this.#wake?.();
+    this.#wakeReader?.();
   }
 
   /** Ends the sequence after what is queued. */
   close(): void {
     this.#ended = true;
-    this.#wake?.();
+    this.#wakeReader?.();
+    this.#wakeWriter?.();
   }
 
-  /** How many wait; a face stops reading its input while they are many. */
-  get length(): number {
-    return this.#waiting.length;
+  /** True after `end` or `close`. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /**
+   * Settles when fewer than `count` intents wait or the sequence has ended. For one writer: it stops
+   * reading its input meanwhile, so that a fast program on stdin cannot fill the memory.
+   */
+  async below(count: number): Promise<void> {
+    while (this.#waiting.length >= count && !this.#ended) {
+      await new Promise<void>((resolve) => this.#wakeWriter = resolve);
+      this.#wakeWriter = null;
+    }
   }
 
   /** The intents, each once; for one reader. */
@@ -30,24 +43,14 @@ export class IntentQueue implements AsyncIterable<UserIntent> {
     while (true) {
       const next = this.#waiting.shift();
       if (next !== undefined) {
-        this.#taken?.();
+        this.#wakeWriter?.();
         yield next;
       } else if (this.#ended) {
         return;
       } else {
-        await new Promise<void>((resolve) => this.#wake = resolve);
-        this.#wake = null;
+        await new Promise<void>((resolve) => this.#wakeReader = resolve);
+        this.#wakeReader = null;
       }
-    }
-  }
-
-  #taken: (() => void) | null = null;
-
-  /** Settles when fewer than `count` intents wait. */
-  async below(count: number): Promise<void> {
-    while (this.#waiting.length >= count && !this.#ended) {
-      await new Promise<void>((resolve) => this.#taken = resolve);
-      this.#taken = null;
     }
   }
 }

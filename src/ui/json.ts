@@ -1,0 +1,109 @@
+import type { UserIntent } from "../session/intent.ts";
+import type { Notice } from "../session/notice.ts";
+import type { Face } from "./face.ts";
+import { LineCutter } from "./input_lines.ts";
+import { IntentQueue } from "./intent_queue.ts";
+import { readJsonLine } from "./json_input.ts";
+import { OutputQueue } from "./output.ts";
+import type { ByteInput, ByteOutput } from "./terminal.ts";
+
+/** A longer line on stdin is refused. Chosen: a message is far smaller. */
+export const MAX_JSON_LINE_BYTES = 256 * 1024;
+
+/** While so many commands wait, no more of stdin is read. Chosen. */
+const MAX_WAITING_INTENTS = 256;
+
+/** What {@linkcode jsonFace} needs. */
+export interface JsonFaceOptions {
+  readonly input: ByteInput;
+  readonly output: ByteOutput;
+  /** Go on after the end of stdin (`--listen`). */
+  readonly listen?: boolean;
+  readonly now?: () => Date;
+  /** See {@linkcode OutputQueue}. */
+  readonly maxWaitingBytes?: number;
+}
+
+/**
+ * `--ui json`: one object a line on stdout for each notice, one command a line on stdin; docs/JSON.md
+ * is its contract. A reader that has stopped makes events be left out past a bound, which is told by
+ * an `error` with the code `output-full`; answers and the end are never left out. When nobody reads
+ * stdout any more, the face wants to `end`.
+ */
+export function jsonFace(options: JsonFaceOptions): Face {
+  const now = options.now ?? (() => new Date());
+  const intents = new IntentQueue();
+  const output = new OutputQueue(
+    options.output,
+    () => intents.push({ kind: "end" }),
+    options.maxWaitingBytes,
+  );
+  let closed = false;
+
+  function emit(notice: Notice): void {
+    const { type, ...fields } = notice;
+    const needed = MUST_ARRIVE.has(type);
+    const line = safeLine({ type, at: now().toISOString(), ...fields });
+    if (needed || output.hasRoom(line.length)) tellLeftOut();
+    output.push(line, needed);
+  }
+
+  function tellLeftOut(): void {
+    const count = output.takeLeftOut();
+    if (count === 0) return;
+    const message = `${count} events were left out because stdout is read too slowly`;
+    output.push(
+      safeLine({ type: "error", at: now().toISOString(), code: "output-full", message }),
+      true,
+    );
+  }
+
+  async function readInput(): Promise<void> {
+    const cutter = new LineCutter(MAX_JSON_LINE_BYTES);
+    try {
+      while (!closed) {
+        const chunk = await options.input.read();
+        if (closed) return;
+        const lines = chunk === null ? cutter.end() : cutter.push(chunk);
+        for (const line of lines) {
+          const intent: UserIntent | null = line.kind === "line"
+            ? readJsonLine(line.bytes)
+            : { kind: "invalid", message: `a line of stdin is over ${MAX_JSON_LINE_BYTES} bytes` };
+          if (intent !== null) intents.push(intent);
+          await intents.below(MAX_WAITING_INTENTS);
+        }
+        if (chunk === null) break;
+      }
+    } catch {
+      // A stdin that cannot be read is one that has ended; `--listen` works without it too.
+    }
+    if (options.listen !== true) intents.push({ kind: "end" });
+  }
+
+  return {
+    notice: emit,
+    view: () => {},
+    intents() {
+      void readInput();
+      return intents;
+    },
+    async close() {
+      closed = true;
+      intents.close();
+      tellLeftOut();
+      await output.drained();
+    },
+  };
+}
+
+/** What a program waits for: never left out, however slowly it reads. */
+const MUST_ARRIVE: ReadonlySet<string> = new Set(["ok", "error", "ask", "bye", "stopping"]);
+
+/** One line of JSON in which nothing can steer a terminal that happens to show it. */
+function safeLine(event: Record<string, unknown>): string {
+  const json = JSON.stringify(event).replaceAll(
+    /[\x7F-\x9F\u061C\u200B-\u200F\u2028-\u202E\u2060-\u206F\uFEFF]/g,
+    (char) => "\\u" + char.charCodeAt(0).toString(16).padStart(4, "0"),
+  );
+  return json + "\n";
+}
