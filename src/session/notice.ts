@@ -29,6 +29,7 @@ export interface MemberNotice extends Person {
 export type WarningCode =
   | "gap"
   | "replay"
+  | "too-far"
   | "fork"
   | "rollback"
   | "bad-signature"

@@ -1,0 +1,592 @@
+/**
+ * What an admin does on top of a participant: it greets who knocks, decides who comes in, and makes
+ * epochs. Pure. The way of a change of the roster, one at a time for each room:
+ *
+ * 1. a decision adds to `adds` or `removes`; changes that arrive meanwhile are gathered;
+ * 2. `make-commit`: the key ring makes S, the wraps and the commit (slow);
+ * 3. `save-commit`: epoch, hash and spent invites are on disk before anything leaves;
+ * 4. `publish-commit`: wraps, welcomes, ADMIT, commit; we move to the epoch; then 1 again.
+ */
+import { isName, nameKey } from "../wire/name.ts";
+import { MAX_LEAVES } from "../wire/limits.ts";
+import type { SessionEvent } from "../session/event.ts";
+import type { InviteRecord, Step } from "../session/effect.ts";
+import type { UserIntent } from "../session/intent.ts";
+import { parseCommand } from "../session/commands.ts";
+import { inRoomOf, roomMeant, step, Turn } from "../session/step.ts";
+import type { RoomState, SessionState } from "../session/state.ts";
+import { viewOf } from "../session/view_of.ts";
+import type { SessionView } from "../session/view.ts";
+
+export interface AdminState {
+  readonly session: SessionState;
+  readonly rooms: readonly AdminRoom[];
+}
+
+/** Settings of a room that the admin opened. */
+export interface AdminOptions {
+  /** Uses and life of the invite that is made at the start; `null` for none (an open room). */
+  readonly firstInvite: { readonly uses: number; readonly lifeMs: number } | null;
+  /** How long a member may be away before it is removed. */
+  readonly graceMs: number;
+  readonly rekeyEveryMs: number;
+}
+
+export const DEFAULT_ADMIN_OPTIONS: AdminOptions = {
+  firstInvite: { uses: 1, lifeMs: 24 * 3600_000 },
+  graceMs: 60_000,
+  rekeyEveryMs: 24 * 3600_000,
+};
+
+/** What the admin knows of one room beyond what every member knows. */
+export interface AdminRoom {
+  readonly id: string;
+  readonly options: AdminOptions;
+  readonly founded: boolean;
+  readonly invites: readonly InviteRecord[];
+  /** Identities that no invite admits: they were kicked. */
+  readonly barred: readonly string[];
+  /** Identities that are admitted without a question. */
+  readonly known: readonly string[];
+  /** By which invite an identity came. */
+  readonly cameBy: Readonly<Record<string, string>>;
+  readonly requests: readonly JoinRequest[];
+  readonly adds: readonly Add[];
+  readonly removes: readonly Remove[];
+  readonly rekey: boolean;
+  readonly nextRekeyAt: number;
+  /** The commit on its way; `null` when none is. */
+  readonly making: {
+    readonly epoch: number;
+    readonly adds: readonly Add[];
+    readonly removes: readonly Remove[];
+  } | null;
+}
+
+/** Somebody whose bundle was verified and who is not decided upon. */
+export interface JoinRequest {
+  readonly request: string;
+  readonly name: string;
+  readonly identity: string;
+  readonly handle: string;
+  readonly expiresAt: number;
+}
+
+interface Add {
+  readonly request: string;
+  readonly name: string;
+  readonly identity: string;
+  readonly via: "invite" | "shared-link" | "approved" | "known";
+}
+
+interface Remove {
+  readonly leaf: number;
+  readonly reason: "left" | "kicked" | "gone" | "replaced";
+}
+
+const MAX_REQUESTS = 64;
+const REQUEST_LIFE_MS = 10 * 60_000;
+const MAX_INVITE_USES = 1000;
+const MAX_INVITE_HOURS = 24 * 366;
+
+/** The state of an admin before its first event. Rooms are added by `addAdminRoom`. */
+export function initialAdminState(session: SessionState): AdminState {
+  return { session, rooms: [] };
+}
+
+/** Adds a room to run, known from before by what its profile kept. */
+export function addAdminRoom(
+  state: AdminState,
+  id: string,
+  options: AdminOptions,
+  kept: {
+    readonly invites: readonly InviteRecord[];
+    readonly barred: readonly string[];
+    readonly known: readonly string[];
+  } = { invites: [], barred: [], known: [] },
+): AdminState {
+  const room: AdminRoom = {
+    id,
+    options,
+    founded: false,
+    ...kept,
+    cameBy: {},
+    requests: [],
+    adds: [],
+    removes: [],
+    rekey: false,
+    nextRekeyAt: Infinity,
+    making: null,
+  };
+  return { ...state, rooms: [...state.rooms, room] };
+}
+
+/** The admin's role: the session's step first, then the admin's own. */
+export const adminRole = {
+  step(state: AdminState, event: SessionEvent): Step<AdminState> {
+    if (state.session.stopped) return { state, effects: [] };
+    const own = event.kind === "intent" && isAdminCommand(event.intent);
+    const common = own ? { state: state.session, effects: [] } : step(state.session, event);
+    const turn = new AdminTurn({ ...state, session: common.state }, event.at);
+    turn.effects.push(...common.effects);
+    if (!common.state.stopped) {
+      take(turn, event);
+      for (const room of turn.rooms) commitNext(turn, room.id);
+    }
+    return turn.done();
+  },
+  view(state: AdminState): SessionView {
+    return viewOf(
+      state.session,
+      "admin",
+      new Map(state.rooms.map((r) => [
+        r.id,
+        r.requests.map(({ request, name }) => ({ request, name })),
+      ])),
+    );
+  },
+};
+
+/** A turn that also carries the admin's rooms. */
+class AdminTurn {
+  readonly session: Turn;
+  rooms: readonly AdminRoom[];
+  constructor(state: AdminState, readonly at: number) {
+    this.session = new Turn(state.session, at);
+    this.rooms = state.rooms;
+  }
+
+  get effects(): Turn["effects"] {
+    return this.session.effects;
+  }
+
+  room(id: string): AdminRoom | undefined {
+    return this.rooms.find((r) => r.id === id);
+  }
+
+  change(id: string, change: (room: AdminRoom) => AdminRoom): void {
+    this.rooms = this.rooms.map((r) => r.id === id ? change(r) : r);
+  }
+
+  done(): Step<AdminState> {
+    return { state: { session: this.session.state, rooms: this.rooms }, effects: this.effects };
+  }
+}
+
+const ADMIN_COMMANDS = ["invite", "admit", "deny", "kick", "rekey"];
+
+function isAdminCommand(intent: UserIntent): boolean {
+  return intent.kind === "command" && ADMIN_COMMANDS.includes(parseCommand(intent.line).name);
+}
+
+function take(turn: AdminTurn, event: SessionEvent): void {
+  switch (event.kind) {
+    case "entered":
+      if (event.role === "owner") {
+        turn.change(event.room, (r) => r.founded ? r : { ...r, rekey: true });
+      }
+      return;
+    case "knocked":
+      return turn.session.do({ kind: "greet", room: event.room, handle: event.handle });
+    case "bundle-opened":
+      return decide(turn, event);
+    case "bundle-refused":
+      // Nobody is told but the person at the screen: a stranger learns nothing from our checks.
+      return inRoom(turn, event.room, (_, room) => {
+        turn.session.say({
+          type: "info",
+          text: `a request to join ${room.name} did not verify (${event.code}) and was refused`,
+        });
+      });
+    case "kem-updated":
+      return turn.session.do({
+        kind: "ack-kem",
+        room: event.room,
+        leaf: event.leaf,
+        handle: event.handle,
+      });
+    case "commit-made":
+      return inRoom(turn, event.room, (admin) => {
+        turn.session.do({
+          kind: "save-commit",
+          room: admin.id,
+          epoch: event.epoch,
+          invites: admin.invites,
+          barred: admin.barred,
+        });
+      });
+    case "commit-saved":
+      return publish(turn, event.room, event.epoch);
+    case "joined":
+    case "epoch-began":
+      return epochIsOn(turn, event.room);
+    case "invite-made":
+      return inviteMade(turn, event);
+    case "message":
+      if (event.content.kind === "leave") remove(turn, event.room, event.leaf, "left");
+      return;
+    case "gone":
+      return turn.change(event.room, (r) => ({
+        ...r,
+        requests: r.requests.filter((q) => q.handle !== event.handle),
+      }));
+    case "tick":
+      return tick(turn);
+    case "intent":
+      if (event.intent.kind === "command") command(turn, event.intent);
+      return;
+    default:
+      return;
+  }
+}
+
+function inRoom(
+  turn: AdminTurn,
+  id: string,
+  act: (admin: AdminRoom, room: RoomState) => void,
+): void {
+  const admin = turn.room(id);
+  const room = turn.session.room(id);
+  if (admin !== undefined && room !== undefined && room.phase !== "closed") act(admin, room);
+}
+
+// ---- who comes in (P3)
+
+function decide(
+  turn: AdminTurn,
+  event: Extract<SessionEvent, { kind: "bundle-opened" }>,
+): void {
+  inRoom(turn, event.room, (admin, room) => {
+    const deny = (code: string): void =>
+      turn.session.do({ kind: "deny", room: admin.id, request: event.request, code });
+    const add = (via: Add["via"]): void => admitted(turn, admin.id, { ...event, via });
+
+    if (!isName(event.name) || nameTaken(admin, room, event.name, event.identity)) {
+      return deny("name-taken");
+    }
+    if (room.members.length + admin.adds.length >= MAX_LEAVES) return deny("room-full");
+    const barred = admin.barred.includes(event.identity);
+    if (event.invite !== null && !barred) {
+      const invite = admin.invites.find((i) => i.id === event.invite);
+      if (invite === undefined || !isUsable(invite, turn.at)) return deny("invite-invalid");
+      turn.change(admin.id, (r) => ({
+        ...r,
+        invites: r.invites.map((i) => i.id === invite.id ? { ...i, usesLeft: i.usesLeft - 1 } : i),
+        cameBy: { ...r.cameBy, [event.identity]: invite.id },
+      }));
+      return add(invite.shared ? "shared-link" : "invite");
+    }
+    const member = room.members.some((m) => m.identity === event.identity && !m.left);
+    if (!barred && (member || admin.known.includes(event.identity))) return add("known");
+    ask(turn, admin, room, event);
+  });
+}
+
+function isUsable(invite: InviteRecord, at: number): boolean {
+  return !invite.revoked && invite.usesLeft > 0 && at < invite.expiresAt;
+}
+
+function nameTaken(admin: AdminRoom, room: RoomState, name: string, identity: string): boolean {
+  const key = nameKey(name);
+  const others = [...room.members, ...admin.adds, ...(admin.making?.adds ?? [])];
+  return others.some((other) => other.identity !== identity && nameKey(other.name) === key);
+}
+
+function ask(
+  turn: AdminTurn,
+  admin: AdminRoom,
+  room: RoomState,
+  event: Extract<SessionEvent, { kind: "bundle-opened" }>,
+): void {
+  const others = admin.requests.filter((q) => q.identity !== event.identity);
+  if (others.length >= MAX_REQUESTS) {
+    return turn.session.do({
+      kind: "deny",
+      room: admin.id,
+      request: event.request,
+      code: "room-full",
+    });
+  }
+  const request: JoinRequest = {
+    request: event.request,
+    name: event.name,
+    identity: event.identity,
+    handle: event.handle,
+    expiresAt: turn.at + REQUEST_LIFE_MS,
+  };
+  turn.change(admin.id, (r) => ({ ...r, requests: [...others, request] }));
+  turn.session.do({ kind: "say-pending", room: admin.id, request: event.request });
+  turn.session.say({
+    type: "join-request",
+    ...inRoomOf(room),
+    request: event.request,
+    name: event.name,
+    identity: event.identity,
+    fingerprint: event.fingerprint,
+  });
+}
+
+/** Puts somebody on the list for the next commit; a newer bundle of an identity replaces its leaf. */
+function admitted(turn: AdminTurn, id: string, add: Add & { readonly handle?: string }): void {
+  const { request, name, identity, via } = add;
+  turn.change(id, (r) => ({
+    ...r,
+    adds: [...r.adds.filter((a) => a.identity !== identity), { request, name, identity, via }],
+    requests: r.requests.filter((q) => q.identity !== identity),
+  }));
+}
+
+function remove(turn: AdminTurn, id: string, leaf: number, reason: Remove["reason"]): void {
+  inRoom(turn, id, (admin, room) => {
+    if (leaf === room.myLeaf) return;
+    const listed = [...admin.removes, ...(admin.making?.removes ?? [])];
+    if (listed.some((r) => r.leaf === leaf)) return;
+    turn.change(id, (r) => ({ ...r, removes: [...r.removes, { leaf, reason }] }));
+  });
+}
+
+// ---- epochs
+
+/** Starts the next commit if there is cause and none is on its way. */
+function commitNext(turn: AdminTurn, id: string): void {
+  inRoom(turn, id, (admin, room) => {
+    const cause = admin.rekey || admin.adds.length > 0 || admin.removes.length > 0;
+    if (!cause || admin.making !== null || room.handle === null) return;
+    const present = new Set(room.members.map((m) => m.leaf));
+    const removes = admin.removes.filter((r) => present.has(r.leaf));
+    for (const add of admin.adds) {
+      const old = room.members.find((m) => m.identity === add.identity);
+      if (old !== undefined && !removes.some((r) => r.leaf === old.leaf)) {
+        removes.push({ leaf: old.leaf, reason: "replaced" });
+      }
+    }
+    if (admin.founded && !admin.rekey && admin.adds.length === 0 && removes.length === 0) {
+      return turn.change(id, (r) => ({ ...r, removes: [] }));
+    }
+    turn.change(id, (r) => ({
+      ...r,
+      making: { epoch: room.epoch + 1, adds: admin.adds, removes },
+      adds: [],
+      removes: [],
+      rekey: false,
+    }));
+    const reason = !admin.founded
+      ? "founded"
+      : removes.some((r) => r.reason === "kicked")
+      ? "kick"
+      : admin.adds.length > 0
+      ? "join"
+      : removes.some((r) => r.reason === "left")
+      ? "leave"
+      : removes.length > 0
+      ? "gone"
+      : "rekey";
+    turn.session.do({
+      kind: "make-commit",
+      room: id,
+      reason,
+      adds: admin.adds.map(({ request, via }) => ({ request, via })),
+      removes,
+    });
+  });
+}
+
+function publish(turn: AdminTurn, id: string, epoch: number): void {
+  inRoom(turn, id, (admin, room) => {
+    const removed = new Set((admin.making?.removes ?? []).map((r) => r.leaf));
+    const withHandle = room.members.flatMap((m) =>
+      m.handle === null ? [] : [{ leaf: m.leaf, handle: m.handle }]
+    );
+    turn.session.do({
+      kind: "publish-commit",
+      room: id,
+      epoch,
+      handles: withHandle.filter((m) => !removed.has(m.leaf)),
+      evict: withHandle.filter((m) => removed.has(m.leaf)).map((m) => m.handle),
+    });
+  });
+}
+
+function epochIsOn(turn: AdminTurn, id: string): void {
+  inRoom(turn, id, (admin) => {
+    const first = !admin.founded;
+    turn.change(id, (r) => ({
+      ...r,
+      founded: true,
+      known: [...new Set([...r.known, ...(r.making?.adds ?? []).map((a) => a.identity)])],
+      making: null,
+      nextRekeyAt: turn.at + r.options.rekeyEveryMs,
+    }));
+    const invite = admin.options.firstInvite;
+    if (first && invite !== null) {
+      turn.session.do({
+        kind: "make-invite",
+        room: id,
+        uses: invite.uses,
+        expiresAt: turn.at + invite.lifeMs,
+      });
+    }
+  });
+}
+
+function inviteMade(turn: AdminTurn, event: Extract<SessionEvent, { kind: "invite-made" }>): void {
+  inRoom(turn, event.room, (admin, room) => {
+    const record: InviteRecord = {
+      id: event.invite,
+      usesLeft: event.uses,
+      shared: event.uses > 1,
+      expiresAt: event.expiresAt,
+      revoked: false,
+    };
+    const live = admin.invites.filter((i) => isUsable(i, turn.at));
+    turn.change(admin.id, (r) => ({ ...r, invites: [...live, record] }));
+    turn.session.do({ kind: "save-invites", room: admin.id, invites: [...live, record] });
+    turn.session.say({
+      type: "invite",
+      ...inRoomOf(room),
+      invite: event.invite,
+      url: event.url,
+      uses: event.uses,
+      expires: new Date(event.expiresAt).toISOString(),
+    });
+    turn.session.ok(event.ref);
+  });
+}
+
+function tick(turn: AdminTurn): void {
+  for (const { id } of turn.rooms) {
+    inRoom(turn, id, (admin, room) => {
+      for (const member of room.members) {
+        if (member.left) remove(turn, id, member.leaf, "left");
+        else if (member.goneAt > 0 && turn.at - member.goneAt >= admin.options.graceMs) {
+          remove(turn, id, member.leaf, "gone");
+        }
+      }
+      for (const request of admin.requests) {
+        if (turn.at < request.expiresAt) continue;
+        refuse(turn, admin.id, request);
+      }
+      if (turn.at >= admin.nextRekeyAt) {
+        turn.change(id, (r) => ({ ...r, rekey: true, nextRekeyAt: Infinity }));
+      }
+    });
+  }
+}
+
+function refuse(turn: AdminTurn, id: string, request: JoinRequest): void {
+  turn.change(id, (r) => ({
+    ...r,
+    requests: r.requests.filter((q) => q.request !== request.request),
+  }));
+  turn.session.do({ kind: "deny", room: id, request: request.request, code: "denied" });
+}
+
+// ---- what the admin's person wants
+
+function command(turn: AdminTurn, intent: Extract<UserIntent, { kind: "command" }>): void {
+  const { name, args } = parseCommand(intent.line);
+  if (!ADMIN_COMMANDS.includes(name)) return;
+  const room = roomMeant(turn.session, intent);
+  if (room === undefined) return;
+  const admin = turn.room(room.id);
+  if (admin === undefined || room.phase !== "joined") {
+    return turn.session.fail("not-admin", `you are not the admin of ${room.name}`, intent.ref);
+  }
+  switch (name) {
+    case "invite":
+      return invite(turn, room, args, intent.ref);
+    case "admit":
+    case "deny":
+      return answer(turn, admin, name, args[0], intent.ref);
+    case "kick":
+      return kick(turn, admin, room, args[0], intent.ref);
+    case "rekey":
+      turn.change(room.id, (r) => ({ ...r, rekey: true }));
+      return turn.session.ok(intent.ref);
+  }
+}
+
+function invite(turn: AdminTurn, room: RoomState, args: readonly string[], ref?: string): void {
+  const uses = Number(args[0] ?? 1);
+  const hours = Number(args[1] ?? 24);
+  if (!Number.isInteger(uses) || uses < 1 || uses > MAX_INVITE_USES) {
+    return turn.session.fail(
+      "usage",
+      `the number of uses is a number from 1 to ${MAX_INVITE_USES}: /invite 5`,
+      ref,
+    );
+  }
+  if (!(hours > 0 && hours <= MAX_INVITE_HOURS)) {
+    return turn.session.fail("usage", "give the hours that it is good for: /invite 5 48", ref);
+  }
+  turn.session.do({
+    kind: "make-invite",
+    room: room.id,
+    uses,
+    expiresAt: turn.at + Math.round(hours * 3600_000),
+    ...(ref === undefined ? {} : { ref }),
+  });
+}
+
+function answer(
+  turn: AdminTurn,
+  admin: AdminRoom,
+  name: "admit" | "deny",
+  who: string | undefined,
+  ref?: string,
+): void {
+  const fitting = who === undefined && admin.requests.length === 1
+    ? admin.requests
+    : admin.requests.filter((q) => q.request === who || q.name === who);
+  const [request] = fitting;
+  if (request === undefined || fitting.length > 1) {
+    const waiting = admin.requests.map((q) => `${q.name} (${q.request})`).join(", ");
+    return turn.session.fail(
+      "no-such-request",
+      fitting.length > 1
+        ? `more than one ${who} waits: use the number, ${waiting}`
+        : `nobody of that name waits${waiting === "" ? "" : `; waiting: ${waiting}`}`,
+      ref,
+    );
+  }
+  if (name === "admit") {
+    turn.change(admin.id, (r) => ({
+      ...r,
+      barred: r.barred.filter((identity) => identity !== request.identity),
+    }));
+    admitted(turn, admin.id, { ...request, via: "approved" });
+  } else {
+    refuse(turn, admin.id, request);
+  }
+  turn.session.ok(ref);
+}
+
+/** A kick revokes the invite that was used and all shared ones, and bars the identity. */
+function kick(
+  turn: AdminTurn,
+  admin: AdminRoom,
+  room: RoomState,
+  who: string | undefined,
+  ref?: string,
+): void {
+  const member = room.members.find((m) => m.name === who);
+  if (member === undefined) {
+    return turn.session.fail(
+      "no-such-member",
+      `nobody named ${who ?? "that"} is in ${room.name}`,
+      ref,
+    );
+  }
+  if (member.leaf === room.myLeaf) {
+    return turn.session.fail("usage", "you cannot kick yourself: /leave leaves the room", ref);
+  }
+  const used = admin.cameBy[member.identity];
+  turn.change(admin.id, (r) => ({
+    ...r,
+    invites: r.invites.map((i) => i.id === used || i.shared ? { ...i, revoked: true } : i),
+    barred: [...new Set([...r.barred, member.identity])],
+    known: r.known.filter((identity) => identity !== member.identity),
+  }));
+  remove(turn, admin.id, member.leaf, "kicked");
+  turn.session.ok(ref);
+}

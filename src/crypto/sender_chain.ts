@@ -1,0 +1,203 @@
+/**
+ * Sender chains (PROTOCOL §8): one hash ratchet for each leaf and epoch. A message key opens once; what
+ * lies before the chain's head cannot be derived from it (P6).
+ */
+import { ascii, type Bytes, concat, hkdf, sha256, uint } from "./primitives.ts";
+import { MAX_AHEAD, MAX_SKIPPED_KEYS } from "../wire/limits.ts";
+
+/** What one message is sealed with. */
+export interface MessageKey {
+  readonly key: Bytes;
+  readonly nonce: Bytes;
+}
+
+const MSG = ascii("stm/1 msg");
+const NO_SALT = new Uint8Array(0);
+/** Hashes of opened messages that a chain remembers, to tell a duplicate from a replay. */
+const REMEMBERED_HASHES = 1024;
+
+/** One step: the key of message `n` and the chain key after it. */
+function step(chainKey: Bytes, n: number): { message: MessageKey; next: Bytes } {
+  const out = hkdf(chainKey, NO_SALT, concat(MSG, uint(n, 8)), 76);
+  return {
+    message: { key: out.slice(0, 32), nonce: out.slice(32, 44) },
+    next: out.slice(44),
+  };
+}
+
+/** `H(n+1) = SHA-256(H(n) ‖ SHA-256(header ‖ body))`, begun with 32 zero bytes. */
+function roll(hash: Bytes, frameHash: Bytes): Bytes {
+  return sha256(hash, frameHash);
+}
+
+/** Number of messages and rolling hash over them. */
+export interface ChainPosition {
+  readonly count: number;
+  readonly hash: Bytes;
+}
+
+/** The chain that we send on. */
+export class SendingChain {
+  #chainKey: Bytes;
+  #count = 0;
+  #hash: Bytes = new Uint8Array(32);
+
+  /** @param chainKey CK(leaf, 0); the chain wipes it */
+  constructor(chainKey: Bytes) {
+    this.#chainKey = chainKey;
+  }
+
+  get position(): ChainPosition {
+    return { count: this.#count, hash: this.#hash };
+  }
+
+  /**
+   * Takes the key of message `n`, which must be the next: a nonce never repeats, whatever the caller believes.
+   *
+   * @throws {RangeError} if `n` is not the number of messages sent
+   */
+  take(n: number): MessageKey {
+    if (n !== this.#count) throw new RangeError(`message ${n} is not the next, ${this.#count}`);
+    const { message, next } = step(this.#chainKey, n);
+    this.#chainKey.fill(0);
+    this.#chainKey = next;
+    this.#count++;
+    return message;
+  }
+
+  /** Adds a sealed message's hash to the rolling hash; once after each {@linkcode take}. */
+  sealed(frameHash: Bytes): void {
+    this.#hash = roll(this.#hash, frameHash);
+  }
+
+  wipe(): void {
+    this.#chainKey.fill(0);
+  }
+}
+
+/** What became of a message that a chain was given. */
+export type ChainResult<T> =
+  | {
+    readonly kind: "opened";
+    readonly value: T;
+    /** Numbers passed over by this message: a gap to be shown, keys of the newest are kept. */
+    readonly skipped: number;
+    /** Of those, and of older ones, how many can no longer be opened. */
+    readonly lost: number;
+    /** It was behind the head: a gap has become smaller. */
+    readonly late: boolean;
+  }
+  | { readonly kind: "duplicate" | "replay" | "too-far" };
+
+/** The chain of another member that we receive on. */
+export class ReceivingChain {
+  #chainKey: Bytes;
+  #next = 0;
+  readonly #skipped = new Map<number, MessageKey>();
+  readonly #seen = new Map<number, string>();
+  /** Messages 0 … contiguous−1 are all here; `#hash` covers them. */
+  #contiguous = 0;
+  #hash: Bytes = new Uint8Array(32);
+  /** Hashes of messages beyond a gap, until the gap is mended. */
+  readonly #waiting = new Map<number, Bytes>();
+
+  /** @param chainKey CK(leaf, 0); the chain wipes it */
+  constructor(chainKey: Bytes) {
+    this.#chainKey = chainKey;
+  }
+
+  /** The number that the next message in order has. */
+  get next(): number {
+    return this.#next;
+  }
+
+  /** Count and hash of the messages received without a gap from the beginning. */
+  get position(): ChainPosition {
+    return { count: this.#contiguous, hash: this.#hash };
+  }
+
+  /** How many messages between the beginning and the head have not come. */
+  get missing(): number {
+    return this.#next - this.#contiguous - this.#waiting.size;
+  }
+
+  /**
+   * Opens message `n`.
+   *
+   * @param frameHash SHA-256(header ‖ body)
+   * @param open opens and verifies with the key; if it throws, nothing here has changed: an insider can
+   *   make valid boxes with bad signatures, and those must not move the chain
+   */
+  open<T>(n: number, frameHash: Bytes, open: (key: MessageKey) => T): ChainResult<T> {
+    if (n < this.#next) return this.#openBehind(n, frameHash, open);
+    if (n - this.#next >= MAX_AHEAD) return { kind: "too-far" };
+    const skipped: [number, MessageKey][] = [];
+    let chainKey = this.#chainKey;
+    const keepFrom = n - MAX_SKIPPED_KEYS;
+    for (let i = this.#next; i < n; i++) {
+      const { message, next } = step(chainKey, i);
+      chainKey = next;
+      if (i >= keepFrom) skipped.push([i, message]);
+    }
+    const { message, next } = step(chainKey, n);
+    const value = open(message);
+
+    const gap = n - this.#next;
+    let lost = gap - skipped.length;
+    for (const [i, key] of skipped) this.#skipped.set(i, key);
+    for (const i of this.#skipped.keys()) {
+      if (this.#skipped.size <= MAX_SKIPPED_KEYS) break;
+      this.#skipped.delete(i);
+      lost++;
+    }
+    this.#chainKey.fill(0);
+    this.#chainKey = next;
+    this.#next = n + 1;
+    this.#remember(n, frameHash);
+    return { kind: "opened", value, skipped: gap, lost, late: false };
+  }
+
+  #openBehind<T>(n: number, frameHash: Bytes, open: (key: MessageKey) => T): ChainResult<T> {
+    const key = this.#skipped.get(n);
+    if (key === undefined) {
+      return { kind: this.#seen.get(n) === frameHash.toHex() ? "duplicate" : "replay" };
+    }
+    const value = open(key);
+    this.#skipped.delete(n);
+    this.#remember(n, frameHash);
+    return { kind: "opened", value, skipped: 0, lost: 0, late: true };
+  }
+
+  #remember(n: number, frameHash: Bytes): void {
+    this.#seen.set(n, frameHash.toHex());
+    if (this.#seen.size > REMEMBERED_HASHES) {
+      for (const oldest of this.#seen.keys()) {
+        this.#seen.delete(oldest);
+        break;
+      }
+    }
+    this.#waiting.set(n, frameHash);
+    for (;;) {
+      const hash = this.#waiting.get(this.#contiguous);
+      if (hash === undefined) break;
+      this.#waiting.delete(this.#contiguous);
+      this.#hash = roll(this.#hash, hash);
+      this.#contiguous++;
+    }
+  }
+
+  wipe(): void {
+    this.#chainKey.fill(0);
+    this.#skipped.clear();
+  }
+}
+
+/**
+ * CK(leaf, 0) of an epoch.
+ *
+ * @param epochSecret ES, 32 bytes
+ * @param transcript h(e), 32 bytes
+ */
+export function firstChainKey(epochSecret: Bytes, transcript: Bytes, leaf: number): Bytes {
+  return hkdf(epochSecret, NO_SALT, concat(ascii("stm/1 sender"), transcript, uint(leaf, 4)), 32);
+}

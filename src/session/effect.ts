@@ -1,0 +1,111 @@
+import type { Notice } from "./notice.ts";
+
+/** A room message that the step has numbered and the driver seals. */
+export type OutgoingMessage =
+  | { readonly kind: "text"; readonly id: string; readonly sentAt: number; readonly text: string }
+  /** Closes the epoch before; count and hash are the key ring's. */
+  | { readonly kind: "close" }
+  | { readonly kind: "heartbeat" }
+  | { readonly kind: "leave" };
+
+/**
+ * Orders to the driver. None holds a key. They are carried out in order; the slow ones on workers whose
+ * results come back as events.
+ */
+export type Effect =
+  /** Enters the room at the relay with the best right that the key ring has. */
+  | { readonly kind: "enter"; readonly room: string }
+  | { readonly kind: "leave-room"; readonly room: string }
+  | { readonly kind: "knock"; readonly room: string }
+  /** Answers the admin's HELLO with our BUNDLE. */
+  | { readonly kind: "send-bundle"; readonly room: string }
+  | {
+    readonly kind: "seal-and-send";
+    readonly room: string;
+    readonly epoch: number;
+    readonly n: number;
+    readonly message: OutgoingMessage;
+  }
+  | { readonly kind: "update-kem"; readonly room: string }
+  | { readonly kind: "renew-ticket"; readonly room: string }
+  | { readonly kind: "drop-previous-epoch"; readonly room: string }
+  /** Wipes all keys of the room. */
+  | { readonly kind: "forget-room"; readonly room: string }
+  | { readonly kind: "prepare-join"; readonly invite: string; readonly ref?: string }
+  | { readonly kind: "remember-verified"; readonly identities: readonly string[] }
+  // The admin's.
+  | { readonly kind: "greet"; readonly room: string; readonly handle: string }
+  | { readonly kind: "say-pending"; readonly room: string; readonly request: string }
+  | {
+    readonly kind: "deny";
+    readonly room: string;
+    readonly request: string;
+    readonly code: string;
+  }
+  | {
+    readonly kind: "ack-kem";
+    readonly room: string;
+    readonly leaf: number;
+    readonly handle: string;
+  }
+  | {
+    readonly kind: "make-invite";
+    readonly room: string;
+    readonly uses: number;
+    readonly expiresAt: number;
+    readonly ref?: string;
+  }
+  | {
+    readonly kind: "save-invites";
+    readonly room: string;
+    readonly invites: readonly InviteRecord[];
+  }
+  | {
+    readonly kind: "make-commit";
+    readonly room: string;
+    readonly reason: "founded" | "join" | "leave" | "kick" | "gone" | "rekey";
+    readonly adds: readonly {
+      readonly request: string;
+      readonly via: "invite" | "shared-link" | "approved" | "known";
+    }[];
+    readonly removes: readonly {
+      readonly leaf: number;
+      readonly reason: "left" | "kicked" | "gone" | "replaced";
+    }[];
+  }
+  /** Stores (epoch, h) and the invites that it spends, durably; answered by `commit-saved`. */
+  | {
+    readonly kind: "save-commit";
+    readonly room: string;
+    readonly epoch: number;
+    readonly invites: readonly InviteRecord[];
+    readonly barred: readonly string[];
+  }
+  /** Sends wraps, welcomes and the commit, and moves to its epoch; answered by `epoch-began` or, for the founder, `joined`. */
+  | {
+    readonly kind: "publish-commit";
+    readonly room: string;
+    readonly epoch: number;
+    /** Handle of each present leaf. */
+    readonly handles: readonly { readonly leaf: number; readonly handle: string }[];
+    readonly evict: readonly string[];
+  }
+  | { readonly kind: "notice"; readonly notice: Notice }
+  /** Flushes what is queued, closes, and ends the process with this code. */
+  | { readonly kind: "stop"; readonly exitCode: number; readonly reason: string };
+
+/** An invite in the admin's own record. The secret is in the key ring. */
+export interface InviteRecord {
+  /** 16 hex digits. */
+  readonly id: string;
+  readonly usesLeft: number;
+  readonly shared: boolean;
+  readonly expiresAt: number;
+  readonly revoked: boolean;
+}
+
+/** What a step gives back. */
+export interface Step<S> {
+  readonly state: S;
+  readonly effects: readonly Effect[];
+}

@@ -1,0 +1,197 @@
+import type { EpochReason, Via } from "./notice.ts";
+import type { UserIntent } from "./intent.ts";
+
+/** A member as a verified roster names it. */
+export interface RosterEntry {
+  readonly leaf: number;
+  readonly name: string;
+  /** 64 hex digits. */
+  readonly identity: string;
+  readonly fingerprint: string;
+  readonly via: Via;
+}
+
+/** What a leaf that a commit removed leaves behind. */
+export interface Removal {
+  readonly leaf: number;
+  readonly reason: "left" | "kicked" | "gone" | "replaced";
+  /** Messages of it that the admin has and we do not. */
+  readonly missing: number;
+}
+
+/** The contents of a verified room message. */
+export type MessageContent =
+  | { readonly kind: "text"; readonly id: string; readonly sentAt: number; readonly text: string }
+  | {
+    readonly kind: "close";
+    readonly epoch: number;
+    /** Of the messages it sent in that epoch, how many we miss. */
+    readonly missing: number;
+    /** Its hash differs from ours though nothing is missing. */
+    readonly fork: boolean;
+  }
+  | { readonly kind: "heartbeat"; readonly fork: boolean }
+  | { readonly kind: "leave" }
+  /** A type that we do not know and need not. */
+  | { readonly kind: "other" };
+
+/** Why a frame of a room was refused. Words of PROTOCOL §8. */
+export type MessageRefusal =
+  | "replay"
+  | "too-far"
+  | "bad-signature"
+  | "bad-message"
+  | "unknown-sender"
+  | "unsupported";
+
+/**
+ * What has happened, in the past tense. `room` is a room id in hex, `handle` a relay handle in hex, `at`
+ * milliseconds since 1970. Everything in here is verified as PROTOCOL says, unless its name says otherwise.
+ */
+export type SessionEvent = { readonly at: number } & EventBody;
+
+export type EventBody =
+  | {
+    readonly kind: "connected";
+    readonly host: string;
+    readonly port: number;
+    readonly pin: string;
+  }
+  | { readonly kind: "link-ended"; readonly code: string; readonly message: string }
+  | { readonly kind: "tick" }
+  /** `id` is a fresh random message id, in case the intent becomes a message. */
+  | { readonly kind: "intent"; readonly intent: UserIntent; readonly id: string }
+  /** A room that we want to be in has been prepared in the key ring. */
+  | {
+    readonly kind: "room-prepared";
+    readonly room: string;
+    readonly name: string;
+    readonly ref?: string;
+  }
+  // What the relay says.
+  | {
+    readonly kind: "entered";
+    readonly room: string;
+    readonly handle: string;
+    readonly role: "knocker" | "member" | "owner";
+    readonly ownerPresent: boolean;
+  }
+  | {
+    readonly kind: "refused";
+    readonly room: string;
+    readonly code: string;
+    readonly message: string;
+  }
+  | {
+    readonly kind: "gone";
+    readonly room: string;
+    readonly handle: string;
+    readonly reason: string;
+  }
+  | { readonly kind: "owner"; readonly room: string; readonly present: boolean }
+  // A joiner's way in.
+  | {
+    readonly kind: "greeted";
+    readonly room: string;
+    /** The admin's identity and its fingerprint. */
+    readonly admin: string;
+    readonly fingerprint: string;
+    /** False in an open room whose admin we meet for the first time. */
+    readonly pinned: boolean;
+  }
+  | { readonly kind: "pending"; readonly room: string }
+  | { readonly kind: "denied"; readonly room: string; readonly code: string }
+  // Epochs.
+  | {
+    readonly kind: "joined";
+    readonly room: string;
+    readonly roomName: string;
+    readonly epoch: number;
+    readonly myLeaf: number;
+    readonly adminLeaf: number;
+    readonly roster: readonly RosterEntry[];
+    readonly safetyCode: string;
+  }
+  | {
+    readonly kind: "epoch-began";
+    readonly room: string;
+    readonly epoch: number;
+    readonly reason: EpochReason;
+    readonly adminLeaf: number;
+    readonly added: readonly RosterEntry[];
+    readonly removed: readonly Removal[];
+    readonly safetyCode: string;
+  }
+  | { readonly kind: "removed"; readonly room: string }
+  | {
+    readonly kind: "commit-refused";
+    readonly room: string;
+    readonly code: "bad-commit" | "fork" | "rollback" | "two-devices";
+    readonly message: string;
+    /** The admin signed it: this room cannot go on. */
+    readonly fatal: boolean;
+  }
+  // Messages.
+  | {
+    readonly kind: "message";
+    readonly room: string;
+    readonly handle: string;
+    readonly leaf: number;
+    readonly epoch: number;
+    readonly content: MessageContent;
+    readonly skipped: number;
+    readonly lost: number;
+    readonly late: boolean;
+  }
+  | {
+    readonly kind: "message-refused";
+    readonly room: string;
+    readonly code: MessageRefusal;
+    /** The leaf that the frame names; known to be its author only for `bad-signature` never. */
+    readonly leaf: number | null;
+  }
+  /** The chains of the epoch before were dropped; per leaf what never came. */
+  | {
+    readonly kind: "chains-dropped";
+    readonly room: string;
+    readonly missing: readonly { readonly leaf: number; readonly count: number }[];
+  }
+  // The admin's.
+  | { readonly kind: "knocked"; readonly room: string; readonly handle: string }
+  | {
+    readonly kind: "bundle-opened";
+    readonly room: string;
+    readonly handle: string;
+    /** How this process names the request. */
+    readonly request: string;
+    readonly name: string;
+    readonly identity: string;
+    readonly fingerprint: string;
+    /** The invite whose MAC held, 16 hex digits; `null` without one; "unknown" if it named one that we never made or the MAC failed. */
+    readonly invite: string | null;
+  }
+  | {
+    readonly kind: "bundle-refused";
+    readonly room: string;
+    readonly handle: string;
+    readonly code: string;
+  }
+  | {
+    readonly kind: "kem-updated";
+    readonly room: string;
+    readonly leaf: number;
+    readonly handle: string;
+  }
+  | { readonly kind: "commit-made"; readonly room: string; readonly epoch: number }
+  | { readonly kind: "commit-saved"; readonly room: string; readonly epoch: number }
+  | {
+    readonly kind: "invite-made";
+    readonly room: string;
+    readonly invite: string;
+    readonly url: string;
+    readonly uses: number;
+    readonly expiresAt: number;
+    readonly ref?: string;
+  }
+  /** Something of ours failed: disk, runtime. */
+  | { readonly kind: "failed"; readonly what: string; readonly message: string };

@@ -1,0 +1,148 @@
+import type { Person, Via } from "./notice.ts";
+
+/**
+ * What a participant knows, as plain data: no key, no socket, no clock. It can be printed, frozen,
+ * compared and replayed. Steps return a new state that shares what did not change.
+ */
+export interface SessionState {
+  readonly me: Person;
+  readonly connection: "connecting" | "connected" | "closed";
+  /** In the order in which they were entered. */
+  readonly rooms: readonly RoomState[];
+  /** Id of the room that typed text goes to. */
+  readonly front: string | null;
+  /** Identities whose safety code was confirmed, hex. */
+  readonly verified: readonly string[];
+  /** The person wants to end: text that waits is sent first, then the rooms are left. */
+  readonly ending: boolean;
+  /** Set once; nothing happens after it. */
+  readonly stopped: boolean;
+}
+
+/** One room, by its id. */
+export interface RoomState {
+  /** 32 hex digits. */
+  readonly id: string;
+  /** Local name, unique in this session. */
+  readonly name: string;
+  readonly phase: "entering" | "waiting" | "joined" | "closed";
+  /** Our handle at the relay, 32 hex digits, while we are in the room. */
+  readonly handle: string | null;
+  readonly epoch: number;
+  readonly safetyCode: string;
+  readonly myLeaf: number;
+  readonly adminLeaf: number;
+  readonly members: readonly Member[];
+  /** Messages that we sent in this epoch: the number of the next. */
+  readonly sent: number;
+  /** Text typed before there was a key to seal it with. */
+  readonly pending: readonly PendingText[];
+  readonly unread: number;
+  /** When the admin's last authenticated message or commit came. */
+  readonly adminHeardAt: number;
+  /** Membership may be stale (P1): text is held back until the person agrees or the admin is heard. */
+  readonly stale: "no" | "asked" | "agreed";
+  readonly nextHeartbeatAt: number;
+  readonly nextKnockAt: number;
+  /** Receiving chains of the epoch before are dropped then; 0 if there are none. */
+  readonly dropPreviousAt: number;
+}
+
+/** A member of the roster. */
+export interface Member extends Person {
+  readonly leaf: number;
+  readonly fingerprint: string;
+  readonly via: Via;
+  readonly verified: boolean;
+  /** Where it is at the relay, as its last verified message showed; `null` before that. */
+  readonly handle: string | null;
+  readonly present: boolean;
+  /** It said LEAVE; the admin's commit follows. */
+  readonly left: boolean;
+  /** When the relay said that it is gone; 0 while present. */
+  readonly goneAt: number;
+}
+
+/** A text that waits to be sealed. */
+export interface PendingText {
+  readonly id: string;
+  readonly text: string;
+  readonly ref?: string;
+}
+
+/** PROTOCOL §5 and §9 fix some of these; the others are ours. */
+export const MAX_PENDING_TEXTS = 1000;
+/** How often a knock is repeated while nobody answers. */
+export const KNOCK_AGAIN_MS = 20_000;
+
+/** The state of a session before its first event. */
+export function initialState(me: Person, verified: readonly string[] = []): SessionState {
+  return {
+    me,
+    connection: "connecting",
+    rooms: [],
+    front: null,
+    verified,
+    ending: false,
+    stopped: false,
+  };
+}
+
+/** A room that is about to be entered. */
+export function enteringRoom(id: string, name: string): RoomState {
+  return {
+    id,
+    name,
+    phase: "entering",
+    handle: null,
+    epoch: 0,
+    safetyCode: "",
+    myLeaf: -1,
+    adminLeaf: -1,
+    members: [],
+    sent: 0,
+    pending: [],
+    unread: 0,
+    adminHeardAt: 0,
+    stale: "no",
+    nextHeartbeatAt: 0,
+    nextKnockAt: 0,
+    dropPreviousAt: 0,
+  };
+}
+
+/** The room of that id, if we are or were in it. */
+export function roomById(state: SessionState, id: string): RoomState | undefined {
+  return state.rooms.find((room) => room.id === id);
+}
+
+/** The open room of that local name. */
+export function roomByName(state: SessionState, name: string): RoomState | undefined {
+  return state.rooms.find((room) => room.name === name && room.phase !== "closed");
+}
+
+/** The member of that leaf. */
+export function memberByLeaf(room: RoomState, leaf: number): Member | undefined {
+  return room.members.find((member) => member.leaf === leaf);
+}
+
+/** Replaces a room by what `change` makes of it; the state itself if there is no such room. */
+export function withRoom(
+  state: SessionState,
+  id: string,
+  change: (room: RoomState) => RoomState,
+): SessionState {
+  return { ...state, rooms: state.rooms.map((room) => room.id === id ? change(room) : room) };
+}
+
+/** Changes the member of that leaf. */
+export function withMember(
+  room: RoomState,
+  leaf: number,
+  change: (member: Member) => Member,
+): RoomState {
+  return {
+    ...room,
+    members: room.members.map((member) => member.leaf === leaf ? change(member) : member),
+  };
+}
