@@ -22,6 +22,8 @@ export class WireError extends Error {
   readonly offset: number;
 
   /**
+   * Makes the error and its sentence.
+   *
    * @param code the kind of breach
    * @param what name of the structure, for the message only
    * @param offset byte at which it was noticed
@@ -42,6 +44,8 @@ export class Reader {
   readonly #what: string;
 
   /**
+   * Stands at the first byte.
+   *
    * @param bytes what to read; not modified, not kept after reading
    * @param what name of the structure, for error messages
    */
@@ -69,7 +73,7 @@ export class Reader {
     return new WireError(code, this.#what, offset, detail);
   }
 
-  /** @throws {WireError} `truncated` if fewer than `count` bytes remain */
+  /** Makes sure of `count` bytes. @throws {WireError} `truncated` if fewer remain */
   need(count: number): void {
     if (this.remaining < count) {
       throw this.error("truncated", `needs ${count} more bytes, has ${this.remaining}`);
@@ -124,7 +128,7 @@ export class Reader {
     this.#offset = end;
   }
 
-  /** @throws {WireError} `leftover` unless everything was consumed */
+  /** Makes sure that nothing follows. @throws {WireError} `leftover` if something does */
   end(): void {
     if (this.remaining > 0) {
       throw this.error("leftover", `${this.remaining} bytes after the end`);
@@ -137,7 +141,7 @@ export class Writer {
   #buffer: Bytes;
   #length = 0;
 
-  /** @param sizeHint bytes to allocate at first; a right guess saves every copy */
+  /** Takes the bytes to allocate at first; a right guess saves every copy. */
   constructor(sizeHint = 256) {
     this.#buffer = new Uint8Array(sizeHint);
   }

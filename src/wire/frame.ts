@@ -65,7 +65,7 @@ export class FrameDecoder {
   #consumed = 0;
   #failed: WireError | undefined;
 
-  /** @param limit largest body accepted, in bytes */
+  /** Takes the largest body to accept, in bytes. */
   constructor(limit: number = MAX_FRAME_BYTES) {
     this.#limit = limit;
   }

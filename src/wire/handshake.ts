@@ -41,7 +41,8 @@ export const MAX_CERT_BYTES = 348;
 /** Bytes of the SPKI of an RSA key of 3072 bits with e = 65537: there is no other length. */
 export const RSA_SPKI_BYTES = 422;
 /** Bytes of the longest box of a BUNDLE: the longest inner, and a tag. */
-export const MAX_BUNDLE_BOX_BYTES = 2 + MAX_CERT_BYTES + 2 + RSA_SPKI_BYTES + 1184 + 8 + 32 + 16;
+export const MAX_BUNDLE_BOX_BYTES: number = 2 + MAX_CERT_BYTES + 2 + RSA_SPKI_BYTES + 1184 + 8 +
+  32 + 16;
 
 /** A CERT as it travels: its body and signature. */
 export const CERT_BYTES: Codec<Bytes> = b16(MAX_CERT_BYTES);
@@ -133,7 +134,7 @@ export const CERT_BODY: Codec<Cert> = struct<Cert>({
 /** Codec of a whole CERT. */
 export const CERT: Codec<Signed<Cert>> = signed(CERT_BODY);
 
-/** @throws {WireError} if the bytes are no CERT; the signature is not looked at */
+/** Reads a CERT. @throws {WireError} if it is none; the signature is not looked at */
 export function decodeCert(bytes: Uint8Array): Signed<Cert> {
   return decodeSigned(CERT_BODY, bytes, "cert");
 }

@@ -5,6 +5,7 @@
  */
 import { type Bytes, bytesAs, type Codec, numberAs, u32, u64 } from "./codec.ts";
 
+/** Exists for the compiler only. */
 declare const brand: unique symbol;
 
 /** `T` that was given the name `K` after its size was checked; the name costs nothing at run time. */

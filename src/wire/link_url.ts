@@ -75,6 +75,8 @@ export class LinkError extends Error {
   readonly code: LinkErrorCode;
 
   /**
+   * Makes the error; its message ends with an example.
+   *
    * @param code what is wrong
    * @param detail the sentence about it
    */

@@ -115,7 +115,7 @@ export interface Payload {
   readonly body: Bytes;
 }
 
-/** @throws {WireError} `truncated` if the payload has not even the shortest body */
+/** Cuts a payload in two. @throws {WireError} `truncated` if it lacks the shortest body */
 export function splitPayload(payload: Uint8Array): Payload {
   const r = new Reader(payload, "payload");
   r.need(PAYLOAD_HEADER_BYTES + MIN_PAYLOAD_BODY_BYTES);

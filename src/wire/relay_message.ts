@@ -264,6 +264,18 @@ export interface Closing {
   readonly message: string;
 }
 
+/** 0x1e, an owner makes a knocker a member, at this place in the room's order. */
+export interface Admit {
+  /** ADMIT */
+  readonly kind: "admit";
+  /** Which room. */
+  readonly room: RoomId;
+  /** The knocker. */
+  readonly handle: Handle;
+  /** What it is a member with. */
+  readonly ticket: TicketBytes;
+}
+
 /** The messages by their kind. */
 export interface RelayMessages {
   /** 0x01 */
@@ -298,6 +310,8 @@ export interface RelayMessages {
   readonly "refused": Refused;
   /** 0x1d */
   readonly "closing": Closing;
+  /** 0x1e */
+  readonly "admit": Admit;
 }
 
 /** Names of the messages. */
@@ -455,6 +469,16 @@ export const RELAY_MESSAGES: {
       kind: literal("closing"),
       code: enumeration(CLOSING_CODES, u16),
       message: MESSAGE,
+    }),
+  },
+  "admit": {
+    type: 0x1e,
+    from: "C",
+    body: struct<Admit>({
+      kind: literal("admit"),
+      room: ROOM_ID,
+      handle: HANDLE,
+      ticket: TICKET_BYTES,
     }),
   },
 };

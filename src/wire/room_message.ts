@@ -193,7 +193,7 @@ export interface UnsignedContent {
   readonly content: Bytes;
 }
 
-/** @throws {RangeError} if a field is out of its range, such as a text that is too long */
+/** Encodes a content. @throws {RangeError} for a field out of range, such as too long a text */
 export function encodeRoomMessage(message: RoomMessage): UnsignedContent {
   return {
     type: ROOM_MESSAGES[message.kind].type,

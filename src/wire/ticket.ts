@@ -50,7 +50,7 @@ export const TICKET_BODY: Codec<Ticket> = thenZeros(
   56,
 );
 
-/** @throws {WireError} if the 184 bytes are no ticket; the signature is not looked at */
+/** Reads a ticket. @throws {WireError} if it is none; the signature is not looked at */
 export function decodeTicket(bytes: TicketBytes): Signed<Ticket> {
   return decodeSigned(TICKET_BODY, bytes, "ticket");
 }
