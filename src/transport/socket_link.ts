@@ -1,0 +1,158 @@
+/**
+ * A `Link` over node:tls and a raw socket of our own, the same on both sides.
+ *
+ * The raw socket is kept because node:tls alone cannot do two things under Deno 2.9: `pause()` on
+ * a TLSSocket does not stop the socket (a flooder grows our memory without end), and `end()`
+ * towards a peer that stopped reading never finishes. Pausing and destroying the raw one works.
+ */
+
+import type { Buffer } from "node:buffer";
+import type net from "node:net";
+import type tls from "node:tls";
+import type { Link, LinkEnd, LinkHandlers } from "./link.ts";
+
+/** How long `close()` waits for the peer to take what was written and say goodbye. */
+export const LINGER_MS = 2_000;
+
+type Done = (error: Error | null) => void;
+
+/** A TLS connection whose handshake is over. Made by `listen` and `dial` only. */
+export class SocketLink implements Link {
+  readonly remoteAddress: string;
+  readonly #raw: net.Socket;
+  readonly #tls: tls.TLSSocket;
+  #handlers: LinkHandlers | null = null;
+  /** Why it ends; the first reason known stays. */
+  #end: LinkEnd | null = null;
+  #state: "open" | "lingering" | "destroyed" | "gone" = "open";
+  #linger: ReturnType<typeof setTimeout> | undefined;
+  readonly #waiting: Done[] = [];
+
+  /**
+   * @param raw the TCP socket; from here on the link alone touches it
+   * @param secured the TLS socket around it, after its handshake
+   */
+  constructor(raw: net.Socket, secured: tls.TLSSocket, remoteAddress: string) {
+    this.#raw = raw;
+    this.#tls = secured;
+    this.remoteAddress = remoteAddress;
+    raw.pause(); // until start(): what nobody reads stays with the peer
+    secured.on("error", this.#failed);
+    raw.on("error", this.#failed);
+    secured.on("end", this.#saidGoodbye);
+    secured.on("close", this.#saidGoodbye);
+    raw.on("close", this.#gone);
+  }
+
+  start(handlers: LinkHandlers): void {
+    if (this.#handlers !== null) throw new Error("a link is started once");
+    this.#handlers = handlers;
+    if (this.#state === "gone") {
+      queueMicrotask(() => this.#report());
+      return;
+    }
+    this.#tls.on("data", this.#received);
+    this.#readOn();
+  }
+
+  write(bytes: Uint8Array, done?: Done): void {
+    if (this.#state !== "open") {
+      if (done) queueMicrotask(() => done(new Error("the link is closed")));
+      return;
+    }
+    if (done === undefined) {
+      this.#tls.write(bytes);
+      return;
+    }
+    // One callback for all writes instead of a closure each: the hot path writes often.
+    this.#waiting.push(done);
+    this.#tls.write(bytes, this.#taken);
+  }
+
+  pause(): void {
+    if (this.#state === "open") this.#raw.pause();
+  }
+
+  resume(): void {
+    if (this.#state === "open" && this.#handlers !== null) this.#readOn();
+  }
+
+  close(): void {
+    if (this.#state !== "open") return;
+    this.#state = "lingering";
+    this.#end ??= { code: "closed-by-us", message: "closed" };
+    this.#linger = setTimeout(() => {
+      this.#end = { code: "stalled", message: `the peer did not finish within ${LINGER_MS} ms` };
+      this.#destroy();
+    }, LINGER_MS);
+    this.#tls.end();
+    // Unread bytes at our side would turn the goodbye into a reset that can overtake what we wrote.
+    this.#tls.on("data", ignore);
+    this.#readOn();
+  }
+
+  destroy(): void {
+    if (this.#state === "destroyed" || this.#state === "gone") return;
+    this.#end ??= { code: "closed-by-us", message: "closed" };
+    this.#destroy();
+  }
+
+  readonly #received = (bytes: Buffer): void => {
+    if (this.#state !== "open") return;
+    // A plain array and not node's Buffer, whose slice() shares memory where Uint8Array's copies.
+    this.#handlers?.onData(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+  };
+
+  readonly #taken = (error?: Error | null): void => {
+    this.#waiting.shift()?.(error ?? null);
+  };
+
+  readonly #failed = (error: Error): void => {
+    this.#end ??= { code: "reset", message: error.message };
+    this.#destroy();
+  };
+
+  readonly #saidGoodbye = (): void => {
+    this.#end ??= { code: "closed-by-peer", message: "the other side closed the connection" };
+    this.#destroy();
+  };
+
+  /**
+   * Lets the raw socket read, whatever state it thinks it is in: under Deno 2.9 the two sockets
+   * share one "reading" flag, and the TLS one sets it without starting anything, after which a
+   * resume() alone is taken for done already.
+   */
+  #readOn(): void {
+    this.#raw.pause();
+    this.#raw.resume();
+  }
+
+  #destroy(): void {
+    if (this.#state === "destroyed" || this.#state === "gone") return;
+    this.#state = "destroyed";
+    clearTimeout(this.#linger);
+    this.#tls.destroy();
+    this.#raw.destroy();
+  }
+
+  readonly #gone = (): void => {
+    if (this.#state === "gone") return;
+    this.#end ??= { code: "reset", message: "the connection broke off" };
+    this.#destroy();
+    this.#state = "gone";
+    const error = new Error(this.#end.message);
+    for (const done of this.#waiting.splice(0)) done(error);
+    this.#report();
+  };
+
+  #report(): void {
+    if (this.#end !== null) this.#handlers?.onEnd(this.#end);
+  }
+}
+
+/** `host:port` as people write it, IPv6 in brackets. */
+export function formatAddress(host: string, port: number): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function ignore(): void {}
