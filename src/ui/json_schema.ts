@@ -41,13 +41,14 @@ const epochReason = v.picklist([
   "kick",
   "gone",
   "rekey",
-  "handover",
+  "hand-over",
   "claim",
 ]);
 
 const warningCode = v.picklist([
   "gap",
   "replay",
+  "too-far",
   "fork",
   "rollback",
   "bad-signature",

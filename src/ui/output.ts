@@ -36,6 +36,11 @@ export class OutputQueue {
     return count;
   }
 
+  /** Counts a text that its owner did not even make because there is no room. */
+  leaveOut(): void {
+    this.#leftOut++;
+  }
+
   /** True while a text of that many bytes would be taken. */
   hasRoom(bytes = 0): boolean {
     return this.#waitingBytes + bytes <= this.#maxWaitingBytes;

@@ -1,0 +1,37 @@
+import { colorDepth } from "./colors.ts";
+import type { Face } from "./face.ts";
+import { pipeFace } from "./line_pipe.ts";
+import { screenFace } from "./line_screen.ts";
+import type { LookEnv, Terminal } from "./terminal.ts";
+
+/** What {@linkcode lineFace} needs. */
+export interface LineFaceOptions {
+  readonly terminal: Terminal;
+  /** False for a role that takes no commands, such as the relay: then the keyboard is left alone. */
+  readonly input?: boolean;
+  /** False for `--no-color`. */
+  readonly color?: boolean;
+  /** The environment; without it no colours are assumed to be unwanted. */
+  readonly env?: LookEnv;
+  /** Go on after the end of stdin (`--listen`). */
+  readonly listen?: boolean;
+  readonly now?: () => Date;
+}
+
+/**
+ * `--ui line`: one line after the other. On a terminal with a line editor at the bottom that stays
+ * intact while messages come; into a pipe, or with TERM=dumb, plain lines without a single escape
+ * sequence, for programs and screen readers.
+ */
+export function lineFace(options: LineFaceOptions): Face {
+  const settings = {
+    terminal: options.terminal,
+    depth: options.terminal.isTerminal ? colorDepth(options.env ?? {}, options.color) : "none",
+    takesInput: options.input ?? true,
+    listen: options.listen ?? false,
+    now: options.now ?? (() => new Date()),
+  } as const;
+  return options.terminal.isTerminal && settings.takesInput
+    ? screenFace(settings)
+    : pipeFace(settings);
+}

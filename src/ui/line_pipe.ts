@@ -1,0 +1,108 @@
+import type { UserIntent } from "../session/intent.ts";
+import { type Block, line, plainText, rowsOf } from "./block.ts";
+import type { ColorDepth } from "./colors.ts";
+import type { Face } from "./face.ts";
+import { LineCutter } from "./input_lines.ts";
+import { IntentQueue } from "./intent_queue.ts";
+import { Narrator } from "./narrator.ts";
+import { OutputQueue } from "./output.ts";
+import { type Question, submissionOf } from "./submit.ts";
+import type { Terminal } from "./terminal.ts";
+import { warning } from "./words.ts";
+
+/** What both forms of the line face are made with. */
+export interface LineSettings {
+  readonly terminal: Terminal;
+  readonly depth: ColorDepth;
+  readonly takesInput: boolean;
+  readonly listen: boolean;
+  readonly now: () => Date;
+}
+
+/** A longer line of input is refused. */
+const MAX_LINE_BYTES = 256 * 1024;
+
+/** While so many intents wait, no more input is read. */
+const MAX_WAITING_INTENTS = 256;
+
+/** The line face without an editor: one line for each notice, one intent for each line of input. */
+export function pipeFace({ terminal, depth, takesInput, listen, now }: LineSettings): Face {
+  const intents = new IntentQueue();
+  const output = new OutputQueue(terminal, () => intents.push({ kind: "end" }));
+  const narrator = new Narrator(now);
+  const questions: Question[] = [];
+  const decoder = new TextDecoder();
+  let closed = false;
+
+  function print(block: Block, needed = false): void {
+    const rows = terminal.isTerminal
+      ? rowsOf(block, terminal.size().columns, depth)
+      : [plainText(block)];
+    if (output.hasRoom()) {
+      const count = output.takeLeftOut();
+      if (count > 0) output.push(`! ${count} lines were left out: output is read too slowly\n`);
+    }
+    output.push(rows.join("\n") + "\n", needed);
+  }
+
+  async function take(text: string): Promise<void> {
+    const role = narrator.view?.role ?? "client";
+    const submission = submissionOf(text, questions[0] ?? null, role);
+    if (submission.kind === "say-back") {
+      // One line of output for each, so that a screen reader stops between them.
+      for (const part of submission.lines) {
+        print({ lines: [submission.warning ? warning(part) : line([part])] }, true);
+      }
+    } else if (submission.kind === "intent") {
+      if (submission.answered) questions.shift();
+      await push(submission.intent);
+    }
+  }
+
+  async function push(intent: UserIntent): Promise<void> {
+    intents.push(intent);
+    await intents.below(MAX_WAITING_INTENTS);
+  }
+
+  async function readInput(): Promise<void> {
+    const cutter = new LineCutter(MAX_LINE_BYTES);
+    try {
+      while (!closed) {
+        const chunk = await terminal.read();
+        if (closed) return;
+        for (const part of chunk === null ? cutter.end() : cutter.push(chunk)) {
+          if (part.kind === "line") await take(decoder.decode(part.bytes));
+          else {print(
+              { lines: [warning(`a line over ${MAX_LINE_BYTES} bytes was not sent`)] },
+              true,
+            );}
+        }
+        if (chunk === null) break;
+      }
+    } catch {
+      // Input that cannot be read has ended.
+    }
+    if (!listen) intents.push({ kind: "end" });
+  }
+
+  return {
+    notice(notice) {
+      if (notice.type === "ask") questions.push(notice);
+      const screen = terminal.isTerminal ? { ...terminal.size(), depth } : null;
+      const block = narrator.tell(notice, screen);
+      if (block !== null) print(block, notice.type === "bye" || notice.type === "ask");
+    },
+    view(view) {
+      narrator.view = view;
+    },
+    intents() {
+      if (takesInput) void readInput();
+      return intents;
+    },
+    async close() {
+      closed = true;
+      intents.close();
+      await output.drained();
+    },
+  };
+}

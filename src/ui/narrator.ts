@@ -1,0 +1,59 @@
+import type { Notice } from "../session/notice.ts";
+import type { SessionView } from "../session/view.ts";
+import { type Block, line } from "./block.ts";
+import type { ColorDepth } from "./colors.ts";
+import { qrRows } from "./qr.ts";
+import { blockOf } from "./words.ts";
+
+/** The screen that a notice is told for; `null` for a pipe. */
+export interface Screen {
+  readonly columns: number;
+  readonly rows: number;
+  readonly depth: ColorDepth;
+}
+
+/** Puts notices into words; knows the view and what has been told already. */
+export class Narrator {
+  /** The last view, for prompts and completion. */
+  view: SessionView | null = null;
+  #now: () => Date;
+  #agreement = new Map<string, string>();
+
+  /** @param now for the times before what happens */
+  constructor(now: () => Date) {
+    this.#now = now;
+  }
+
+  /** @returns `null` for what a person need not read (again) */
+  tell(notice: Notice, screen: Screen | null): Block | null {
+    if (notice.type === "agreement" && !this.#isNews(notice)) return null;
+    const block = blockOf(notice, {
+      me: this.view?.me ?? null,
+      manyRooms: (this.view?.rooms.length ?? 0) > 1,
+      now: this.#now(),
+      times: screen !== null,
+    });
+    if (block === null || screen === null || notice.type !== "invite") return block;
+    const code = qrRows(notice.url, screen, screen.depth !== "none");
+    return "columns" in code
+      ? {
+        lines: [
+          ...block.lines,
+          line([`(its QR code needs a window of ${code.columns} × ${code.rows})`]),
+        ],
+      }
+      : { ...block, picture: { rows: code, columns: [...code[0] ?? ""].length } };
+  }
+
+  /** It comes with every heartbeat: only a change is worth a line. */
+  #isNews(notice: Extract<Notice, { type: "agreement" }>): boolean {
+    const told = JSON.stringify([
+      notice.agree,
+      notice.of,
+      notice.differ.map((member) => member.identity),
+    ]);
+    const news = this.#agreement.get(notice.roomId) !== told;
+    this.#agreement.set(notice.roomId, told);
+    return news;
+  }
+}
