@@ -171,7 +171,9 @@ export class Writer {
 
   /** Writes bytes as they are. */
   raw(bytes: Uint8Array): void {
-    this.#buffer.set(bytes, this.#grow(bytes.length));
+    // Two statements: growing replaces the buffer.
+    const at = this.#grow(bytes.length);
+    this.#buffer.set(bytes, at);
   }
 
   /** Writes `count` zero bytes. */

@@ -83,6 +83,11 @@ export class FrameDecoder {
     return this.#body === undefined && this.#headerBytes === 0 && this.#at >= this.#chunk.length;
   }
 
+  /** Bytes set aside for a body that is not complete: at most twice those that came, or 4096. */
+  get heldBytes(): number {
+    return this.#body?.length ?? 0;
+  }
+
   /**
    * Takes a chunk and returns the bodies that are complete with it.
    *

@@ -57,18 +57,22 @@ export function signedOf<T>(body: Codec<T>, value: T, signature: Signature): Sig
   return { value, body: encode(body, value), signature };
 }
 
+/** Everything that is signed. §1 */
+export const SIGNATURE_KINDS = [
+  "enter",
+  "ticket",
+  "hello",
+  "cert",
+  "deny",
+  "commit",
+  "kem",
+  "kem-ack",
+  "catch-up",
+  "msg",
+] as const;
+
 /** What a signature is for; a signature of one kind is worth nothing as another. §1 */
-export type SignatureKind =
-  | "enter"
-  | "ticket"
-  | "hello"
-  | "cert"
-  | "deny"
-  | "commit"
-  | "kem"
-  | "kem-ack"
-  | "catch-up"
-  | "msg";
+export type SignatureKind = (typeof SIGNATURE_KINDS)[number];
 
 /**
  * The bytes that Ed25519 signs: `"stm/1 " ‖ kind ‖ 0x00 ‖ body`.
