@@ -1,0 +1,229 @@
+/**
+ * How far one connection has read one room, and what it gets in that room that others do not.
+ *
+ * @module
+ */
+import type { Chunk, LogReader, RoomLog } from "./room_log.ts";
+
+/** Bytes of one write at most, but for a single private frame that is larger. */
+const MAX_WRITE_BYTES = 65_536;
+
+/** What a cursor needs of its connection. */
+export interface CursorOwner {
+  /** Something was appended to the log of this cursor. */
+  wake(cursor: Cursor): void;
+  /** Something private was added to one of its cursors. */
+  wakeLater(): void;
+}
+
+/**
+ * A place in the log of a room, ranges of it to leave out (what the connection itself sent, and
+ * the times in which it was not a member), and private frames, each with the place in the log
+ * behind which it belongs.
+ */
+export class Cursor implements LogReader {
+  /** See {@link LogReader}. */
+  index = -1;
+  /** Whether the bytes given last end inside a frame: then nothing else may be written before the next. */
+  midFrame = false;
+  /** Set when the connection is no longer in the room: the cursor ends when it has given all. */
+  retired = false;
+  readonly #log: RoomLog;
+  readonly #owner: CursorOwner;
+  /** An earlier cursor of this connection in the same room id, which has to be through first. */
+  readonly #after: Cursor | null;
+
+  #at: number;
+  /** Reads up to here; Infinity while it is a member. */
+  #limit: number;
+  /** Null when there is nothing to read, so that no chunk is kept for somebody who only knocks. */
+  #chunk: Chunk | null = null;
+  /** Pairs of start and end, rising; those before #firstSkip are spent. */
+  #skips: number[] = [];
+  #firstSkip = 0;
+  /** Private frames and their places; those before #firstPrivate are spent. */
+  #frames: Uint8Array[] = [];
+  #places: number[] = [];
+  #firstPrivate = 0;
+  #privateBytes = 0;
+
+  /** @param after a retired cursor of the same connection and room id, if it still has something to give */
+  constructor(log: RoomLog, owner: CursorOwner, after: Cursor | null = null) {
+    this.#log = log;
+    this.#owner = owner;
+    this.#after = after;
+    this.#at = this.#limit = log.head;
+  }
+
+  /** The log it reads. */
+  get log(): RoomLog {
+    return this.#log;
+  }
+
+  /** Whether it gets what is appended from now on. */
+  get reading(): boolean {
+    return this.#limit === Infinity;
+  }
+
+  /** How far it has read. */
+  get position(): number {
+    return this.#at;
+  }
+
+  /** Bytes that wait for it. */
+  get lagBytes(): number {
+    const log = this.#chunk === null ? 0 : Math.min(this.#log.head, this.#limit) - this.#at;
+    return log + this.#privateBytes;
+  }
+
+  /** Whether it has given all there is. */
+  get drained(): boolean {
+    return this.#frames.length === 0 && (this.#chunk === null || this.lagBytes === 0);
+  }
+
+  /** From here on it gets everything that is appended. */
+  startReading(): void {
+    if (this.reading) return;
+    if (this.#chunk === null) {
+      this.#at = this.#log.head;
+      this.#chunk = this.#log.tail;
+    } else {
+      this.skip(this.#limit, this.#log.head);
+    }
+    this.#limit = Infinity;
+    this.#log.add(this);
+  }
+
+  /** It still gets what was appended up to here, and nothing after. */
+  stopReading(): void {
+    if (!this.reading) return;
+    this.#limit = this.#log.head;
+    this.#log.remove(this);
+    if (this.#at >= this.#limit) this.#chunk = null;
+  }
+
+  /** Forgets all that it would still give, but for the rest of a frame that was begun. */
+  abandon(): void {
+    this.stopReading();
+    this.#frames = [];
+    this.#places = [];
+    this.#firstPrivate = this.#privateBytes = 0;
+    this.retired = true;
+    if (!this.midFrame) this.#chunk = null;
+  }
+
+  /** Leaves out a range of the log that begins at or behind all ranges before: its own frames. */
+  skip(start: number, end: number): void {
+    if (end <= start) return;
+    const last = this.#skips.length - 1;
+    if (last > this.#firstSkip && this.#skips[last] === start) this.#skips[last] = end;
+    else this.#skips.push(start, end);
+  }
+
+  /** Adds a frame for this connection alone, behind all that it is due until now. Not copied. */
+  push(frame: Uint8Array): void {
+    this.#frames.push(frame);
+    this.#places.push(this.#log.head);
+    this.#privateBytes += frame.length;
+    this.#owner.wakeLater();
+  }
+
+  /** See {@link LogReader}. */
+  wake(): void {
+    this.#owner.wake(this);
+  }
+
+  /** See {@link LogReader}. */
+  settle(): void {
+    while (this.#chunk?.next && this.#at >= this.#chunk.base + this.#chunk.end) {
+      this.#chunk = this.#chunk.next;
+    }
+  }
+
+  /** The next bytes to write, which the cursor has then passed; null if there are none. */
+  next(): Uint8Array | null {
+    if (this.#after !== null && !this.#after.drained) return null;
+    for (;;) {
+      const place = this.#places[this.#firstPrivate];
+      if (place !== undefined && (this.#chunk === null || place <= this.#at)) {
+        return this.#takePrivate();
+      }
+      const chunk = this.#chunk;
+      if (chunk === null) return null;
+      if (this.#passSkips()) continue;
+      if (this.#at >= this.#limit) {
+        this.#chunk = null;
+        continue;
+      }
+      let end = chunk.base + chunk.end;
+      if (this.#at >= end) {
+        if (chunk.next === null) return null;
+        this.#chunk = chunk.next;
+        continue;
+      }
+      end = Math.min(end, this.#limit, place ?? Infinity, this.#skips[this.#firstSkip] ?? Infinity);
+      this.midFrame = end - this.#at > MAX_WRITE_BYTES;
+      if (this.midFrame) end = this.#at + MAX_WRITE_BYTES;
+      const bytes = this.#log.slice(chunk, this.#at, end);
+      this.#at = end;
+      return bytes;
+    }
+  }
+
+  /** @returns whether the cursor moved */
+  #passSkips(): boolean {
+    const before = this.#at;
+    for (;;) {
+      const start = this.#skips[this.#firstSkip];
+      if (start === undefined || start > this.#at) break;
+      this.#at = Math.max(this.#at, this.#skips[this.#firstSkip + 1] ?? 0);
+      this.#firstSkip += 2;
+    }
+    if (this.#firstSkip > 0 && this.#firstSkip >= this.#skips.length) {
+      this.#skips.length = this.#firstSkip = 0;
+    } else if (this.#firstSkip > 1024) {
+      this.#skips.splice(0, this.#firstSkip);
+      this.#firstSkip = 0;
+    }
+    return this.#at !== before;
+  }
+
+  /** All private frames whose turn it is, joined up to one write. */
+  #takePrivate(): Uint8Array | null {
+    this.midFrame = false;
+    const first = this.#firstPrivate;
+    let next = first;
+    let size = 0;
+    for (; next < this.#frames.length; next++) {
+      const length = this.#frames[next]?.length ?? 0;
+      const due = this.#chunk === null || (this.#places[next] ?? 0) <= this.#at;
+      if (!due || (next > first && size + length > MAX_WRITE_BYTES)) break;
+      size += length;
+    }
+    const taken = this.#frames.slice(first, next);
+    this.#firstPrivate = next;
+    this.#privateBytes -= size;
+    if (next === this.#frames.length) {
+      this.#frames = [];
+      this.#places = [];
+      this.#firstPrivate = 0;
+    } else if (next > 1024) {
+      this.#frames.splice(0, next);
+      this.#places.splice(0, next);
+      this.#firstPrivate = 0;
+    }
+    return joined(taken, size);
+  }
+}
+
+/** One frame as it is, several in one array. */
+function joined(frames: readonly Uint8Array[], size: number): Uint8Array | null {
+  if (frames.length === 1) return frames[0] ?? null;
+  const all = new Uint8Array(size);
+  let at = 0;
+  for (const frame of frames) {
+    all.set(frame, at);
+    at += frame.length;
+  }
+  return all;
+}

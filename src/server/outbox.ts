@@ -1,0 +1,170 @@
+/**
+ * What one connection is written: one write in flight, taken from the connection's own messages
+ * first and then from its rooms by turns. There is no queue of bytes but the logs of the rooms and
+ * the private frames, and both have a bound.
+ *
+ * @module
+ */
+import type { Link } from "../transport/link.ts";
+import { Cursor, type CursorOwner } from "./cursor.ts";
+import type { RoomLog } from "./room_log.ts";
+import type { Flushable, Turn } from "./turn.ts";
+
+/** What an outbox needs of the relay. */
+export interface OutboxPorts {
+  /** Where it is queued when it has something private to write. */
+  readonly turn: Turn;
+  /** Bytes that may wait in one room, and outside of rooms. */
+  readonly maxLagBytes: number;
+  /** The connection did not read what it was due. */
+  tooSlow(): void;
+  /** So many bytes were given to the link. */
+  wrote(bytes: number): void;
+}
+
+/** The writing side of a connection. */
+export class Outbox implements Flushable, CursorOwner {
+  /** See {@link Flushable}. */
+  queued = false;
+  readonly #link: Link;
+  readonly #ports: OutboxPorts;
+  #busy = false;
+  #ended = false;
+  #own: Uint8Array[] = [];
+  #ownBytes = 0;
+  #lastWords: Uint8Array | null = null;
+  #closing = false;
+  #cursors: Cursor[] = [];
+  #next = 0;
+  #begun: Cursor | null = null;
+
+  /** @param link what is written to; this outbox closes it after the last words, nothing else */
+  constructor(link: Link, ports: OutboxPorts) {
+    this.#link = link;
+    this.#ports = ports;
+  }
+
+  /** Bytes that wait for the write in flight. */
+  get lagBytes(): number {
+    let sum = this.#ownBytes;
+    for (const cursor of this.#cursors) sum += cursor.lagBytes;
+    return sum;
+  }
+
+  /** Adds a cursor for a room that the connection has entered. */
+  attach(log: RoomLog, before: Cursor | undefined): Cursor {
+    const after = before !== undefined && before.retired && !before.drained ? before : null;
+    const cursor = new Cursor(log, this, after);
+    this.#cursors.push(cursor);
+    return cursor;
+  }
+
+  /** Queues a frame that belongs to no room, before everything that waits. Not copied. */
+  send(frame: Uint8Array): void {
+    if (this.#ended || this.#closing) return;
+    this.#own.push(frame);
+    this.#ownBytes += frame.length;
+    this.wakeLater();
+  }
+
+  /** Writes `frame` as soon as the one in flight and a frame that was begun are through, then closes the link. */
+  finish(frame: Uint8Array): void {
+    if (this.#ended || this.#closing) return;
+    this.#closing = true;
+    this.#lastWords = frame;
+    for (const cursor of this.#cursors) cursor.abandon();
+    this.#pump();
+  }
+
+  /** The link is gone: lets go of everything. */
+  end(): void {
+    this.#ended = true;
+    for (const cursor of this.#cursors) cursor.abandon();
+    this.#cursors = [];
+    this.#begun = null;
+    this.#own = [];
+  }
+
+  /** See {@link CursorOwner}. Called for every reader of a room in every turn: it has to be cheap. */
+  wake(cursor: Cursor): void {
+    if (!this.#busy) this.#pump();
+    else if (cursor.lagBytes > this.#ports.maxLagBytes) this.#tooSlow();
+  }
+
+  /** See {@link CursorOwner}. */
+  wakeLater(): void {
+    this.#ports.turn.add(this);
+  }
+
+  /** See {@link Flushable}. */
+  flush(): void {
+    if (!this.#busy) this.#pump();
+    else if (this.lagBytes > this.#ports.maxLagBytes) this.#tooSlow();
+  }
+
+  #tooSlow(): void {
+    if (!this.#ended && !this.#closing) this.#ports.tooSlow();
+  }
+
+  #pump(): void {
+    if (this.#busy || this.#ended) return;
+    const bytes = this.#take();
+    if (bytes === null) return;
+    this.#busy = true;
+    this.#ports.wrote(bytes.length);
+    this.#link.write(bytes, this.#written);
+  }
+
+  // One closure for the life of the connection: a write allocates nothing of ours.
+  #written = (error: Error | null): void => {
+    this.#busy = false;
+    if (error !== null || this.#ended) return;
+    if (this.#closing && this.#lastWords === null) {
+      this.#ended = true;
+      this.#link.close();
+      return;
+    }
+    this.#pump();
+  };
+
+  #take(): Uint8Array | null {
+    if (this.#begun !== null) return this.#from(this.#begun);
+    if (this.#own.length > 0) return this.#takeOwn();
+    if (this.#lastWords !== null) {
+      const words = this.#lastWords;
+      this.#lastWords = null;
+      return words;
+    }
+    for (let i = this.#cursors.length; i > 0; i--) {
+      if (this.#next >= this.#cursors.length) this.#next = 0;
+      const cursor = this.#cursors[this.#next];
+      if (cursor === undefined) return null;
+      const bytes = this.#from(cursor);
+      if (bytes === null && cursor.retired && cursor.drained) this.#cursors.splice(this.#next, 1);
+      else this.#next++;
+      if (bytes !== null) return bytes;
+    }
+    return null;
+  }
+
+  #from(cursor: Cursor): Uint8Array | null {
+    const bytes = cursor.next();
+    this.#begun = bytes !== null && cursor.midFrame ? cursor : null;
+    return bytes;
+  }
+
+  #takeOwn(): Uint8Array {
+    const all = this.#own.length === 1 ? this.#own[0] : undefined;
+    const bytes = all ?? new Uint8Array(this.#ownBytes);
+    if (all === undefined) {
+      let at = 0;
+      for (const frame of this.#own) {
+        bytes.set(frame, at);
+        at += frame.length;
+      }
+    }
+    this.#own = [];
+    this.#ownBytes = 0;
+    return bytes;
+  }
+}

@@ -1,0 +1,48 @@
+/**
+ * What a relay bears. None of these numbers is the protocol's (those are in `wire/limits.ts`); the
+ * flags of `stm server` are made from this table. Together they bound its memory.
+ *
+ * @module
+ */
+import { DEAD_AFTER_MS, MAX_FRAME_BYTES, MAX_LEAVES } from "../wire/limits.ts";
+
+/** Limits that an operator may set. */
+export interface RelayLimits {
+  /** Connections open at once; one more is closed before its handshake. */
+  readonly maxConnections: number;
+  /** Rooms with somebody in them. */
+  readonly maxRooms: number;
+  /** Members of one room; its owners are not counted. */
+  readonly maxMembersPerRoom: number;
+  /** Connections that wait at one room to be admitted. */
+  readonly maxKnockersPerRoom: number;
+  /** Rooms that one connection may be in. */
+  readonly maxRoomsPerConnection: number;
+  /** Bytes of a member's frame, at most 1,048,576. */
+  readonly maxFrameBytes: number;
+  /** Bytes that may wait for a connection in one room before it is dropped as too slow. */
+  readonly maxLagBytes: number;
+  /** Milliseconds for the TLS handshake, and again for START. */
+  readonly handshakeMs: number;
+  /** Milliseconds that a connection may stay without being in any room. */
+  readonly idleMs: number;
+  /** Bytes a second that one connection may send; above it the relay reads it more slowly. 0: no limit. */
+  readonly bytesPerSecond: number;
+  /** Frames a second that one connection may send, likewise. 0: no limit. */
+  readonly framesPerSecond: number;
+}
+
+/** Sane for a small machine: a few thousand people, a few hundred MiB at worst in ordinary use. */
+export const DEFAULT_RELAY_LIMITS: RelayLimits = {
+  maxConnections: 10_000,
+  maxRooms: 10_000,
+  maxMembersPerRoom: MAX_LEAVES,
+  maxKnockersPerRoom: 256,
+  maxRoomsPerConnection: 64,
+  maxFrameBytes: MAX_FRAME_BYTES,
+  maxLagBytes: 8 * 1024 * 1024,
+  handshakeMs: 10_000,
+  idleMs: 2 * DEAD_AFTER_MS,
+  bytesPerSecond: 8 * 1024 * 1024,
+  framesPerSecond: 5000,
+};
