@@ -140,7 +140,7 @@ function linesOf(notice: Notice, context: WordsContext): readonly Line[] | null 
         event(notice, context, [
           `${count(notice.count, "message", "messages")} of `,
           personSpan({ name: notice.from, identity: notice.identity }),
-          " came late and are all here now",
+          " came late; nothing of it is missing now",
         ]),
       ];
     case "missing":

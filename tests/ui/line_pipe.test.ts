@@ -1,0 +1,252 @@
+import assert from "node:assert/strict";
+import type { Notice } from "../../src/session/notice.ts";
+import { lineFace, type LineFaceOptions } from "../../src/ui/line.ts";
+import { NOTICE_SCHEMAS } from "../../src/ui/json_schema.ts";
+import { FakeTerminal, settle } from "../support/fake_terminal.ts";
+import {
+  CODE,
+  HEN,
+  IN_ROOM,
+  MEMBERS,
+  message,
+  NOON,
+  OWL,
+  roomView,
+  sessionView,
+} from "../support/line_stage.ts";
+
+const PIN = "ab".repeat(32);
+const AT = NOON.toISOString();
+const FOX = { name: "fox", identity: "bb".repeat(32) };
+
+/** Every kind of notice, in plain words. */
+const told: [Notice, string][] = [
+  [{ type: "hello", schema: 1, version: "0.1.0", role: "client" }, "stm 0.1.0, client"],
+  [
+    {
+      type: "ready",
+      host: "::",
+      port: 5000,
+      link: "stm://h:5000#x",
+      pin: PIN,
+      fingerprint: "1f3a",
+    },
+    "relay ready on [::]:5000 server link: stm://h:5000#x fingerprint: 1f3a",
+  ],
+  [{ type: "stopping", reason: "SIGTERM" }, "stopping: SIGTERM"],
+  [{ type: "info", text: "one\ntwo" }, "one two"],
+  [{ type: "connected", host: "h", port: 1, pin: PIN }, "connected to h:1"],
+  [
+    { type: "disconnected", code: "closed", message: "the relay is gone" },
+    "! disconnected: the relay is gone",
+  ],
+  [{ type: "reconnecting", attempt: 2, inMs: 500 }, "connecting again in 0.5 s (attempt 2)"],
+  [{ type: "reconnected" }, "connected again"],
+  [
+    { type: "invite", ...IN_ROOM, invite: "a1", url: "stm://h:1/#x", uses: 3, expires: AT },
+    "invite for 3 people, until 2026-05-01 12:34: stm://h:1/#x",
+  ],
+  [
+    {
+      type: "join-request",
+      ...IN_ROOM,
+      request: "r1",
+      name: "red fox",
+      identity: PIN,
+      fingerprint: "1f3a",
+    },
+    '? red fox asks to join, fingerprint 1f3a /admit "red fox" or /deny "red fox"',
+  ],
+  [
+    {
+      type: "join-request",
+      ...IN_ROOM,
+      request: "r1",
+      name: "f\u200box",
+      identity: PIN,
+      fingerprint: "1f3a",
+    },
+    "? f�ox asks to join, fingerprint 1f3a /admit r1 or /deny r1",
+  ],
+  [{ type: "waiting", ...IN_ROOM, reason: "no-admin" }, "waiting: no admin is there yet"],
+  [
+    { type: "waiting", ...IN_ROOM, reason: "asked" },
+    "waiting: the admin has been asked to let you in",
+  ],
+  [
+    { type: "joined", ...IN_ROOM, me: FOX, members: MEMBERS, epoch: 4, safetyCode: CODE },
+    `[book club] 3 members: owl (admin), fox (you), hen · epoch 4 safety code: ${CODE}`,
+  ],
+  [
+    { type: "member-joined", ...IN_ROOM, ...HEN, via: "shared-link", fingerprint: "1f3a" },
+    "hen joined, by shared link; fingerprint 1f3a",
+  ],
+  [{ type: "member-left", ...IN_ROOM, ...HEN, reason: "left" }, "hen left"],
+  [{ type: "member-left", ...IN_ROOM, ...HEN, reason: "kicked" }, "hen was removed by the admin"],
+  [{ type: "presence", ...IN_ROOM, ...HEN, present: false }, "hen is away"],
+  [{ type: "presence", ...IN_ROOM, ...HEN, present: true }, "hen is back"],
+  [
+    { type: "epoch", ...IN_ROOM, epoch: 5, reason: "kick", members: MEMBERS, safetyCode: CODE },
+    "new room key: epoch 5, somebody was removed",
+  ],
+  [
+    { type: "members", ...IN_ROOM, epoch: 5, members: MEMBERS, safetyCode: CODE },
+    "[book club] 3 members · epoch 5 " +
+    "owl: admin, verified, opened the room; 1f3a 9c20 " +
+    "fox: you, by invite; c4e0 11d7 " +
+    "hen: not verified, known from before, away; 77be 04d1 " +
+    `safety code: ${CODE}`,
+  ],
+  [message("hi\nthere"), "owl: hi ⏎ there"],
+  [
+    {
+      type: "message",
+      ...IN_ROOM,
+      id: PIN,
+      from: "owl",
+      identity: OWL.identity,
+      text: "late",
+      sentAt: new Date(2026, 3, 30, 9, 5).toISOString(),
+    },
+    "owl (sent 2026-04-30 09:05): late",
+  ],
+  [{ type: "sent", ...IN_ROOM, id: PIN, text: "hi", sentAt: AT }, "fox: hi"],
+  [{ type: "verified", ...IN_ROOM, members: [OWL, HEN] }, "verified: owl, hen"],
+  [
+    { type: "warning", code: "fork", message: "two conversations" },
+    "! two conversations (fork)",
+  ],
+  [
+    { type: "repaired", ...IN_ROOM, from: "owl", identity: OWL.identity, count: 1 },
+    "1 message of owl came late; nothing of it is missing now",
+  ],
+  [
+    { type: "missing", ...IN_ROOM, from: "owl", identity: OWL.identity, count: 2 },
+    "! 2 messages of owl cannot be had any more",
+  ],
+  [
+    { type: "agreement", ...IN_ROOM, agree: 3, of: 3, differ: [] },
+    "3/3 see the same conversation",
+  ],
+  [
+    { type: "agreement", ...IN_ROOM, agree: 2, of: 3, differ: [HEN] },
+    "! only 2/3 see the same conversation; not: hen",
+  ],
+  [{ type: "ask", ref: "q", question: "sure?", choices: ["yes", "no"] }, "? sure? [yes/no]"],
+  [{ type: "ok", ref: "1" }, ""],
+  [{ type: "error", code: "no-such-member", message: "no fax here" }, "! no fax here"],
+  [{ type: "bye", reason: "you left", exitCode: 0 }, "bye: you left"],
+  [{ type: "bye", reason: "removed", exitCode: 6 }, "! removed"],
+];
+
+function open(options: Partial<LineFaceOptions> = {}) {
+  const terminal = new FakeTerminal({ isTerminal: false });
+  const face = lineFace({ terminal, now: () => NOON, ...options });
+  face.view(sessionView());
+  return { terminal, face };
+}
+
+for (const [notice, line] of told) {
+  Deno.test(`into a pipe, ${notice.type} reads: ${line}`, async () => {
+    const { terminal, face } = open();
+    face.notice(notice);
+    await face.close();
+    assert.equal(terminal.written, line === "" ? "" : line + "\n");
+  });
+}
+
+Deno.test("every kind of notice has its words", () => {
+  const types = new Set(told.map(([notice]) => notice.type));
+  assert.deepEqual([...types].sort(), Object.keys(NOTICE_SCHEMAS).sort());
+});
+
+Deno.test("into a pipe no escape sequence is written, whatever the names and the environment", async () => {
+  const { terminal, face } = open({ color: true, env: { TERM: "xterm-256color" } });
+  face.view(sessionView({ rooms: [roomView(), roomView("l\x1bab")] }));
+  for (const [notice] of told) face.notice(notice);
+  face.notice(message("\x1b[31mred", { name: "\x9bA", identity: OWL.identity }));
+  await face.close();
+  assert.ok(!/[^\P{Cc}\n]/u.test(terminal.written));
+});
+
+Deno.test("lines of a pipe are said, commands and answers given, and the end leaves", async () => {
+  const { terminal, face } = open();
+  const intents = face.intents()[Symbol.asyncIterator]();
+  terminal.type("hello\r\n\n/kick fox\n//shrug\n");
+  assert.deepEqual((await intents.next()).value, { kind: "say", text: "hello" });
+  assert.deepEqual((await intents.next()).value, { kind: "command", line: "/kick fox" });
+  assert.deepEqual((await intents.next()).value, { kind: "say", text: "/shrug" });
+  face.notice({ type: "ask", ref: "q1", question: "sure?", choices: ["yes", "no"] });
+  terminal.type("perhaps\ny\nlast words");
+  terminal.endInput();
+  assert.deepEqual((await intents.next()).value, { kind: "answer", ref: "q1", choice: "yes" });
+  assert.deepEqual((await intents.next()).value, { kind: "say", text: "last words" });
+  assert.deepEqual((await intents.next()).value, { kind: "end" });
+  assert.equal((await intents.next()).done, true);
+  await face.close();
+  assert.equal(terminal.written, "? sure? [yes/no]\n! please answer yes or no\n");
+});
+
+Deno.test("a line that is too long is not said, and the person hears of it", async () => {
+  const { terminal, face } = open();
+  terminal.type("x".repeat(300_000) + "\nnext\n");
+  terminal.endInput();
+  assert.deepEqual(await Array.fromAsync(face.intents()), [
+    { kind: "say", text: "next" },
+    { kind: "end" },
+  ]);
+  await face.close();
+  assert.equal(terminal.written, "! a line over 262144 bytes was not sent\n");
+});
+
+Deno.test("with `listen` the end of a pipe ends nothing", async () => {
+  const { terminal, face } = open({ listen: true });
+  terminal.endInput();
+  const next = face.intents()[Symbol.asyncIterator]().next();
+  await settle();
+  await face.close();
+  assert.equal((await next).done, true);
+});
+
+Deno.test("when nobody reads any more the line face wants to end", async () => {
+  const { terminal, face } = open({ listen: true });
+  terminal.broken = true;
+  face.notice({ type: "reconnected" });
+  assert.deepEqual(await Array.fromAsync(face.intents()), [{ kind: "end" }]);
+  await face.close();
+});
+
+Deno.test("an agreement is told again only when it has changed", async () => {
+  const { terminal, face } = open();
+  for (const agree of [3, 3, 2, 2, 3]) {
+    face.notice({ type: "agreement", ...IN_ROOM, agree, of: 3, differ: [] });
+  }
+  await face.close();
+  assert.equal(terminal.written.split("\n").length - 1, 3);
+});
+
+Deno.test("a relay on a terminal prints in colour and leaves the keyboard alone", async () => {
+  const terminal = new FakeTerminal();
+  const face = lineFace({
+    terminal,
+    input: false,
+    env: { TERM: "xterm-256color" },
+    now: () => NOON,
+  });
+  const intents = Array.fromAsync(face.intents());
+  face.notice({
+    type: "ready",
+    host: "0.0.0.0",
+    port: 5000,
+    link: "stm://h:5000#x",
+    pin: PIN,
+    fingerprint: "1f3a",
+  });
+  await face.close();
+  assert.deepEqual(await intents, []);
+  assert.equal(terminal.raw, false);
+  assert.equal(
+    terminal.written,
+    "relay ready on 0.0.0.0:5000\nserver link: \x1b[1mstm://h:5000#x\x1b[0m\nfingerprint: 1f3a\n",
+  );
+});
