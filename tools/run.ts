@@ -17,16 +17,14 @@ export interface Finished {
  * Runs `deno …` to its end with nothing on stdin.
  *
  * @param args arguments after `deno`
- * @param env variables on top of our own
+ * @param limitMs after so long it is ended by SIGTERM; what it said until then is in the answer
  */
-export async function deno(
-  args: readonly string[],
-  env: Record<string, string> = {},
-): Promise<Finished> {
+export async function deno(args: readonly string[], limitMs = 600_000): Promise<Finished> {
   const command = new Deno.Command(Deno.execPath(), {
     args: [...args],
-    env: { NO_COLOR: "1", ...env },
+    env: { NO_COLOR: "1" },
     stdin: "null",
+    signal: AbortSignal.timeout(limitMs),
   });
   const { code, stdout, stderr } = await command.output();
   const text = new TextDecoder();
