@@ -3,6 +3,7 @@
  * `Deno.listenTls`: docs/decisions/2026-11-22-tls-by-node-tls.md.
  */
 
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import net from "node:net";
 import tls from "node:tls";
 import type { Link, LinkEnd } from "./link.ts";
@@ -174,9 +175,14 @@ export async function listen(options: ListenOptions): Promise<Listener> {
 
 function makeContext({ keyPem, certPem }: Credentials): tls.SecureContext {
   try {
+    // createSecureContext looks at neither under Deno 2.9; every handshake would fail instead.
+    if (!new X509Certificate(certPem).checkPrivateKey(createPrivateKey(keyPem))) {
+      throw new Error("the certificate belongs to another key");
+    }
     return tls.createSecureContext({ key: keyPem, cert: certPem, minVersion: "TLSv1.3" });
   } catch (cause) {
-    throw new ListenError("bad-certificate", "the key and the certificate cannot be used", {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new ListenError("bad-certificate", `cannot use the key and certificate: ${why}`, {
       cause,
     });
   }
@@ -202,6 +208,7 @@ function listenError(cause: Error, { host, port }: ListenOptions): ListenError {
           : "the system does not permit it",
       );
     case "EADDRNOTAVAIL":
+    case "EINVAL": // what Deno 2.9 makes of EADDRNOTAVAIL
     case "ENOTFOUND":
     case "EAI_AGAIN":
       return error(

@@ -1,0 +1,152 @@
+import assert from "node:assert/strict";
+import net from "node:net";
+import tls from "node:tls";
+import { dial } from "../../src/transport/dial.ts";
+import { listen, ListenError } from "../../src/transport/listen.ts";
+import { RecordedLink } from "../support/recorded_link.ts";
+import { makeRelayKey } from "../support/relay_key.ts";
+import { TestRelay } from "../support/test_relay.ts";
+
+/** Connects without TLS and resolves when the other side ends it. */
+function connectRaw(
+  port: number,
+  first?: Uint8Array,
+): { ended: Promise<void>; socket: net.Socket } {
+  const socket = net.connect(port, "127.0.0.1");
+  const ended = new Promise<void>((resolve) => socket.on("close", () => resolve()));
+  socket.on("error", () => {});
+  socket.on("data", () => {}); // alerts
+  if (first) socket.write(first);
+  return { ended, socket };
+}
+
+Deno.test("a silent stranger is dropped when the handshake's time is over", async () => {
+  await using relay = await TestRelay.start({ handshakeTimeoutMs: 50 });
+  const silent = connectRaw(relay.listener.port);
+  const refusal = await relay.refusals.next();
+  assert.equal(refusal.code, "handshake-timeout");
+  assert.match(refusal.remoteAddress, /^127\.0\.0\.1:\d+$/);
+  await silent.ended;
+  assert.equal(relay.listener.connections(), 0);
+});
+
+Deno.test("a stranger that dribbles half a handshake is dropped at the same time", async () => {
+  await using relay = await TestRelay.start({ handshakeTimeoutMs: 50 });
+  // The header of a ClientHello that never comes.
+  const slow = connectRaw(relay.listener.port, Uint8Array.of(22, 3, 1, 2, 0, 1));
+  assert.equal((await relay.refusals.next()).code, "handshake-timeout");
+  await slow.ended;
+});
+
+Deno.test("bytes that are not TLS end the connection, and the relay goes on", async () => {
+  await using relay = await TestRelay.start();
+  const web = connectRaw(relay.listener.port, new TextEncoder().encode("GET / HTTP/1.1\r\n\r\n"));
+  assert.equal((await relay.refusals.next()).code, "handshake-failed");
+  await web.ended;
+  const rude = connectRaw(relay.listener.port);
+  rude.socket.once("connect", () => rude.socket.destroy());
+  assert.equal((await relay.refusals.next()).code, "handshake-failed");
+  (await dial(relay.address)).destroy();
+});
+
+Deno.test("a client that speaks TLS 1.2 at most is refused", async () => {
+  await using relay = await TestRelay.start();
+  const error = await new Promise<Error>((resolve, reject) => {
+    const socket = tls.connect({
+      host: "127.0.0.1",
+      port: relay.listener.port,
+      maxVersion: "TLSv1.2",
+      rejectUnauthorized: false,
+    });
+    socket.on("secureConnect", () => reject(new Error("TLS 1.2 was accepted")));
+    socket.on("error", resolve);
+  });
+  assert.ok(error instanceof Error);
+  assert.equal((await relay.refusals.next()).code, "handshake-failed");
+  assert.equal(relay.links.length, 0);
+});
+
+Deno.test("connections over the limit are turned away, and room is made by those that go", async () => {
+  await using relay = await TestRelay.start({ maxConnections: 1 });
+  const first = new RecordedLink(await dial(relay.address));
+  const there = new RecordedLink(await relay.links.next());
+  await assert.rejects(dial(relay.address), { code: "handshake-failed" });
+  assert.equal((await relay.refusals.next()).code, "too-many-connections");
+  assert.equal(relay.listener.connections(), 1);
+  first.link.close();
+  await Promise.all([first.ended, there.ended]);
+  (await dial(relay.address)).destroy();
+});
+
+Deno.test("reloadCertificate() counts from the next connection on and leaves open links", async () => {
+  await using relay = await TestRelay.start();
+  const old = new RecordedLink(await dial(relay.address));
+  const there = new RecordedLink(await relay.links.next());
+  const next = makeRelayKey();
+  relay.listener.reloadCertificate(next);
+  await assert.rejects(dial(relay.address), { code: "wrong-key" });
+  (await dial({ ...relay.address, pin: next.pin })).destroy();
+  await old.write(Uint8Array.of(1));
+  await there.atLeast(1);
+
+  assert.throws(
+    () => relay.listener.reloadCertificate({ keyPem: "rubbish", certPem: "rubbish" }),
+    { name: "ListenError", code: "bad-certificate" },
+  );
+  assert.throws(
+    () => relay.listener.reloadCertificate({ ...next, keyPem: makeRelayKey().keyPem }),
+    { name: "ListenError", code: "bad-certificate" },
+  );
+  (await dial({ ...relay.address, pin: next.pin })).destroy();
+});
+
+Deno.test("close() ends open links and half-open handshakes and frees the port", async () => {
+  const relay = await TestRelay.start();
+  const { port } = relay.listener;
+  const link = new RecordedLink(await dial(relay.address));
+  const there = new RecordedLink(await relay.links.next());
+  const silent = connectRaw(port);
+  await new Promise<void>((resolve) => silent.socket.once("connect", () => resolve()));
+  await relay.listener.close();
+  assert.equal((await there.ended).code, "closed-by-us");
+  assert.equal((await link.ended).code, "closed-by-peer");
+  await silent.ended;
+  await using again = await TestRelay.start({ port });
+  assert.equal(again.listener.port, port);
+});
+
+Deno.test("listen() says why it cannot, and what to do", async () => {
+  await using relay = await TestRelay.start();
+  const attempt = (host: string, port: number) =>
+    listen({ host, port, ...relay.key, onLink: () => {} });
+  await assert.rejects(attempt("127.0.0.1", relay.listener.port), {
+    name: "ListenError",
+    code: "port-in-use",
+    message: `cannot listen on 127.0.0.1:${relay.listener.port}: ` +
+      "the port is taken. Stop the other program or choose another with --port",
+  });
+  // TEST-NET-1, RFC 5737: nobody's address.
+  await assert.rejects(attempt("192.0.2.1", 0), { code: "no-such-address" });
+  const certificate = { keyPem: makeRelayKey().keyPem, certPem: relay.key.certPem };
+  await assert.rejects(
+    listen({ host: "127.0.0.1", port: 0, ...certificate, onLink: () => {} }),
+    { code: "bad-certificate" },
+  );
+});
+
+Deno.test("a machine with IPv6 listens and dials there; one without says so", async () => {
+  const key = makeRelayKey();
+  let relay: TestRelay;
+  try {
+    relay = await TestRelay.start({ host: "::1" }, key);
+  } catch (error) {
+    assert.ok(error instanceof ListenError, String(error));
+    assert.equal(error.code, "no-such-address");
+    return;
+  }
+  const link = await dial({ host: "::1", port: relay.listener.port, pin: key.pin });
+  assert.equal(link.remoteAddress, `[::1]:${relay.listener.port}`);
+  assert.match((await relay.links.next()).remoteAddress, /^\[::1\]:\d+$/);
+  link.destroy();
+  await relay[Symbol.asyncDispose]();
+});
