@@ -20,8 +20,8 @@ interface Step {
 }
 
 const STEPS: readonly Step[] = [
-  { name: "format", args: ["fmt", "--check", "--quiet"] },
-  { name: "lint", args: ["lint", "--quiet"] },
+  { name: "format", args: ["fmt", "--check"] },
+  { name: "lint", args: ["lint"] },
   { name: "layers", args: ["run", "-A", "tools/layers.ts"] },
   // With the examples in docstrings; the tests below then run unchecked.
   { name: "types", args: ["check", "--doc", "--quiet", "."] },
