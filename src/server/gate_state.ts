@@ -86,8 +86,12 @@ export interface GateRoom {
   readonly seats: Map<string, Seat>;
   /** Members by the hex of their gate key: a key has one seat. */
   readonly byGateKey: Map<string, Seat>;
-  /** How many of each role. */
-  readonly count: Record<Role, number>;
+  /** Its owners; usually one. */
+  readonly owners: Set<Seat>;
+  /** How many members. */
+  members: number;
+  /** How many knockers. */
+  knockers: number;
   /** What all knockers together may still send. */
   readonly knocks: Bucket;
 }
@@ -168,13 +172,9 @@ export function newRoom(id: RoomId, hex: string, now: Now): GateRoom {
     barredKeys: new Set(),
     seats: new Map(),
     byGateKey: new Map(),
-    count: { knocker: 0, member: 0, owner: 0 },
+    owners: new Set(),
+    members: 0,
+    knockers: 0,
     knocks: fullBucket(ROOM_KNOCK_RATE, now.ms),
   };
-}
-
-/** Owners of a room. */
-export function* ownersOf(room: GateRoom): Generator<Seat> {
-  if (room.count.owner === 0) return;
-  for (const seat of room.seats.values()) if (seat.role === "owner") yield seat;
 }

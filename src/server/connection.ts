@@ -1,0 +1,152 @@
+/**
+ * One connection of the relay: the ends of it that `relay.ts` ties together, and its clocks.
+ *
+ * @module
+ */
+import type { Link } from "../transport/link.ts";
+import { MAX_GUEST_FRAME_BYTES } from "../wire/limits.ts";
+import type { Cursor } from "./cursor.ts";
+import type { GateConnection, Seat } from "./gate_state.ts";
+import { type FrameTaker, Intake } from "./intake.ts";
+import type { Outbox } from "./outbox.ts";
+import { type Bucket, charge, fullBucket, type Rate } from "./rate.ts";
+
+/** Answers of REFUSED: beyond it they are left out, so that nonsense is not echoed for ever. */
+export const REFUSAL_RATE: Rate = { burst: 256, perSecond: 20 };
+/**
+ * Frames that are refused: beyond it the connection ends with `flood`. Somebody who was just
+ * evicted may have thousands under way, and means no harm.
+ */
+export const MISDEED_RATE: Rate = { burst: 20_000, perSecond: 500 };
+
+/** Rates at which a connection may send, with their bursts of two seconds. */
+export interface SendRates {
+  /** In bytes. */
+  readonly bytes: Rate;
+  /** In frames. */
+  readonly frames: Rate;
+}
+
+/** What a connection needs of the relay. */
+export interface ConnectionPorts {
+  /** Limit for the frames of a member or owner. */
+  readonly maxFrameBytes: number;
+  /** See {@link SendRates}. */
+  readonly rates: SendRates;
+  /** A run of this connection's broadcasts to the room of its hot seat. */
+  takeRun(connection: Connection, frames: Uint8Array, count: number): void;
+  /** Any other frame. */
+  takeFrame(connection: Connection, frame: Uint8Array): void;
+}
+
+/** The seat from which a connection last sent a broadcast, ready for the next. */
+export interface HotSeat {
+  /** Where the frames go. */
+  readonly seat: Seat;
+  /** The connection's own place there. */
+  readonly cursor: Cursor;
+  /** BROADCAST, room and handle: the first 33 bytes of each body. */
+  readonly prefix: Uint8Array;
+}
+
+/** One connection. */
+export class Connection implements FrameTaker {
+  /** Its socket. */
+  readonly link: Link;
+  /** What the gate knows of it. */
+  readonly gate: GateConnection;
+  /** Its writing side. */
+  readonly outbox: Outbox;
+  /** Its reading side. */
+  readonly intake: Intake;
+  /** By the hex of the room id; those of rooms that it has left stay until they are drained. */
+  readonly cursors: Map<string, Cursor> = new Map();
+  /** When it was accepted. */
+  readonly openedMs: number;
+  /** When something last came from it. */
+  heardMs: number;
+  /** Whether a PING was sent since. */
+  pinged = false;
+  /** Since when it is in no room; null while it is in one. */
+  roomlessMs: number | null;
+  /** When the socket is destroyed whatever it does; null while the connection is good. */
+  deadlineMs: number | null = null;
+  /** Until when it is not read from; null while it is. */
+  pausedUntilMs: number | null = null;
+  /** See {@link HotSeat}; null when it has not broadcast, or may no longer. */
+  hot: HotSeat | null = null;
+  /** See {@link REFUSAL_RATE}. */
+  readonly refusals: Bucket;
+  /** See {@link MISDEED_RATE}. */
+  readonly misdeeds: Bucket;
+  /** Frames of the piece that is being taken in. */
+  framesInPiece = 0;
+  readonly #ports: ConnectionPorts;
+  readonly #bytes: Bucket;
+  readonly #frames: Bucket;
+
+  /** @param nowMs of a clock that does not go back */
+  constructor(
+    link: Link,
+    gate: GateConnection,
+    outbox: Outbox,
+    ports: ConnectionPorts,
+    nowMs: number,
+  ) {
+    this.link = link;
+    this.gate = gate;
+    this.outbox = outbox;
+    this.#ports = ports;
+    this.intake = new Intake(this);
+    this.openedMs = this.heardMs = this.roomlessMs = nowMs;
+    this.refusals = fullBucket(REFUSAL_RATE, nowMs);
+    this.misdeeds = fullBucket(MISDEED_RATE, nowMs);
+    this.#bytes = fullBucket(ports.rates.bytes, nowMs);
+    this.#frames = fullBucket(ports.rates.frames, nowMs);
+  }
+
+  /** See {@link FrameTaker}. */
+  get open(): boolean {
+    return this.deadlineMs === null;
+  }
+
+  /** PROTOCOL §2: a connection that is nowhere more than a knocker is a guest. */
+  get frameLimit(): number {
+    for (const seat of this.gate.seats.values()) {
+      if (seat.role !== "knocker") return this.#ports.maxFrameBytes;
+    }
+    return Math.min(MAX_GUEST_FRAME_BYTES, this.#ports.maxFrameBytes);
+  }
+
+  /** See {@link FrameTaker}. */
+  get runPrefix(): Uint8Array | null {
+    return this.hot === null ? null : this.hot.prefix;
+  }
+
+  /** See {@link FrameTaker}. */
+  takeRun(frames: Uint8Array, count: number): void {
+    this.framesInPiece += count;
+    this.#ports.takeRun(this, frames, count);
+  }
+
+  /** See {@link FrameTaker}. */
+  takeFrame(frame: Uint8Array): void {
+    this.framesInPiece++;
+    this.#ports.takeFrame(this, frame);
+  }
+
+  /**
+   * Accounts for what came.
+   *
+   * @returns for how many ms it should not be read from
+   */
+  chargeFor(bytes: number, nowMs: number): number {
+    const { rates } = this.#ports;
+    const frames = this.framesInPiece;
+    this.framesInPiece = 0;
+    return Math.max(
+      charge(this.#bytes, rates.bytes, nowMs, bytes),
+      charge(this.#frames, rates.frames, nowMs, frames),
+    );
+  }
+}

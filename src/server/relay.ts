@@ -1,0 +1,488 @@
+/**
+ * The relay: links come in, bytes go round. The way of a frame:
+ *
+ * 1. `intake.ts` finds it; a run of broadcasts by the seat that broadcast before goes straight to 4.
+ * 2. BROADCAST and DIRECT are judged by `gate_traffic.ts` without being decoded.
+ * 3. Everything else is decoded and goes to `gate.ts`, whose effects are done here, in order.
+ * 4. Bytes for everybody are appended to the room's log, once; bytes for one become a private frame
+ *    at the same place in the order. `room_log.ts` has the rest of the way.
+ *
+ * 1 to 4 happen within the call that brought the bytes; writing, at the end of the turn. Nothing
+ * here waits, and nothing is remembered that a restart may not forget.
+ *
+ * @module
+ */
+import type { Link } from "../transport/link.ts";
+import { WireError } from "../wire/codec.ts";
+import { FRAME_HEADER_BYTES } from "../wire/frame.ts";
+import { challenge, handle, type RelayKey, roomId, toHex } from "../wire/ids.ts";
+import { DEAD_AFTER_MS, PING_AFTER_MS } from "../wire/limits.ts";
+import {
+  type ClosingCode,
+  decodeRelayMessage,
+  frameRelayMessage,
+  OFFSET_BROADCAST_PAYLOAD,
+  OFFSET_DIRECT_PAYLOAD,
+  OFFSET_FROM,
+  OFFSET_ROOM,
+  OFFSET_TO,
+  PROTOCOL_VERSION,
+  type RefusedCode,
+  RELAY_MESSAGES,
+  type RelayMessage,
+} from "../wire/relay_message.ts";
+import {
+  Connection,
+  type ConnectionPorts,
+  MISDEED_RATE,
+  REFUSAL_RATE,
+  type SendRates,
+} from "./connection.ts";
+import { type GateEvent, stepGate } from "./gate.ts";
+import {
+  type ConnectionId,
+  emptyGate,
+  type GateEffect,
+  type GatePorts,
+  type Now,
+  type Seat,
+} from "./gate_state.ts";
+import { judgeBroadcast, routeDirect } from "./gate_traffic.ts";
+import type { Refusal } from "./gate_entry.ts";
+import type { Cursor } from "./cursor.ts";
+import { Outbox } from "./outbox.ts";
+import { take } from "./rate.ts";
+import type { RelayLimits } from "./relay_limits.ts";
+import { RoomLog } from "./room_log.ts";
+import { Turn } from "./turn.ts";
+import { keyedRoomId, verifySignature } from "./verify.ts";
+
+/** How long a connection that was told CLOSING may take to read it. */
+export const CLOSING_MS = 2_000;
+/** How often {@link Relay.tick} wants to be called. */
+export const TICK_MS = 1_000;
+
+const BROADCAST = RELAY_MESSAGES.broadcast.type;
+const DIRECT = RELAY_MESSAGES.direct.type;
+
+/** What a relay asks of the world. */
+export interface RelayPorts {
+  /** The time. */
+  readonly now: () => Now;
+  /** That many random bytes. */
+  readonly random: (count: number) => Uint8Array;
+  /** Calls back once; returns how to forget it. */
+  readonly later: (ms: number, call: () => void) => () => void;
+}
+
+/** The clocks, timers and random numbers of this machine. */
+export const SYSTEM_PORTS: RelayPorts = {
+  now: () => ({ ms: performance.now(), unixS: Date.now() / 1000 }),
+  random: (count) => crypto.getRandomValues(new Uint8Array(count)),
+  later: (ms, call) => {
+    const timer = setTimeout(call, ms);
+    return () => clearTimeout(timer);
+  },
+};
+
+/** What a relay counts. No field names anybody. */
+export interface RelayCounters {
+  /** Connections now. */
+  connections: number;
+  /** Connections since the start. */
+  connectionsTotal: number;
+  /** Rooms now. */
+  rooms: number;
+  /** Frames taken in. */
+  framesIn: number;
+  /** Bytes taken in. */
+  bytesIn: number;
+  /** Bytes given to the links. */
+  bytesOut: number;
+  /** Frames of a type that this version does not know. */
+  unknownFrames: number;
+  /** REFUSED by code, those included that were not sent any more. */
+  readonly refused: Partial<Record<RefusedCode, number>>;
+  /** CLOSING by code. */
+  readonly closed: Partial<Record<ClosingCode, number>>;
+}
+
+/** A relay without its listener. */
+export class Relay {
+  /** See {@link RelayCounters}. */
+  readonly counters: RelayCounters = {
+    connections: 0,
+    connectionsTotal: 0,
+    rooms: 0,
+    framesIn: 0,
+    bytesIn: 0,
+    bytesOut: 0,
+    unknownFrames: 0,
+    refused: {},
+    closed: {},
+  };
+  readonly #limits: RelayLimits;
+  readonly #ports: RelayPorts;
+  readonly #gatePorts: GatePorts;
+  readonly #connectionPorts: ConnectionPorts;
+  readonly #gate = emptyGate();
+  readonly #connections = new Map<ConnectionId, Connection>();
+  readonly #logs = new Map<string, RoomLog>();
+  readonly #turn = new Turn();
+  readonly #paused = new Set<Connection>();
+  #cancelResume: (() => void) | null = null;
+  #lastId = 0;
+  #whenEmpty: (() => void) | null = null;
+
+  /**
+   * @param relayKey the key of the listener's certificate, which the participants' signatures name
+   * @param limits what it bears
+   */
+  constructor(relayKey: RelayKey, limits: RelayLimits, ports: RelayPorts = SYSTEM_PORTS) {
+    this.#limits = limits;
+    this.#ports = ports;
+    this.#gatePorts = {
+      limits,
+      relayKey,
+      verify: verifySignature,
+      keyedRoomId,
+      newHandle: () => handle(ports.random(16)),
+    };
+    const twoSeconds = (perSecond: number) => ({ burst: 2 * perSecond, perSecond });
+    const rates: SendRates = {
+      bytes: twoSeconds(limits.bytesPerSecond),
+      frames: twoSeconds(limits.framesPerSecond),
+    };
+    this.#connectionPorts = {
+      maxFrameBytes: limits.maxFrameBytes,
+      rates,
+      takeRun: (connection, frames) => this.#publish(connection, frames),
+      takeFrame: (connection, frame) => this.#takeFrame(connection, frame),
+    };
+  }
+
+  /** Takes a link on: sends CHALLENGE, and goes on until either side ends it. */
+  accept(link: Link): void {
+    if (this.#connections.size >= this.#limits.maxConnections || this.#whenEmpty !== null) {
+      return link.destroy();
+    }
+    const id = ++this.#lastId;
+    const now = this.#ports.now();
+    const nonce = challenge(this.#ports.random(32));
+    this.#step({ kind: "opened", id, nonce }, now);
+    const gate = this.#gate.connections.get(id);
+    if (gate === undefined) throw new Error("the gate does not know a connection it was told of");
+    const outbox = new Outbox(link, {
+      turn: this.#turn,
+      maxLagBytes: this.#limits.maxLagBytes,
+      tooSlow: () => this.#close(connection, "too-slow", "it did not read what it was due"),
+      wrote: (bytes) => {
+        this.counters.bytesOut += bytes;
+      },
+    });
+    const connection = new Connection(link, gate, outbox, this.#connectionPorts, now.ms);
+    this.#connections.set(id, connection);
+    this.counters.connections++;
+    this.counters.connectionsTotal++;
+    link.start({
+      onData: (bytes) => this.#take(connection, bytes),
+      onEnd: () => this.#ended(connection),
+    });
+    outbox.send(frameRelayMessage({
+      kind: "challenge",
+      minVersion: PROTOCOL_VERSION,
+      maxVersion: PROTOCOL_VERSION,
+      nonce,
+      maxFrame: this.#limits.maxFrameBytes,
+      access: 0,
+    }));
+  }
+
+  /** Looks after silent connections, late tickets and quiet rooms: one timer for all of them. */
+  tick(): void {
+    const now = this.#ports.now();
+    for (const connection of [...this.#connections.values()]) this.#watch(connection, now.ms);
+    this.#step({ kind: "tick" }, now);
+    for (const log of this.#logs.values()) log.settle();
+  }
+
+  /**
+   * Tells everybody `shutting-down`, waits until they have read it, but no longer than CLOSING_MS,
+   * and takes no more links.
+   */
+  shutDown(): Promise<void> {
+    return new Promise((resolve) => {
+      const stop = this.#ports.later(CLOSING_MS, () => {
+        for (const connection of [...this.#connections.values()]) connection.link.destroy();
+      });
+      this.#whenEmpty = () => {
+        stop();
+        resolve();
+      };
+      for (const connection of [...this.#connections.values()]) {
+        this.#close(connection, "shutting-down", "the relay is going down");
+      }
+      if (this.#connections.size === 0) this.#whenEmpty();
+    });
+  }
+
+  #take(connection: Connection, bytes: Uint8Array): void {
+    if (!connection.open) return;
+    const nowMs = this.#ports.now().ms;
+    connection.heardMs = nowMs;
+    connection.pinged = false;
+    this.counters.bytesIn += bytes.length;
+    try {
+      connection.intake.push(bytes);
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      const code = error.code === "too-long" ? "too-large" : "malformed";
+      this.#close(connection, code, error.message);
+    }
+    this.counters.framesIn += connection.framesInPiece;
+    const waitMs = connection.chargeFor(bytes.length, nowMs);
+    if (waitMs > 0 && connection.open) this.#pause(connection, nowMs + waitMs);
+  }
+
+  /** TCP holds back who sends too much; nobody else waits for it. */
+  #pause(connection: Connection, untilMs: number): void {
+    connection.pausedUntilMs = untilMs;
+    connection.link.pause();
+    this.#paused.add(connection);
+    this.#resumeLater();
+  }
+
+  #resumeLater(): void {
+    if (this.#cancelResume !== null || this.#paused.size === 0) return;
+    let first = Infinity;
+    for (const { pausedUntilMs } of this.#paused) first = Math.min(first, pausedUntilMs ?? 0);
+    // A little late and together, rather than a timer for each.
+    const waitMs = Math.max(5, Math.ceil(first - this.#ports.now().ms));
+    this.#cancelResume = this.#ports.later(waitMs, () => {
+      this.#cancelResume = null;
+      const nowMs = this.#ports.now().ms;
+      for (const connection of [...this.#paused]) {
+        if ((connection.pausedUntilMs ?? 0) > nowMs) continue;
+        this.#paused.delete(connection);
+        connection.pausedUntilMs = null;
+        connection.heardMs = nowMs;
+        connection.link.resume();
+      }
+      this.#resumeLater();
+    });
+  }
+
+  #takeFrame(connection: Connection, frame: Uint8Array): void {
+    const body = frame.subarray(FRAME_HEADER_BYTES);
+    const type = body[0];
+    if (connection.gate.started && type === BROADCAST) {
+      return this.#takeBroadcast(connection, frame, body);
+    }
+    if (connection.gate.started && type === DIRECT) {
+      return this.#takeDirect(connection, frame, body);
+    }
+    const message = decoded(body);
+    if (message instanceof WireError) {
+      return this.#close(connection, "malformed", message.message);
+    }
+    if (message.kind !== "unknown") {
+      return this.#step({ kind: "message", id: connection.gate.id, message }, this.#ports.now());
+    }
+    this.counters.unknownFrames++;
+    if (message.critical) {
+      this.#close(connection, "unsupported", `this relay does not know type ${message.type}`);
+    } else if (!connection.gate.started) {
+      this.#close(connection, "malformed", "the first message has to be START");
+    }
+  }
+
+  #takeBroadcast(connection: Connection, frame: Uint8Array, body: Uint8Array): void {
+    if (body.length <= OFFSET_BROADCAST_PAYLOAD) {
+      return this.#close(connection, "malformed", "a BROADCAST without a payload");
+    }
+    const room = toHex(body.subarray(OFFSET_ROOM, OFFSET_FROM));
+    const from = toHex(body.subarray(OFFSET_FROM, OFFSET_BROADCAST_PAYLOAD));
+    const judged = judgeBroadcast(connection.gate, room, from);
+    if (!judged.ok) return this.#refuse(connection, body, judged);
+    const cursor = connection.cursors.get(room);
+    if (cursor === undefined) return;
+    const prefix = body.slice(0, OFFSET_BROADCAST_PAYLOAD);
+    connection.hot = { seat: judged.seat, cursor, prefix };
+    this.#publish(connection, frame);
+  }
+
+  /** Frames that were judged: into the log once, for everybody but who sent them. */
+  #publish(connection: Connection, frames: Uint8Array): void {
+    const { hot } = connection;
+    if (hot === null) return;
+    const { log } = hot.cursor;
+    const start = log.append(frames);
+    hot.cursor.skip(start, log.head);
+  }
+
+  #takeDirect(connection: Connection, frame: Uint8Array, body: Uint8Array): void {
+    if (body.length <= OFFSET_DIRECT_PAYLOAD) {
+      return this.#close(connection, "malformed", "a DIRECT without a payload");
+    }
+    const room = toHex(body.subarray(OFFSET_ROOM, OFFSET_FROM));
+    const from = toHex(body.subarray(OFFSET_FROM, OFFSET_TO));
+    const to = body.subarray(OFFSET_TO, OFFSET_DIRECT_PAYLOAD);
+    const route = routeDirect(connection.gate, room, from, toHex(to), this.#ports.now());
+    if (!route.ok) return this.#refuse(connection, body, route);
+    if (route.to === null) {
+      const { id } = route.from.room;
+      return this.#tell(route.from, {
+        kind: "gone",
+        room: id,
+        handle: handle(to),
+        reason: "closed",
+      });
+    }
+    // A view would keep the whole piece that it came in.
+    const copy = frame.slice();
+    for (const seat of route.to) this.#cursorOf(seat)?.push(copy);
+  }
+
+  #refuse(connection: Connection, body: Uint8Array, { code, message }: Refusal): void {
+    const room = body.subarray(OFFSET_ROOM, OFFSET_FROM);
+    const now = this.#ports.now();
+    this.#send(connection, { kind: "refused", room: roomId(room), code, message }, now);
+  }
+
+  #step(event: GateEvent, now: Now): void {
+    for (const effect of stepGate(this.#gatePorts, this.#gate, event, now)) {
+      this.#do(effect, now);
+    }
+    this.counters.rooms = this.#gate.rooms.size;
+  }
+
+  #do(effect: GateEffect, now: Now): void {
+    switch (effect.do) {
+      case "send": {
+        const connection = this.#connections.get(effect.to.id);
+        if (connection !== undefined) this.#send(connection, effect.message, now);
+        return;
+      }
+      case "tell":
+        return this.#tell(effect.to, effect.message);
+      case "tell-room":
+        this.#logs.get(effect.room.hex)?.append(frameRelayMessage(effect.message));
+        return;
+      case "seat":
+        return this.#seat(effect.seat);
+      case "listen":
+        return this.#cursorOf(effect.seat)?.startReading();
+      case "unseat":
+        return this.#unseat(effect.seat, now);
+      case "forget":
+        this.#logs.delete(effect.room.hex);
+        return;
+      case "close": {
+        const connection = this.#connections.get(effect.connection.id);
+        if (connection !== undefined) this.#close(connection, effect.code, effect.message);
+      }
+    }
+  }
+
+  #seat(seat: Seat): void {
+    const connection = this.#connections.get(seat.connection.id);
+    if (connection === undefined) return;
+    const { hex } = seat.room;
+    let log = this.#logs.get(hex);
+    if (log === undefined) this.#logs.set(hex, log = new RoomLog(this.#turn));
+    connection.cursors.set(hex, connection.outbox.attach(log, connection.cursors.get(hex)));
+    connection.roomlessMs = null;
+  }
+
+  #unseat(seat: Seat, now: Now): void {
+    const cursor = this.#cursorOf(seat);
+    const connection = this.#connections.get(seat.connection.id);
+    if (cursor === undefined || connection === undefined) return;
+    cursor.stopReading();
+    cursor.retired = true;
+    if (connection.hot?.seat === seat) connection.hot = null;
+    if (connection.gate.seats.size === 0) connection.roomlessMs = now.ms;
+  }
+
+  #cursorOf(seat: Seat): Cursor | undefined {
+    return this.#connections.get(seat.connection.id)?.cursors.get(seat.room.hex);
+  }
+
+  #tell(seat: Seat, message: RelayMessage): void {
+    this.#cursorOf(seat)?.push(frameRelayMessage(message));
+  }
+
+  #send(connection: Connection, message: RelayMessage, now: Now): void {
+    if (message.kind === "refused") {
+      this.counters.refused[message.code] = (this.counters.refused[message.code] ?? 0) + 1;
+      if (!take(connection.misdeeds, MISDEED_RATE, now.ms)) {
+        return this.#close(connection, "flood", "too much of it was refused");
+      }
+      if (!take(connection.refusals, REFUSAL_RATE, now.ms)) return;
+    }
+    connection.outbox.send(frameRelayMessage(message));
+  }
+
+  /** Ends a connection with a reason; for everybody else it is gone at once. */
+  #close(connection: Connection, code: ClosingCode, message: string): void {
+    if (!connection.open) return;
+    this.counters.closed[code] = (this.counters.closed[code] ?? 0) + 1;
+    const now = this.#ports.now();
+    connection.deadlineMs = now.ms + CLOSING_MS;
+    connection.outbox.finish(frameRelayMessage({ kind: "closing", code, message }));
+    this.#step({ kind: "closed", id: connection.gate.id }, now);
+  }
+
+  #ended(connection: Connection): void {
+    const { id } = connection.gate;
+    if (!this.#connections.has(id)) return;
+    connection.deadlineMs ??= this.#ports.now().ms;
+    this.#step({ kind: "closed", id }, this.#ports.now());
+    connection.outbox.end();
+    this.#paused.delete(connection);
+    if (this.#paused.size === 0) {
+      this.#cancelResume?.();
+      this.#cancelResume = null;
+    }
+    this.#connections.delete(id);
+    this.counters.connections--;
+    if (this.#connections.size === 0) this.#whenEmpty?.();
+  }
+
+  #watch(connection: Connection, nowMs: number): void {
+    const { gate, roomlessMs, deadlineMs } = connection;
+    if (deadlineMs !== null) {
+      if (nowMs >= deadlineMs) connection.link.destroy();
+      return;
+    }
+    const silentMs = connection.pausedUntilMs === null ? nowMs - connection.heardMs : 0;
+    if (!gate.started && nowMs - connection.openedMs >= this.#limits.handshakeMs) {
+      return this.#close(connection, "idle", "no START came");
+    }
+    if (roomlessMs !== null && nowMs - roomlessMs >= this.#limits.idleMs) {
+      return this.#close(connection, "idle", "in no room for too long");
+    }
+    if (silentMs >= DEAD_AFTER_MS) return this.#close(connection, "idle", "nothing was heard");
+    if (silentMs >= PING_AFTER_MS && !connection.pinged) {
+      connection.pinged = true;
+      connection.outbox.send(frameRelayMessage({ kind: "ping", token: Math.floor(nowMs) }));
+    }
+    if (connection.cursors.size > gate.seats.size) this.#sweep(connection);
+  }
+
+  /** Lets go of rooms that the connection has left and read to the end. */
+  #sweep(connection: Connection): void {
+    for (const [hex, cursor] of connection.cursors) {
+      if (cursor.retired && cursor.drained) connection.cursors.delete(hex);
+    }
+  }
+}
+
+function decoded(body: Uint8Array): ReturnType<typeof decodeRelayMessage> | WireError {
+  try {
+    return decodeRelayMessage(body);
+  } catch (error) {
+    if (error instanceof WireError) return error;
+    throw error;
+  }
+}
