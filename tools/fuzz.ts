@@ -12,7 +12,9 @@ const walk = async (path: string): Promise<void> => {
   if ((await Deno.stat(path)).isDirectory) {
     for await (const entry of Deno.readDir(path)) await walk(`${path}/${entry.name}`);
   } else if (/[._]test\.tsx?$/.test(path)) {
-    if (/from "(npm:)?fast-check/.test(await Deno.readTextFile(path))) files.push(path);
+    if (/from "(fast-check|.*\/support\/property\.ts)"/.test(await Deno.readTextFile(path))) {
+      files.push(path);
+    }
   }
 };
 for (const path of paths) await walk(path);

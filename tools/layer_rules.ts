@@ -27,7 +27,7 @@ export interface FolderRule {
 }
 
 /** Files of `src/wire` that name things and bound them, without any message. */
-const WIRE_IDS = /^src\/wire\/(\w+_)?(ids?|limits|errors?|wire_error|bytes)\.ts$/;
+const WIRE_IDS = /^src\/wire\/(\w+_)?(ids?|limits|name|link_url)\.ts$/;
 
 /** What a face may ask of Deno: the terminal it draws on, and no file or socket. */
 const TERMINAL = new Set([
