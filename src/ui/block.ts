@@ -20,6 +20,8 @@ export interface Line {
 /** What one notice looks like. */
 export interface Block {
   readonly lines: readonly Line[];
+  /** Set where every line is an entry of its own. */
+  readonly list?: boolean;
   /** Only for a screen on which it fits, such as a QR code; already painted. */
   readonly picture?: { readonly rows: readonly string[]; readonly columns: number };
 }
@@ -43,11 +45,12 @@ export function as(text: string, style: Style = "plain"): Span {
   return { text, style };
 }
 
-/** A block as one line without any style, for a pipe and a screen reader. */
-export function plainText(block: Block): string {
-  return block.lines
-    .map((part) => part.spans.map((span) => span.text).join("").trim())
-    .join(" ").replaceAll(/ {2,}/g, " ");
+/** A block without any style, for a pipe and a screen reader: one line, or one for each entry of a list. */
+export function plainText(block: Block): string[] {
+  const lines = block.lines.map((part) =>
+    part.spans.map((span) => span.text).join("").trim().replaceAll(/ {2,}/g, " ")
+  );
+  return block.list === true ? lines : [lines.join(" ")];
 }
 
 /** @returns the rows of a block on a screen of that many columns; each fits, but those of whole lines */

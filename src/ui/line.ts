@@ -24,14 +24,13 @@ export interface LineFaceOptions {
  * sequence, for programs and screen readers.
  */
 export function lineFace(options: LineFaceOptions): Face {
+  const onScreen = options.terminal.isTerminal && options.terminal.hasEscapes;
   const settings = {
     terminal: options.terminal,
-    depth: options.terminal.isTerminal ? colorDepth(options.env ?? {}, options.color) : "none",
+    depth: onScreen ? colorDepth(options.env ?? {}, options.color) : "none",
     takesInput: options.input ?? true,
     listen: options.listen ?? false,
     now: options.now ?? (() => new Date()),
   } as const;
-  return options.terminal.isTerminal && settings.takesInput
-    ? screenFace(settings)
-    : pipeFace(settings);
+  return onScreen && settings.takesInput ? screenFace(settings) : pipeFace(settings);
 }

@@ -1,5 +1,5 @@
 import type { UserIntent } from "../session/intent.ts";
-import { type Block, line, plainText, rowsOf } from "./block.ts";
+import { type Block, plainText, rowsOf } from "./block.ts";
 import type { ColorDepth } from "./colors.ts";
 import type { Face } from "./face.ts";
 import { LineCutter } from "./input_lines.ts";
@@ -32,12 +32,11 @@ export function pipeFace({ terminal, depth, takesInput, listen, now }: LineSetti
   const narrator = new Narrator(now);
   const questions: Question[] = [];
   const decoder = new TextDecoder();
+  const onScreen = terminal.isTerminal && terminal.hasEscapes;
   let closed = false;
 
   function print(block: Block, needed = false): void {
-    const rows = terminal.isTerminal
-      ? rowsOf(block, terminal.size().columns, depth)
-      : [plainText(block)];
+    const rows = onScreen ? rowsOf(block, terminal.size().columns, depth) : plainText(block);
     if (output.hasRoom()) {
       const count = output.takeLeftOut();
       if (count > 0) output.push(`! ${count} lines were left out: output is read too slowly\n`);
@@ -46,13 +45,9 @@ export function pipeFace({ terminal, depth, takesInput, listen, now }: LineSetti
   }
 
   async function take(text: string): Promise<void> {
-    const role = narrator.view?.role ?? "client";
-    const submission = submissionOf(text, questions[0] ?? null, role);
-    if (submission.kind === "say-back") {
-      // One line of output for each, so that a screen reader stops between them.
-      for (const part of submission.lines) {
-        print({ lines: [submission.warning ? warning(part) : line([part])] }, true);
-      }
+    const submission = submissionOf(text, questions[0] ?? null);
+    if (submission.kind === "refused") {
+      print({ lines: [warning(submission.message)] }, true);
     } else if (submission.kind === "intent") {
       if (submission.answered) questions.shift();
       await push(submission.intent);
@@ -88,7 +83,7 @@ export function pipeFace({ terminal, depth, takesInput, listen, now }: LineSetti
   return {
     notice(notice) {
       if (notice.type === "ask") questions.push(notice);
-      const screen = terminal.isTerminal ? { ...terminal.size(), depth } : null;
+      const screen = onScreen ? { ...terminal.size(), depth } : null;
       const block = narrator.tell(notice, screen);
       if (block !== null) print(block, notice.type === "bye" || notice.type === "ask");
     },

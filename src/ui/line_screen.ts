@@ -170,13 +170,9 @@ class ScreenFace implements Face {
   }
 
   #submit(text: string): void {
-    const role = this.#narrator.view?.role ?? "client";
-    const submission = submissionOf(text, this.#questions[0] ?? null, role);
-    if (submission.kind === "say-back") {
-      const lines = submission.lines.map((part) =>
-        submission.warning ? warning(part) : line([cleanLine(part)], 4)
-      );
-      this.#print({ lines });
+    const submission = submissionOf(text, this.#questions[0] ?? null);
+    if (submission.kind === "refused") {
+      this.#print({ lines: [warning(submission.message)] });
     } else if (submission.kind === "intent") {
       this.#intents.push(submission.intent);
       if (submission.answered) this.#answered(text);

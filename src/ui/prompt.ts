@@ -79,6 +79,7 @@ async function ask(
     throw new PromptError("no-terminal", `cannot ask "${prompt.trim()}": this is no terminal`);
   }
   const encoder = new TextEncoder();
+  if (!terminal.hasEscapes) return await askPlainly(terminal, encoder.encode(prompt), mask);
   let drawn: InputRows | null = null;
   let editor = withLine(EMPTY_EDITOR, initial);
   const draw = async () => {
@@ -122,6 +123,34 @@ async function ask(
     stopExit();
     leave();
     await terminal.write(encoder.encode(PASTE_OFF + "\r\n"));
+  }
+}
+
+/** On a terminal without escape sequences nothing is drawn: it echoes what is typed itself, or not at all. */
+async function askPlainly(
+  terminal: Terminal,
+  prompt: Uint8Array,
+  mask: string | undefined,
+): Promise<string> {
+  const secret = mask !== undefined;
+  let editor = EMPTY_EDITOR;
+  const stopExit = terminal.onExit(() => terminal.setRaw(false));
+  if (secret) terminal.setRaw(true);
+  try {
+    await terminal.write(prompt);
+    for await (const key of keysOf(terminal)) {
+      const { state, outcome } = edit(editor, key, () => null);
+      editor = state;
+      if (outcome.kind === "submitted") return outcome.text;
+      if (outcome.kind === "interrupted") throw new PromptError("interrupted", "interrupted");
+    }
+    throw new PromptError("ended", "the input has ended");
+  } finally {
+    stopExit();
+    if (secret) {
+      terminal.setRaw(false);
+      await terminal.write(Uint8Array.of(0x0a));
+    }
   }
 }
 

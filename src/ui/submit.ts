@@ -1,6 +1,6 @@
-import { COMMANDS } from "../session/commands.ts";
 import type { UserIntent } from "../session/intent.ts";
 import type { Notice } from "../session/notice.ts";
+import { cleanLine } from "./clean.ts";
 
 /** A question that waits for its answer. */
 export type Question = Extract<Notice, { type: "ask" }>;
@@ -8,8 +8,8 @@ export type Question = Extract<Notice, { type: "ask" }>;
 /** What a line that was entered means. */
 export type Submission =
   | { readonly kind: "intent"; readonly intent: UserIntent; readonly answered: boolean }
-  /** Lines that the face itself answers with. */
-  | { readonly kind: "say-back"; readonly lines: readonly string[]; readonly warning: boolean }
+  /** No answer to the question: what to say to the person. */
+  | { readonly kind: "refused"; readonly message: string }
   | { readonly kind: "nothing" };
 
 /**
@@ -17,18 +17,10 @@ export type Submission =
  * question waits, whatever is no command is its answer: the choice itself or a beginning of it.
  *
  * @param question the one that is on the screen
- * @param role whose commands `/help` lists
  */
-export function submissionOf(
-  line: string,
-  question: Question | null,
-  role: "admin" | "client",
-): Submission {
+export function submissionOf(line: string, question: Question | null): Submission {
   if (line.startsWith("/") && !line.startsWith("//")) {
-    const help = /^\/help(?:\s+\/?(\S+))?\s*$/i.exec(line);
-    return help === null
-      ? { kind: "intent", intent: { kind: "command", line: line.trimEnd() }, answered: false }
-      : { kind: "say-back", lines: helpLines(role, help[1]), warning: false };
+    return { kind: "intent", intent: { kind: "command", line: line.trimEnd() }, answered: false };
   }
   if (question !== null) return answerOf(line, question);
   const text = line.startsWith("//") ? line.slice(1) : line;
@@ -45,17 +37,6 @@ function answerOf(line: string, { ref, choices }: Question): Submission {
     : choices.filter((choice) => typed !== "" && choice.toLowerCase().startsWith(typed));
   const choice = choices.length === 0 ? line.trim() : fitting.length === 1 ? fitting[0] : undefined;
   return choice === undefined
-    ? { kind: "say-back", lines: [`please answer ${choices.join(" or ")}`], warning: true }
+    ? { kind: "refused", message: `please answer ${choices.map(cleanLine).join(" or ")}` }
     : { kind: "intent", intent: { kind: "answer", ref, choice }, answered: true };
-}
-
-/** What `/help` prints: all commands of a role, or one. */
-export function helpLines(role: "admin" | "client", name?: string): string[] {
-  const listed = COMMANDS.filter((command) =>
-    name === undefined ? command.role === "any" || command.role === role : command.name === name
-  );
-  if (listed.length === 0) return [`there is no command /${name}; /help lists them`];
-  const usage = listed.map((command) => `/${command.name} ${command.args}`.trim());
-  const column = Math.max(...usage.map((text) => text.length));
-  return listed.map(({ help }, index) => `${(usage[index] ?? "").padEnd(column)}  ${help}`);
 }

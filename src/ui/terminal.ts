@@ -28,8 +28,10 @@ export interface ByteOutput {
 
 /** Keyboard and screen, or the two pipes in their place. */
 export interface Terminal extends ByteInput, ByteOutput {
-  /** True if a person sits there: both directions are a terminal that understands escape sequences. */
+  /** True if a person sits there: both directions are a terminal. */
   readonly isTerminal: boolean;
+  /** False for TERM=dumb: such a terminal shows escape sequences instead of obeying them. */
+  readonly hasEscapes: boolean;
   /** In character cells, as they are now. */
   size(): { readonly columns: number; readonly rows: number };
   /** Raw: every key arrives at once and unechoed, ^C too. */
@@ -92,7 +94,6 @@ export function processTerminal(): Terminal {
 
 function makeProcessTerminal(): Terminal {
   const buffer = new Uint8Array(CHUNK_BYTES);
-  const dumb = Deno.env.get("TERM") === "dumb";
   const input = byteInput(async () => {
     const count = await Deno.stdin.read(buffer);
     return count === null ? null : buffer.slice(0, count);
@@ -100,7 +101,8 @@ function makeProcessTerminal(): Terminal {
   return {
     ...input,
     ...byteOutput((bytes) => Deno.stdout.write(bytes)),
-    isTerminal: Deno.stdin.isTerminal() && Deno.stdout.isTerminal() && !dumb,
+    isTerminal: Deno.stdin.isTerminal() && Deno.stdout.isTerminal(),
+    hasEscapes: Deno.env.get("TERM") !== "dumb",
     size() {
       try {
         return Deno.consoleSize();
@@ -113,8 +115,12 @@ function makeProcessTerminal(): Terminal {
       for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
     },
     onResize(changed) {
-      // On Windows Deno delivers SIGWINCH too (it polls the console).
-      Deno.addSignalListener("SIGWINCH", changed);
+      try {
+        Deno.addSignalListener("SIGWINCH", changed);
+      } catch {
+        // A system without this signal: the next drawing measures the window anyway.
+        return () => {};
+      }
       return () => Deno.removeSignalListener("SIGWINCH", changed);
     },
     onExit(ending) {

@@ -24,7 +24,8 @@ const OLD_MS = 10 * 60_000;
  */
 export function blockOf(notice: Notice, context: WordsContext): Block | null {
   const lines = linesOf(notice, context);
-  return lines === null ? null : { lines };
+  if (lines === null) return null;
+  return { lines, list: notice.type === "info" || notice.type === "members" };
 }
 
 function linesOf(notice: Notice, context: WordsContext): readonly Line[] | null {

@@ -3,6 +3,7 @@ import { byteInput, type Terminal } from "../../src/ui/terminal.ts";
 /** A {@linkcode Terminal} in memory: a test types into it and reads what was written. */
 export class FakeTerminal implements Terminal {
   readonly isTerminal: boolean;
+  readonly hasEscapes: boolean;
   /** Everything written, decoded. */
   written = "";
   raw = false;
@@ -22,7 +23,8 @@ export class FakeTerminal implements Terminal {
     return this.#chunks.shift() ?? null;
   });
 
-  constructor({ isTerminal = true, columns = 80, rows = 24 } = {}) {
+  constructor({ isTerminal = true, hasEscapes = true, columns = 80, rows = 24 } = {}) {
+    this.hasEscapes = hasEscapes;
     this.isTerminal = isTerminal;
     this.#columns = columns;
     this.#rows = rows;

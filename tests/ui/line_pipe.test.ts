@@ -34,7 +34,7 @@ const told: [Notice, string][] = [
     "relay ready on [::]:5000 server link: stm://h:5000#x fingerprint: 1f3a",
   ],
   [{ type: "stopping", reason: "SIGTERM" }, "stopping: SIGTERM"],
-  [{ type: "info", text: "one\ntwo" }, "one two"],
+  [{ type: "info", text: "one\ntwo" }, "one\ntwo"],
   [{ type: "connected", host: "h", port: 1, pin: PIN }, "connected to h:1"],
   [
     { type: "disconnected", code: "closed", message: "the relay is gone" },
@@ -91,11 +91,11 @@ const told: [Notice, string][] = [
   ],
   [
     { type: "members", ...IN_ROOM, epoch: 5, members: MEMBERS, safetyCode: CODE },
-    "[book club] 3 members · epoch 5 " +
-    "owl: admin, verified, opened the room; 1f3a 9c20 " +
-    "fox: you, by invite; c4e0 11d7 " +
-    "hen: not verified, known from before, away; 77be 04d1 " +
-    `safety code: ${CODE}`,
+    "[book club] 3 members · epoch 5\n" +
+    "owl: admin, verified, opened the room; 1f3a 9c20\n" +
+    "fox: you, by invite; c4e0 11d7\n" +
+    "hen: not verified, known from before, away; 77be 04d1\n" +
+    `safety code: ${CODE.replace(" absorb", "\nabsorb")}`,
   ],
   [message("hi\nthere"), "owl: hi ⏎ there"],
   [
@@ -249,4 +249,19 @@ Deno.test("a relay on a terminal prints in colour and leaves the keyboard alone"
     terminal.written,
     "relay ready on 0.0.0.0:5000\nserver link: \x1b[1mstm://h:5000#x\x1b[0m\nfingerprint: 1f3a\n",
   );
+});
+
+Deno.test("on a dumb terminal there is no escape sequence and the keyboard stays as it is", async () => {
+  const terminal = new FakeTerminal({ hasEscapes: false });
+  const face = lineFace({ terminal, env: { TERM: "dumb" }, now: () => NOON });
+  terminal.type("hello\n");
+  terminal.endInput();
+  assert.deepEqual(await Array.fromAsync(face.intents()), [
+    { kind: "say", text: "hello" },
+    { kind: "end" },
+  ]);
+  face.notice(message("hi"));
+  await face.close();
+  assert.equal(terminal.raw, false);
+  assert.equal(terminal.written, "owl: hi\n");
 });

@@ -271,18 +271,6 @@ Deno.test("with several rooms each line says its room", () =>
     assert.equal(stage.screen.rows[0], "12:34 [book club] owl: hi");
   }));
 
-Deno.test("/help lists what the role may do, without asking the session", () =>
-  onStage({}, async (stage) => {
-    await stage.type("/help\r");
-    const text = stage.screen.rows.join("\n");
-    assert.match(text, /^\/who {3,}who is in the room/m);
-    assert.doesNotMatch(text, /kick/);
-    await stage.type("/help kick\r/help nonsense\r");
-    assert.match(stage.screen.rows.join("\n"), /^\/kick NAME {2}remove a member/m);
-    assert.match(stage.screen.rows.join("\n"), /^there is no command \/nonsense/m);
-    assert.deepEqual(stage.intents, []);
-  }));
-
 Deno.test("^L draws the window again", () =>
   onStage({}, async (stage) => {
     await stage.notice(message("one"), message("two"));

@@ -75,3 +75,13 @@ Deno.test("without a terminal nothing is asked", async () => {
   await assert.rejects(confirm("sure?", terminal), { code: "no-terminal" });
   assert.equal(terminal.written, "");
 });
+
+Deno.test("a dumb terminal is asked without escape sequences", async () => {
+  const terminal = new FakeTerminal({ hasEscapes: false });
+  terminal.type("yes\nsecret\rrest");
+  assert.equal(await confirm("sure?", terminal), true);
+  assert.equal(await askSecret("passphrase", terminal), "secret");
+  assert.equal(terminal.written, "sure? [yes/no] passphrase: \n");
+  assert.equal(terminal.raw, false);
+  assert.equal(terminal.listeners, 0);
+});
