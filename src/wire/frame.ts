@@ -15,6 +15,7 @@ export const FRAME_HEADER_BYTES = 4;
 
 // What we set aside for a body on the word of its length alone; the rest grows as bytes come.
 const FIRST_BUFFER_BYTES = 4096;
+const NOTHING: Uint8Array = new Uint8Array(0);
 
 /**
  * One frame around `body`, in one allocation.
@@ -55,7 +56,7 @@ function readU32(buffer: Uint8Array, at: number): number {
  */
 export class FrameDecoder {
   #limit: number;
-  #chunk: Uint8Array = new Uint8Array(0);
+  #chunk = NOTHING;
   #at = 0;
   #header = 0;
   #headerBytes = 0;
@@ -137,7 +138,7 @@ export class FrameDecoder {
       checkLength(this.#header, this.#limit, this.#consumed);
     } catch (error) {
       if (error instanceof WireError) this.#failed = error;
-      this.#chunk = new Uint8Array(0);
+      this.#chunk = NOTHING;
       throw error;
     }
     this.#bodyLength = this.#header;
@@ -185,7 +186,7 @@ export class FrameDecoder {
 
   #drained(): false {
     // Lets go of the chunk; what was in it has been copied or handed out.
-    this.#chunk = new Uint8Array(0);
+    this.#chunk = NOTHING;
     this.#at = 0;
     return false;
   }

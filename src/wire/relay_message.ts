@@ -500,7 +500,10 @@ function write<K extends RelayMessageKind>(w: Writer, kind: K, message: RelayMes
 }
 
 function sizeHint(message: RelayMessage): number {
-  return "payload" in message ? message.payload.length + OFFSET_DIRECT_PAYLOAD : 128;
+  // Exact for what is frequent, or the payload would be copied once more at the end.
+  if (message.kind === "broadcast") return OFFSET_BROADCAST_PAYLOAD + message.payload.length;
+  if (message.kind === "direct") return OFFSET_DIRECT_PAYLOAD + message.payload.length;
+  return 128;
 }
 
 /**
