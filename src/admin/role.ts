@@ -191,11 +191,17 @@ function take(turn: AdminTurn, event: SessionEvent): void {
     case "bundle-opened":
       return decide(turn, event);
     case "bundle-refused":
-      // Nobody is told but the person at the screen: a stranger learns nothing from our checks.
       return inRoom(turn, event.room, (_, room) => {
+        turn.session.do({
+          kind: "refuse-bundle",
+          room: room.id,
+          handle: event.handle,
+          na: event.na,
+          code: event.code,
+        });
         turn.session.say({
           type: "info",
-          text: `a request to join ${room.name} did not verify (${event.code}) and was refused`,
+          text: `a request to join ${room.name} was refused: ${event.why}`,
         });
       });
     case "kem-updated":
@@ -216,7 +222,7 @@ function take(turn: AdminTurn, event: SessionEvent): void {
         });
       });
     case "commit-saved":
-      return publish(turn, event.room, event.epoch);
+      return turn.session.do({ kind: "publish-commit", room: event.room, epoch: event.epoch });
     case "joined":
     case "epoch-began":
       return epochIsOn(turn, event.room);
@@ -257,7 +263,7 @@ function decide(
   event: Extract<SessionEvent, { kind: "bundle-opened" }>,
 ): void {
   inRoom(turn, event.room, (admin, room) => {
-    const deny = (code: string): void =>
+    const deny = (code: "invite-invalid" | "name-taken" | "room-full"): void =>
       turn.session.do({ kind: "deny", room: admin.id, request: event.request, code });
     const add = (via: Add["via"]): void => admitted(turn, admin.id, { ...event, via });
 
@@ -387,22 +393,6 @@ function commitNext(turn: AdminTurn, id: string): void {
       reason,
       adds: admin.adds.map(({ request, via }) => ({ request, via })),
       removes,
-    });
-  });
-}
-
-function publish(turn: AdminTurn, id: string, epoch: number): void {
-  inRoom(turn, id, (admin, room) => {
-    const removed = new Set((admin.making?.removes ?? []).map((r) => r.leaf));
-    const withHandle = room.members.flatMap((m) =>
-      m.handle === null ? [] : [{ leaf: m.leaf, handle: m.handle }]
-    );
-    turn.session.do({
-      kind: "publish-commit",
-      room: id,
-      epoch,
-      handles: withHandle.filter((m) => !removed.has(m.leaf)),
-      evict: withHandle.filter((m) => removed.has(m.leaf)).map((m) => m.handle),
     });
   });
 }

@@ -12,14 +12,16 @@ import {
   createHmac,
   createPublicKey,
   hkdfSync,
-  KeyObject,
+  type KeyObject,
   sign as signWith,
   timingSafeEqual,
   verify as verifyWith,
 } from "node:crypto";
+import type { Bytes } from "../wire/codec.ts";
+import { signatureInput, type SignatureKind } from "../wire/signed.ts";
 import { isPublicKeyForm, isSignatureForm } from "../wire/ed25519_form.ts";
 
-export type Bytes = Uint8Array<ArrayBuffer>;
+export type { Bytes };
 
 /** Where random bytes come from; tests inject their own to freeze vectors. */
 export type RandomSource = (length: number) => Bytes;
@@ -51,14 +53,8 @@ export type CryptoErrorCode =
   /** A structure that breaks PROTOCOL, though it was authentic. */
   | "bad-structure";
 
-const encoder = new TextEncoder();
 const NONCE_ZERO = new Uint8Array(12);
 const NO_SALT = new Uint8Array(0);
-
-/** A label's ASCII bytes. */
-export function ascii(text: string): Bytes {
-  return encoder.encode(text);
-}
 
 /** Joins byte strings, the `‖` of PROTOCOL. */
 export function concat(...parts: readonly Uint8Array[]): Bytes {
@@ -69,17 +65,6 @@ export function concat(...parts: readonly Uint8Array[]): Bytes {
   for (const part of parts) {
     out.set(part, at);
     at += part.length;
-  }
-  return out;
-}
-
-/** `value` as big-endian bytes, a safe integer of at most `size` bytes. */
-export function uint(value: number, size: 1 | 4 | 8): Bytes {
-  const out = new Uint8Array(size);
-  let rest = value;
-  for (let i = size - 1; i >= 0; i--) {
-    out[i] = rest % 256;
-    rest = Math.floor(rest / 256);
   }
   return out;
 }
@@ -103,14 +88,9 @@ export function hkdf(ikm: Uint8Array, salt: Uint8Array, info: Uint8Array, length
   return new Uint8Array(hkdfSync("sha256", ikm, salt, info, length));
 }
 
-/** HKDF with an empty salt and an info of label and context, the common case of PROTOCOL. */
-export function derive(
-  ikm: Uint8Array,
-  label: string,
-  context: readonly Uint8Array[],
-  length: number,
-): Bytes {
-  return hkdf(ikm, NO_SALT, concat(ascii(label), ...context), length);
+/** HKDF with an empty salt, the common case of PROTOCOL. */
+export function derive(ikm: Uint8Array, info: Uint8Array, length: number): Bytes {
+  return hkdf(ikm, NO_SALT, info, length);
 }
 
 /**
@@ -145,7 +125,9 @@ export function gcmOpen(
   sealed: Uint8Array,
   nonce: Uint8Array = NONCE_ZERO,
 ): Bytes {
-  if (sealed.length < 16) throw new CryptoError("open-failed", "sealed bytes are shorter than a tag");
+  if (sealed.length < 16) {
+    throw new CryptoError("open-failed", "sealed bytes are shorter than a tag");
+  }
   const split = sealed.length - 16;
   const decipher = createDecipheriv("aes-256-gcm", key, nonce);
   decipher.setAAD(aad);
@@ -172,27 +154,9 @@ export function sameSecret(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
 }
 
-/** Kinds of signatures, PROTOCOL §1. */
-export type SignatureKind =
-  | "enter"
-  | "ticket"
-  | "hello"
-  | "cert"
-  | "deny"
-  | "commit"
-  | "kem"
-  | "kem-ack"
-  | "catch-up"
-  | "msg";
-
-/** The bytes that a signature of a kind covers: `"stm/1 " ‖ kind ‖ 0x00 ‖ body`. */
-export function labelled(kind: SignatureKind, body: Uint8Array): Bytes {
-  return concat(ascii(`stm/1 ${kind}\0`), body);
-}
-
 /** An Ed25519 signature of a kind over `body`, 64 bytes. */
 export function sign(key: KeyObject, kind: SignatureKind, body: Uint8Array): Bytes {
-  return copy(signWith(null, labelled(kind, body), key));
+  return copy(signWith(null, signatureInput(kind, body), key));
 }
 
 /**
@@ -206,7 +170,11 @@ export function importVerifyKey(raw: Uint8Array): KeyObject {
     throw new CryptoError("bad-key", "the Ed25519 key is not canonical or of small order");
   }
   try {
-    return createPublicKey({ key: Buffer.from(concat(ED25519_SPKI_PREFIX, raw)), format: "der", type: "spki" });
+    return createPublicKey({
+      key: Buffer.from(concat(ED25519_SPKI_PREFIX, raw)),
+      format: "der",
+      type: "spki",
+    });
   } catch (cause) {
     throw new CryptoError("bad-key", "the Ed25519 key is not a point", { cause });
   }
@@ -219,7 +187,7 @@ export function verify(
   body: Uint8Array,
   signature: Uint8Array,
 ): boolean {
-  return isSignatureForm(signature) && verifyWith(null, labelled(kind, body), key, signature);
+  return isSignatureForm(signature) && verifyWith(null, signatureInput(kind, body), key, signature);
 }
 
 /** As {@linkcode verify}, from the raw key; false for a key that we refuse. */

@@ -2,7 +2,9 @@
  * Sender chains (PROTOCOL §8): one hash ratchet for each leaf and epoch. A message key opens once; what
  * lies before the chain's head cannot be derived from it (P6).
  */
-import { ascii, type Bytes, concat, hkdf, sha256, uint } from "./primitives.ts";
+import type { Bytes } from "../wire/codec.ts";
+import { messageKeyInfo } from "../wire/contexts.ts";
+import { derive, sha256 } from "./primitives.ts";
 import { MAX_AHEAD, MAX_SKIPPED_KEYS } from "../wire/limits.ts";
 
 /** What one message is sealed with. */
@@ -11,14 +13,12 @@ export interface MessageKey {
   readonly nonce: Bytes;
 }
 
-const MSG = ascii("stm/1 msg");
-const NO_SALT = new Uint8Array(0);
 /** Hashes of opened messages that a chain remembers, to tell a duplicate from a replay. */
 const REMEMBERED_HASHES = 1024;
 
 /** One step: the key of message `n` and the chain key after it. */
 function step(chainKey: Bytes, n: number): { message: MessageKey; next: Bytes } {
-  const out = hkdf(chainKey, NO_SALT, concat(MSG, uint(n, 8)), 76);
+  const out = derive(chainKey, messageKeyInfo(n), 76);
   return {
     message: { key: out.slice(0, 32), nonce: out.slice(32, 44) },
     next: out.slice(44),
@@ -116,9 +116,14 @@ export class ReceivingChain {
     return { count: this.#contiguous, hash: this.#hash };
   }
 
+  /** How many messages have come in all. */
+  get received(): number {
+    return this.#contiguous + this.#waiting.size;
+  }
+
   /** How many messages between the beginning and the head have not come. */
   get missing(): number {
-    return this.#next - this.#contiguous - this.#waiting.size;
+    return this.#next - this.received;
   }
 
   /**
@@ -190,14 +195,4 @@ export class ReceivingChain {
     this.#chainKey.fill(0);
     this.#skipped.clear();
   }
-}
-
-/**
- * CK(leaf, 0) of an epoch.
- *
- * @param epochSecret ES, 32 bytes
- * @param transcript h(e), 32 bytes
- */
-export function firstChainKey(epochSecret: Bytes, transcript: Bytes, leaf: number): Bytes {
-  return hkdf(epochSecret, NO_SALT, concat(ascii("stm/1 sender"), transcript, uint(leaf, 4)), 32);
 }

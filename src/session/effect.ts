@@ -40,7 +40,21 @@ export type Effect =
     readonly kind: "deny";
     readonly room: string;
     readonly request: string;
-    readonly code: string;
+    readonly code: "denied" | "invite-invalid" | "name-taken" | "room-full";
+  }
+  | {
+    readonly kind: "refuse-bundle";
+    readonly room: string;
+    readonly handle: string;
+    readonly na: string;
+    readonly code: "invite-invalid" | "bad-request";
+  }
+  | {
+    readonly kind: "refuse-bundle";
+    readonly room: string;
+    readonly handle: string;
+    readonly na: string;
+    readonly code: "invite-invalid" | "bad-request";
   }
   | {
     readonly kind: "ack-kem";
@@ -86,9 +100,6 @@ export type Effect =
     readonly kind: "publish-commit";
     readonly room: string;
     readonly epoch: number;
-    /** Handle of each present leaf. */
-    readonly handles: readonly { readonly leaf: number; readonly handle: string }[];
-    readonly evict: readonly string[];
   }
   | { readonly kind: "notice"; readonly notice: Notice }
   /** Flushes what is queued, closes, and ends the process with this code. */

@@ -68,6 +68,7 @@ export type EventBody =
     readonly name: string;
     readonly ref?: string;
   }
+  | { readonly kind: "join-refused"; readonly message: string; readonly ref?: string }
   // What the relay says.
   | {
     readonly kind: "entered";
@@ -174,7 +175,10 @@ export type EventBody =
     readonly kind: "bundle-refused";
     readonly room: string;
     readonly handle: string;
-    readonly code: string;
+    /** The greeting that it answered. */
+    readonly na: string;
+    readonly code: "invite-invalid" | "bad-request";
+    readonly why: string;
   }
   | {
     readonly kind: "kem-updated";

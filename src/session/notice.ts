@@ -195,5 +195,5 @@ export type EpochReason =
   | "kick"
   | "gone"
   | "rekey"
-  | "handover"
+  | "hand-over"
   | "claim";

@@ -128,6 +128,8 @@ function take(turn: Turn, event: EventBody): void {
       return turn.stop(EXIT.unreachable, `the connection to the relay ended: ${event.message}`);
     case "room-prepared":
       return prepared(turn, event);
+    case "join-refused":
+      return turn.fail("usage", event.message, event.ref);
     case "entered":
       return entered(turn, event);
     case "refused":
@@ -346,7 +348,11 @@ function joined(turn: Turn, event: Of<"joined">): void {
       epoch: room.epoch,
       safetyCode: room.safetyCode,
     });
-    if (event.myLeaf !== event.adminLeaf) turn.do({ kind: "update-kem", room: room.id });
+    if (event.myLeaf !== event.adminLeaf) {
+      // The first message tells everybody which handle is ours (§9).
+      turn.send(room.id, { kind: "heartbeat" });
+      turn.do({ kind: "update-kem", room: room.id });
+    }
     flushPending(turn, room.id);
   });
 }

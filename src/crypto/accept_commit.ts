@@ -1,0 +1,289 @@
+/**
+ * A member's half of a new epoch (PROTOCOL §7, "A member accepts a commit"). The checks stand in the order
+ * of the document; nothing that is not authentic reaches the RSA decryption, and nothing of a refused
+ * commit has an effect: these functions only return.
+ */
+import {
+  CHANGE,
+  type Change,
+  type Commit,
+  COMMIT_BODY,
+  ROSTER,
+  type Welcome,
+} from "../wire/commit.ts";
+import {
+  epochHashInput,
+  keyConfirmationInfo,
+  rosterConfirmationInfo,
+  rosterKeyInfo,
+  welcomeKeyInfo,
+} from "../wire/contexts.ts";
+import {
+  type EpochHash,
+  epochHash,
+  type Hash,
+  hash,
+  type IdentityKey,
+  type Leaf,
+  type RoomId,
+  type RoomSecret,
+  sameBytes,
+  type Wrap,
+} from "../wire/ids.ts";
+import { WireError } from "../wire/codec.ts";
+import { decodePadded } from "../wire/padding.ts";
+import { decodeSigned, type Signed } from "../wire/signed.ts";
+import {
+  type Bytes,
+  CryptoError,
+  derive,
+  gcmOpen,
+  sameSecret,
+  sha256,
+  verifyRaw,
+} from "./primitives.ts";
+import { applyChange, type Roster, rosterHash, verifyRoster } from "./roster.ts";
+import { openWrap, tagOf, wrapContext } from "./wrap.ts";
+import type { KemKeyPair } from "./ml_kem.ts";
+
+/** What a member brings to a commit. */
+export interface Acceptor {
+  readonly room: RoomId;
+  /** The only identity whose commits count here (P2). */
+  readonly admin: IdentityKey;
+  readonly identity: IdentityKey;
+  /** SHA-256 of our CERT. */
+  readonly certHash: Hash;
+  readonly rsa: CryptoKey;
+  /** Our ML-KEM keys: the current one, and the one before while both are kept. */
+  readonly kem: readonly KemKeyPair[];
+}
+
+/** A commit that has passed every check. */
+export interface AcceptedCommit {
+  readonly commit: Commit;
+  readonly h: EpochHash;
+  readonly change: Change;
+  readonly roster: Roster;
+  /** S; `EpochKeys` wipes it. */
+  readonly secret: Bytes;
+  /** Which of our ML-KEM keys the admin used: older ones can go. */
+  readonly kemUsed: KemKeyPair;
+}
+
+/** Why a commit was not accepted. `fatal`: the admin signed it, so the room cannot go on. */
+export class CommitRefused extends Error {
+  override readonly name = "CommitRefused";
+  constructor(
+    readonly code: "bad-commit" | "fork" | "rollback" | "removed" | "no-wrap",
+    message: string,
+    readonly fatal: boolean,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/**
+ * Accepts the commit that follows our epoch.
+ *
+ * @param here our epoch, its hash and roster, and the first leaf number never used
+ * @param wrapFor our wrap of that epoch, `undefined` if none has come
+ * @throws {CommitRefused} with nothing changed
+ */
+export async function acceptCommit(
+  acceptor: Acceptor,
+  here: {
+    readonly epoch: number;
+    readonly h: EpochHash;
+    readonly roster: Roster;
+    readonly nextLeaf: number;
+  },
+  signed: Signed<Commit>,
+  wrapFor: Wrap | undefined,
+): Promise<AcceptedCommit> {
+  checkSigned(acceptor, signed);
+  const { value: commit } = signed;
+  if (commit.epoch !== here.epoch + 1) {
+    throw new CommitRefused(
+      "rollback",
+      `the commit is for epoch ${commit.epoch}, we are in ${here.epoch}`,
+      false,
+    );
+  }
+  if (!sameBytes(commit.prev, here.h)) {
+    throw new CommitRefused("fork", "the admin's commit does not follow the epoch we are in", true);
+  }
+  return await asSignedByAdmin(async () => {
+    const opened = await openSecret(acceptor, commit, wrapFor);
+    const change = decodePadded(
+      CHANGE,
+      gcmOpen(
+        derive(opened.secret, rosterKeyInfo(commit.room, commit.epoch), 32),
+        commit.room,
+        commit.rosterBox,
+      ),
+      "change",
+    );
+    const roster = applyChange(here.roster, change, here.nextLeaf, acceptor.room, acceptor.admin);
+    checkRoster(acceptor, commit, change, roster, opened.secret);
+    return { commit, h: nextHash(here.h, signed), change, roster, ...opened };
+  });
+}
+
+/** A welcome that has passed every check. */
+export interface AcceptedWelcome extends AcceptedCommit {
+  readonly roomSecret: RoomSecret;
+  readonly adminLeaf: Leaf;
+  readonly myLeaf: Leaf;
+}
+
+/**
+ * Accepts the welcome of a newcomer or returner. The room key is not checked here.
+ *
+ * @param minEpoch one above the highest epoch that we remember for this room
+ * @throws {CommitRefused}
+ */
+export async function acceptWelcome(
+  acceptor: Acceptor,
+  welcome: Welcome,
+  minEpoch: number,
+): Promise<AcceptedWelcome> {
+  const signed = decodeCommit(welcome.commit);
+  checkSigned(acceptor, signed);
+  const { value: commit } = signed;
+  if (commit.epoch < minEpoch) {
+    throw new CommitRefused(
+      "rollback",
+      `the admin welcomes us to epoch ${commit.epoch}, but we have been in ${minEpoch - 1}`,
+      true,
+    );
+  }
+  return await asSignedByAdmin(async () => {
+    const opened = await openSecret(acceptor, commit, welcome.wrap);
+    const change = decodePadded(
+      CHANGE,
+      gcmOpen(
+        derive(opened.secret, rosterKeyInfo(commit.room, commit.epoch), 32),
+        commit.room,
+        commit.rosterBox,
+      ),
+      "change",
+    );
+    const { roomSecret, leaves } = decodePadded(
+      ROSTER,
+      gcmOpen(
+        derive(opened.secret, welcomeKeyInfo(commit.room, commit.epoch), 32),
+        sha256(signed.body),
+        welcome.rosterBox,
+      ),
+      "roster",
+    );
+    const roster = verifyRoster(leaves, acceptor.room, acceptor.admin);
+    checkRoster(acceptor, commit, change, roster, opened.secret);
+    const mine = roster.find(({ certHash }) => sameBytes(certHash, acceptor.certHash));
+    if (mine === undefined) {
+      throw new CryptoError("bad-structure", "the roster does not have our CERT");
+    }
+    return {
+      commit,
+      change,
+      h: nextHash(commit.prev, signed),
+      roster,
+      roomSecret,
+      adminLeaf: change.adminLeaf,
+      myLeaf: mine.leaf,
+      ...opened,
+    };
+  });
+}
+
+function decodeCommit(bytes: Uint8Array): Signed<Commit> {
+  try {
+    return decodeSigned(COMMIT_BODY, bytes, "commit");
+  } catch (cause) {
+    throw new CommitRefused("bad-commit", "the commit is malformed", false, { cause });
+  }
+}
+
+function checkSigned(acceptor: Acceptor, { value, body, signature }: Signed<Commit>): void {
+  if (!sameBytes(value.room, acceptor.room)) {
+    throw new CommitRefused("bad-commit", "the commit is of another room", false);
+  }
+  if (!verifyRaw(acceptor.admin, "commit", body, signature)) {
+    throw new CommitRefused(
+      "bad-commit",
+      "a commit that the room's admin did not sign was refused",
+      false,
+    );
+  }
+}
+
+/** What fails after the signature held is the admin's doing. */
+async function asSignedByAdmin<T>(check: () => Promise<T>): Promise<T> {
+  try {
+    return await check();
+  } catch (cause) {
+    if (cause instanceof CryptoError || cause instanceof WireError) {
+      throw new CommitRefused(
+        "bad-commit",
+        `the admin signed a commit that is not valid: ${cause.message}`,
+        true,
+        { cause },
+      );
+    }
+    throw cause;
+  }
+}
+
+async function openSecret(
+  acceptor: Acceptor,
+  commit: Commit,
+  wrap: Wrap | undefined,
+): Promise<{ secret: Bytes; kemUsed: KemKeyPair }> {
+  for (const kem of acceptor.kem) {
+    const ctx = wrapContext(
+      { room: commit.room, epoch: commit.epoch, admin: acceptor.admin },
+      { identity: acceptor.identity, certHash: acceptor.certHash },
+      kem.publicKey,
+    );
+    const tag = tagOf(ctx);
+    const entry = commit.wraps.find((e) => sameBytes(e.tag, tag));
+    if (entry === undefined) continue;
+    if (wrap === undefined || !sameBytes(hash(sha256(wrap)), entry.wrapHash)) {
+      throw new CommitRefused(
+        "no-wrap",
+        "our part of the admin's commit has not come, or was changed on the way",
+        false,
+      );
+    }
+    const secret = await openWrap(ctx, acceptor.rsa, kem, wrap);
+    const kc = derive(secret, keyConfirmationInfo(commit.room, commit.epoch), 32);
+    if (!sameSecret(kc, commit.kc)) {
+      throw new CryptoError("open-failed", "the wrap has another key than the commit");
+    }
+    return { secret, kemUsed: kem };
+  }
+  throw new CommitRefused("removed", "the admin made a new key that is not for us", false);
+}
+
+function checkRoster(
+  acceptor: Acceptor,
+  commit: Commit,
+  change: Change,
+  roster: Roster,
+  secret: Bytes,
+): void {
+  const expected = derive(secret, rosterConfirmationInfo(rosterHash(roster)), 32);
+  if (!sameSecret(expected, commit.rosterKc)) {
+    throw new CryptoError("open-failed", "the roster is not the one that the commit confirms");
+  }
+  const admin = roster.find(({ leaf }) => leaf === change.adminLeaf);
+  if (admin === undefined || !sameBytes(admin.value.identity, acceptor.admin)) {
+    throw new CryptoError("bad-structure", "the admin's leaf is not the admin's");
+  }
+}
+
+function nextHash(prev: EpochHash, signed: Signed<Commit>): EpochHash {
+  return epochHash(sha256(epochHashInput(prev, signed.body)));
+}

@@ -1,0 +1,536 @@
+import type { Bytes } from "../wire/codec.ts";
+import { encode } from "../wire/codec.ts";
+import type { Direction } from "../wire/contexts.ts";
+import {
+  type Change,
+  COMMIT_BODY,
+  type CommitReason,
+  KEM_ACK_BODY,
+  type KemUpdate,
+  type RemovalReason,
+  type RosterLeaf,
+  type Via,
+} from "../wire/commit.ts";
+import { type Bundle, deniedBody, type DeniedCode } from "../wire/handshake.ts";
+import {
+  type Challenge,
+  epoch as epochOf,
+  type EpochHash,
+  epochHash,
+  type GateKey,
+  type Generation,
+  type Handle,
+  hash,
+  type IdentityKey,
+  identityKey,
+  type InviteId,
+  type InviteSecret,
+  inviteSecret,
+  type JoinNonce,
+  joinNonce,
+  type Leaf,
+  leaf as leafOf,
+  type RelayKey,
+  type RoomId,
+  type RoomKey,
+  roomKey,
+  type RoomSecret,
+  roomSecret,
+  type RunId,
+  runId,
+  sameBytes,
+  signature,
+  type TicketBytes,
+  ticketEpoch,
+} from "../wire/ids.ts";
+import { firstEpochHashInput } from "../wire/contexts.ts";
+import { MAX_TICKET_LIFE_S, NONCE_LIFE_MS } from "../wire/limits.ts";
+import { isOpenRoom } from "../wire/room_id.ts";
+import { decodeSigned, type Signed, signedOf } from "../wire/signed.ts";
+import { encodeCredential, encodeTicket, type Role, TICKET_BODY } from "../wire/ticket.ts";
+import { inviteIdOf, makeCert, makeHello, openBundle, type OpenedBundle } from "./join.ts";
+import { type MadeCommit, makeCommit, type WrapKeys } from "./make_commit.ts";
+import { CryptoError, type RandomSource, sha256, sign, verify } from "./primitives.ts";
+import { generateKemKeyPair, type KemKeyPair } from "./ml_kem.ts";
+import { nextLeafAfter } from "./member_keys.ts";
+import { OuterSeal } from "./outer_seal.ts";
+import { applyChange, type Roster } from "./roster.ts";
+import { type OwnKeys, RoomKeys } from "./room_keys.ts";
+import type { SigningKey } from "./session_keys.ts";
+
+/** A change of the roster to be made; `request` names a bundle that `takeBundle` opened. */
+export interface RosterPlan {
+  readonly reason: CommitReason;
+  readonly adds: readonly { readonly request: string; readonly via: Via }[];
+  readonly removes: readonly { readonly leaf: number; readonly reason: RemovalReason }[];
+}
+
+/** What the relay is to be told when a commit is published, in this order. */
+export interface PublishedCommit {
+  readonly direct: readonly { readonly to: Handle; readonly payload: Bytes }[];
+  readonly admit: readonly { readonly handle: Handle; readonly ticket: TicketBytes }[];
+  readonly broadcast: Bytes;
+  readonly evict: readonly Handle[];
+  /** Lowest ticket epoch from now on; `null` if nobody was removed. */
+  readonly minTicketEpoch: number | null;
+  readonly added: readonly Leaf[];
+  readonly change: Change;
+}
+
+/** An epoch that was made and is not yet ours. */
+export interface MadeEpoch {
+  readonly epoch: number;
+  readonly h: EpochHash;
+}
+
+/** A greeting that waits for its bundle. */
+interface Greeting {
+  readonly handle: Handle;
+  readonly oneUse: KemKeyPair;
+  readonly expiresAt: number;
+}
+
+interface Request extends OpenedBundle {
+  readonly handle: Handle;
+  readonly na: JoinNonce;
+  /** With the room secret that the joiner has. */
+  readonly seal: OuterSeal;
+}
+
+/** Bounds of what strangers can make us keep. */
+const MAX_GREETINGS = 512;
+const MAX_REQUESTS = 512;
+
+/** The keys of a room's admin. */
+export class AdminKeys extends RoomKeys {
+  protected readonly directions: readonly Direction[] = ["to-admin", "between-members"];
+  readonly name: string;
+  readonly runId: RunId;
+  readonly #roomKey: SigningKey;
+  readonly #generation: Generation;
+  readonly #greetings = new Map<string, Greeting>();
+  readonly #requests = new Map<string, Request>();
+  #requestCount = 0;
+  readonly #generations = new Map<string, number>();
+  readonly #invites = new Map<string, { secret: InviteSecret; seal: OuterSeal }>();
+  /** With which room secret the joiner at a handle speaks to us. */
+  readonly #sealAt = new Map<string, OuterSeal>();
+  readonly #wrapKeys = new Map<Leaf, WrapKeys>();
+  readonly #handles = new Map<Leaf, Handle>();
+  #nextLeaf = 0;
+  #h: EpochHash;
+  #epoch: number;
+  #pending:
+    | { made: MadeCommit; change: Change; roster: Roster; requests: Map<Leaf, Request> }
+    | null = null;
+
+  /**
+   * @param name the room's name, in its members' rosters
+   * @param from the last epoch that was stored and its hash, if this identity administered the room before
+   */
+  constructor(
+    room: RoomId,
+    secret: RoomSecret,
+    own: OwnKeys,
+    gate: SigningKey,
+    random: RandomSource,
+    options: {
+      readonly name: string;
+      readonly roomKey: SigningKey;
+      readonly generation: Generation;
+      readonly from: { readonly epoch: number; readonly h: EpochHash } | null;
+    },
+  ) {
+    super(room, secret, own, gate, random);
+    this.name = options.name;
+    this.#roomKey = options.roomKey;
+    this.#generation = options.generation;
+    this.runId = runId(random(16));
+    this.#epoch = options.from?.epoch ?? 0;
+    this.#h = options.from?.h ?? epochHash(sha256(firstEpochHashInput(room, this.#identity)));
+  }
+
+  get #identity(): IdentityKey {
+    return identityKey(this.own.identity.publicKey);
+  }
+
+  get roomKey(): RoomKey {
+    return roomKey(this.#roomKey.publicKey);
+  }
+
+  /** How we enter: as owner, by the room key. */
+  enter(nonce: Challenge, relay: RelayKey): { role: Role; credential: Bytes } {
+    return {
+      role: "owner",
+      credential: encodeCredential({
+        role: "owner",
+        roomKey: this.roomKey,
+        signature: this.enterSignature(this.#roomKey, "owner", nonce, relay),
+      }),
+    };
+  }
+
+  /** Outstanding invites may carry an older room secret than ours. */
+  protected override otherSeals(): readonly OuterSeal[] {
+    return [...super.otherSeals(), ...[...this.#invites.values()].map(({ seal }) => seal)];
+  }
+
+  // ---- joining
+
+  /** A new invite; uses and expiry are the caller's to record. */
+  makeInvite(): { id: InviteId; secret: InviteSecret; roomSecret: RoomSecret } {
+    const secret = inviteSecret(this.random(16));
+    const id = inviteIdOf(secret);
+    this.keepInvite(id, secret, this.outer.secret);
+    return { id, secret, roomSecret: this.outer.secret };
+  }
+
+  /** Takes up an invite, a new one or one of an earlier run. */
+  keepInvite(id: InviteId, secret: InviteSecret, withRoomSecret: RoomSecret): void {
+    this.#invites.set(id.toHex(), { secret, seal: new OuterSeal(this.room, withRoomSecret) });
+  }
+
+  /** Forgets the secrets of all invites but these. */
+  onlyInvites(ids: readonly string[]): void {
+    for (const id of this.#invites.keys()) if (!ids.includes(id)) this.#invites.delete(id);
+  }
+
+  /** Greets whoever knocked at a handle. */
+  async greet(handle: Handle, now: number): Promise<Bytes> {
+    for (const [na, greeting] of this.#greetings) {
+      const spare = this.#greetings.size >= MAX_GREETINGS || greeting.expiresAt <= now ||
+        sameBytes(greeting.handle, handle);
+      if (spare) this.#greetings.delete(na);
+    }
+    const na = joinNonce(this.random(32));
+    const oneUse = await generateKemKeyPair();
+    this.#greetings.set(na.toHex(), { handle, oneUse, expiresAt: now + NONCE_LIFE_MS });
+    const hello = makeHello(this.room, this.own.identity, this.runId, na, oneUse.publicKey);
+    return this.#sealFor(handle).seal("hello", hello, this.random);
+  }
+
+  #sealFor(handle: Handle): OuterSeal {
+    return this.#sealAt.get(handle.toHex()) ?? this.outer;
+  }
+
+  /** Remembers with which secret a handle speaks; forgotten by `forgetHandle`. */
+  spokeWith(handle: Handle, seal: OuterSeal): void {
+    this.#sealAt.set(handle.toHex(), seal);
+  }
+
+  /** The relay says that a handle is gone. */
+  forgetHandle(handle: Handle): void {
+    this.#sealAt.delete(handle.toHex());
+    for (const [na, greeting] of this.#greetings) {
+      if (sameBytes(greeting.handle, handle)) this.#greetings.delete(na);
+    }
+    for (const [id, request] of this.#requests) {
+      if (sameBytes(request.handle, handle)) this.#requests.delete(id);
+    }
+  }
+
+  /**
+   * Opens and checks a bundle. Its `na` is used up whatever comes of it.
+   *
+   * @returns how this process names the request, and who asks
+   * @throws {CryptoError} as `openBundle`; `no-key` for an unknown, old, foreign or used `na`
+   */
+  async takeBundle(
+    handle: Handle,
+    bundle: Bundle,
+    now: number,
+  ): Promise<{ request: string; opened: OpenedBundle }> {
+    const greeting = this.#greetings.get(bundle.na.toHex());
+    this.#greetings.delete(bundle.na.toHex());
+    if (
+      greeting === undefined || greeting.expiresAt <= now || !sameBytes(greeting.handle, handle)
+    ) {
+      throw new CryptoError("no-key", "a bundle answers no greeting of ours");
+    }
+    const opened = await openBundle(
+      bundle,
+      greeting.oneUse,
+      { room: this.room, admin: this.#identity },
+      (identity) => this.#generations.get(identity.toHex()) ?? -1,
+      (id) => this.#invites.get(id.toHex())?.secret,
+    );
+    this.#generations.set(opened.member.value.identity.toHex(), opened.member.value.generation);
+    const request = `r${++this.#requestCount}`;
+    for (const oldest of this.#requests.keys()) {
+      if (this.#requests.size < MAX_REQUESTS) break;
+      this.#requests.delete(oldest);
+    }
+    this.#requests.set(request, {
+      ...opened,
+      handle,
+      na: bundle.na,
+      seal: this.#sealFor(handle),
+    });
+    return { request, opened };
+  }
+
+  /** Tells a joiner that a person is asked. `null` if the request is gone. */
+  pending(request: string): { to: Handle; payload: Bytes } | null {
+    const asked = this.#requests.get(request);
+    if (asked === undefined) return null;
+    return {
+      to: asked.handle,
+      payload: asked.seal.seal("pending", { reason: "asking" }, this.random),
+    };
+  }
+
+  /** Refuses a joiner and forgets the request. */
+  deny(request: string, code: DeniedCode): { to: Handle; payload: Bytes } | null {
+    const asked = this.#requests.get(request);
+    this.#requests.delete(request);
+    return asked === undefined ? null : this.#denied(asked.handle, asked.na, code, asked.seal);
+  }
+
+  /** Refuses a bundle that did not verify. */
+  refuseBundle(handle: Handle, na: JoinNonce, code: DeniedCode): { to: Handle; payload: Bytes } {
+    return this.#denied(handle, na, code, this.#sealFor(handle));
+  }
+
+  #denied(
+    to: Handle,
+    na: JoinNonce,
+    code: DeniedCode,
+    seal: OuterSeal,
+  ): { to: Handle; payload: Bytes } {
+    const body = deniedBody(this.room, na, code);
+    const denied = {
+      code,
+      signature: signature(sign(this.own.identity.privateKey, "deny", body)),
+    };
+    return { to, payload: seal.seal("denied", denied, this.random) };
+  }
+
+  // ---- epochs
+
+  /**
+   * Makes the next commit. It waits for {@linkcode publish}; until then we stay where we are.
+   *
+   * @throws {RangeError} if one waits already
+   */
+  async make(plan: RosterPlan): Promise<MadeEpoch> {
+    if (this.#pending !== null) throw new RangeError("a commit waits to be published");
+    const roster = this.current?.roster ?? [];
+    const requests = new Map<Leaf, Request>();
+    const wrapKeys = new Map(this.#wrapKeys);
+    const added: RosterLeaf[] = [];
+    let next = this.#nextLeaf;
+    if (roster.length === 0) added.push(this.#ownLeaf(leafOf(next++)));
+    for (const { request, via } of plan.adds) {
+      const asked = this.#requests.get(request);
+      // It went away in the meantime; there is nobody to welcome.
+      if (asked === undefined) continue;
+      const leaf = leafOf(next++);
+      requests.set(leaf, asked);
+      wrapKeys.set(leaf, asked.wrapKeys);
+      added.push({ leaf, via, cert: asked.member.cert });
+    }
+    const removed = plan.removes.map(({ leaf, reason }) => {
+      const position = this.current?.chain(leafOf(leaf))?.position;
+      return {
+        leaf: leafOf(leaf),
+        reason,
+        count: position?.count ?? 0,
+        hash: hash(position?.hash ?? new Uint8Array(32)),
+      };
+    });
+    const kicked = plan.removes.some(({ reason }) => reason === "kicked");
+    const newRoomSecret = kicked && !isOpenRoom(this.room)
+      ? roomSecret(this.random(32))
+      : undefined;
+    const change: Change = {
+      reason: plan.reason,
+      adminLeaf: this.current?.myLeaf ?? leafOf(0),
+      deputies: [],
+      roomName: this.name,
+      newRoomSecret,
+      added,
+      removed,
+    };
+    const after = applyChange(roster, change, this.#nextLeaf, this.room, this.#identity);
+    const made = await makeCommit({
+      room: this.room,
+      admin: this.#identity,
+      identityKey: this.own.identity.privateKey,
+      runId: this.runId,
+      epoch: epochOf(this.#epoch),
+      h: this.#h,
+      change,
+      roster: after,
+      roomSecret: newRoomSecret ?? this.outer.secret,
+      adminLeaf: change.adminLeaf,
+      wrapKeys,
+    }, this.random);
+    this.#pending = { made, change, roster: after, requests };
+    return this.made();
+  }
+
+  /** The epoch that waits to be published. @throws {RangeError} if none waits */
+  made(): MadeEpoch {
+    if (this.#pending === null) throw new RangeError("no commit waits to be published");
+    const { epoch, h } = this.#pending.made;
+    return { epoch, h };
+  }
+
+  #ownLeaf(leaf: Leaf): RosterLeaf {
+    const { rsaSpki, signing } = this.own.session;
+    return {
+      leaf,
+      via: "founder",
+      cert: makeCert({
+        room: this.room,
+        admin: this.#identity,
+        na: joinNonce(this.random(32)),
+        identity: this.own.identity,
+        generation: this.#generation,
+        sessionPublic: signing.publicKey,
+        gateKey: this.gateKey,
+        rsaSpki,
+        // Nobody wraps for the admin: its CERT commits to a key that does not exist.
+        kemKey: new Uint8Array(1184) as KemUpdate["kemKey"],
+        name: this.own.name,
+      }),
+    };
+  }
+
+  /**
+   * Moves to the epoch that was made, and gives what is to be sent.
+   *
+   * @param nowS seconds since 1970, for the tickets
+   * @throws {RangeError} if none waits
+   */
+  publish(nowS: number): PublishedCommit {
+    if (this.#pending === null) throw new RangeError("no commit waits to be published");
+    const { made, change, roster, requests } = this.#pending;
+    this.#pending = null;
+    const ticketFor = (gate: GateKey): TicketBytes => this.#ticket(gate, made.epoch, nowS);
+    const direct: { to: Handle; payload: Bytes }[] = [];
+    const admit: { handle: Handle; ticket: TicketBytes }[] = [];
+    const evict: Handle[] = [];
+    for (const { leaf } of change.removed) {
+      const handle = this.#handles.get(leaf);
+      if (handle !== undefined) evict.push(handle);
+      this.#handles.delete(leaf);
+      this.#wrapKeys.delete(leaf);
+    }
+    for (const [leaf, wrap] of made.wraps) {
+      const member = roster.find((m) => m.leaf === leaf);
+      if (member === undefined) continue;
+      const ticket = ticketFor(member.value.gateKey);
+      const asked = requests.get(leaf);
+      if (asked === undefined) {
+        const to = this.#handles.get(leaf);
+        if (to === undefined) continue;
+        direct.push({ to, payload: this.seal("wrap", { epoch: made.epoch, wrap, ticket }) });
+        continue;
+      }
+      this.#handles.set(leaf, asked.handle);
+      this.#wrapKeys.set(leaf, asked.wrapKeys);
+      const welcome = {
+        commit: made.commit,
+        wrap,
+        ticket,
+        roomKey: this.roomKey,
+        rosterBox: made.welcomeBox,
+      };
+      direct.push({ to: asked.handle, payload: asked.seal.seal("welcome", welcome, this.random) });
+      admit.push({ handle: asked.handle, ticket });
+    }
+    const broadcast = this.seal("commit", decodeSigned(COMMIT_BODY, made.commit, "commit"));
+    this.#epoch = made.epoch;
+    this.#h = made.h;
+    this.#nextLeaf = nextLeafAfter(this.#nextLeaf, roster);
+    for (const [id, asked] of this.#requests) {
+      if ([...requests.values()].includes(asked)) this.#requests.delete(id);
+    }
+    this.beginEpoch(
+      made.epoch,
+      made.h,
+      roster,
+      change.adminLeaf,
+      made.secret,
+      change.newRoomSecret,
+    );
+    for (const { leaf, count } of change.removed) this.limitPrevious(leaf, count);
+    return {
+      direct,
+      admit,
+      broadcast,
+      evict,
+      minTicketEpoch: change.removed.length > 0 ? made.epoch : null,
+      added: change.added.map(({ leaf }) => leaf),
+      change,
+    };
+  }
+
+  #ticket(gate: GateKey, epoch: number, nowS: number): TicketBytes {
+    const body = encode(TICKET_BODY, {
+      room: this.room,
+      ticketEpoch: ticketEpoch(epoch),
+      expires: nowS + MAX_TICKET_LIFE_S,
+      gateKey: gate,
+    });
+    return encodeTicket(body, signature(sign(this.#roomKey.privateKey, "ticket", body)));
+  }
+
+  /** A verified message came from a leaf by that handle: wraps go there. */
+  heardFrom(leaf: Leaf, handle: Handle): void {
+    this.#handles.set(leaf, handle);
+  }
+
+  /** Where a leaf is at the relay. */
+  handleOf(leaf: Leaf): Handle | undefined {
+    return this.#handles.get(leaf);
+  }
+
+  /**
+   * Takes a member's fresh ML-KEM key for the next commit.
+   *
+   * @returns whether it is for the epoch that we are in
+   * @throws {CryptoError} `no-key` for a stranger, `bad-signature`
+   */
+  takeKemUpdate({ value, body, signature }: Signed<KemUpdate>): boolean {
+    const current = this.current;
+    const member = current?.roster.find((m) => m.leaf === value.leaf);
+    const keys = this.#wrapKeys.get(value.leaf);
+    if (current === null || member === undefined || keys === undefined) {
+      throw new CryptoError("no-key", "a KEM_UPDATE is of nobody here");
+    }
+    if (!verify(member.verifyKey, "kem", body, signature)) {
+      throw new CryptoError("bad-signature", "a KEM_UPDATE is not signed by its member");
+    }
+    if (!sameBytes(value.room, this.room) || !sameBytes(value.h, current.place.h)) return false;
+    this.#wrapKeys.set(value.leaf, { rsa: keys.rsa, kem: value.kemKey });
+    return true;
+  }
+
+  /** Names the ML-KEM key that the next commit will use for a leaf. */
+  kemAck(leaf: Leaf): Bytes | null {
+    const current = this.current;
+    const keys = this.#wrapKeys.get(leaf);
+    if (current === null || keys === undefined) return null;
+    const value = {
+      room: this.room,
+      leaf,
+      h: current.place.h,
+      kemKeyHash: hash(sha256(keys.kem)),
+    };
+    const body = encode(KEM_ACK_BODY, value);
+    const signed = signature(sign(this.own.identity.privateKey, "kem-ack", body));
+    return this.seal("kem-ack", signedOf(KEM_ACK_BODY, value, signed));
+  }
+
+  override wipe(): void {
+    super.wipe();
+    this.#greetings.clear();
+    this.#requests.clear();
+    this.#wrapKeys.clear();
+    this.#invites.clear();
+    this.#pending?.made.secret.fill(0);
+    this.#pending = null;
+  }
+}

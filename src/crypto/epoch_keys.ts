@@ -1,0 +1,222 @@
+import type { KeyObject } from "node:crypto";
+import {
+  digestInput,
+  epochSecretInfo,
+  messageAad,
+  messageSignedBody,
+  senderChainInfo,
+} from "../wire/contexts.ts";
+import {
+  type Epoch,
+  type EpochHash,
+  type Hash,
+  hash,
+  type Leaf,
+  type RoomId,
+  sameBytes,
+  signature,
+} from "../wire/ids.ts";
+import { encodePayloadHeader, type PayloadHeader } from "../wire/payload.ts";
+import {
+  decodeMessagePlaintext,
+  decodeRoomMessage,
+  encodeMessagePlaintext,
+  encodeRoomMessage,
+  type RoomMessage,
+  type UnknownRoomMessage,
+} from "../wire/room_message.ts";
+import {
+  type Bytes,
+  CryptoError,
+  derive,
+  gcmOpen,
+  gcmSeal,
+  hkdf,
+  sha256,
+  sign,
+  verify,
+} from "./primitives.ts";
+import { type Roster, rosterHash } from "./roster.ts";
+import { safetyCode } from "./safety_code.ts";
+import {
+  type ChainPosition,
+  type ChainResult,
+  ReceivingChain,
+  SendingChain,
+} from "./sender_chain.ts";
+
+/** Where an epoch is in its room. */
+export interface EpochPlace {
+  readonly room: RoomId;
+  readonly epoch: Epoch;
+  /** h(epoch) */
+  readonly h: EpochHash;
+}
+
+type MessageHeader = Extract<PayloadHeader, { kind: "message" }>;
+
+/** A message of ours, sealed. */
+export interface SealedRoomMessage {
+  readonly header: MessageHeader;
+  readonly body: Bytes;
+}
+
+/**
+ * The keys of one epoch (PROTOCOL §8). All chains are derived here, in the constructor; S and ES are gone
+ * when it returns.
+ */
+export class EpochKeys {
+  readonly place: EpochPlace;
+  readonly roster: Roster;
+  readonly myLeaf: Leaf;
+  readonly safetyCode: string;
+  readonly #sending: SendingChain;
+  readonly #receiving = new Map<Leaf, { chain: ReceivingChain; verifyKey: KeyObject }>();
+  /** Of leaves that the next commit removed: how many messages of them count. */
+  readonly #limits = new Map<Leaf, number>();
+  /** Of leaves that closed this epoch: how many messages they say they sent. */
+  readonly #closed = new Map<Leaf, number>();
+
+  /** @param secret S, 32 bytes; wiped */
+  constructor(place: EpochPlace, roster: Roster, myLeaf: Leaf, secret: Bytes) {
+    this.place = place;
+    this.roster = roster;
+    this.myLeaf = myLeaf;
+    const es = hkdf(secret, place.h, epochSecretInfo(), 32);
+    secret.fill(0);
+    this.safetyCode = safetyCode(es, rosterHash(roster));
+    const first = (leaf: Leaf): Bytes => derive(es, senderChainInfo(place.h, leaf), 32);
+    this.#sending = new SendingChain(first(myLeaf));
+    for (const { leaf, verifyKey } of roster) {
+      if (leaf === myLeaf) continue;
+      this.#receiving.set(leaf, { chain: new ReceivingChain(first(leaf)), verifyKey });
+    }
+    es.fill(0);
+  }
+
+  /** What we have sent. */
+  get sent(): ChainPosition {
+    return this.#sending.position;
+  }
+
+  /** What has come of a leaf; `undefined` for our own and for strangers. */
+  chain(leaf: Leaf): ReceivingChain | undefined {
+    return this.#receiving.get(leaf)?.chain;
+  }
+
+  /** SHA-256 over what has come of all, our own included (HEARTBEAT's digest). */
+  digest(): Hash {
+    return hash(sha256(digestInput(this.roster.map(({ leaf }) => {
+      const { count, hash: rolling } = this.chain(leaf)?.position ?? this.sent;
+      return { leaf, count, hash: hash(rolling) };
+    }))));
+  }
+
+  /**
+   * Seals message `n`, which must be the next.
+   *
+   * @throws {RangeError} if it is not, or if the message is out of its range
+   */
+  seal(n: number, message: RoomMessage, signing: KeyObject): SealedRoomMessage {
+    const { type, content } = encodeRoomMessage(message);
+    return this.sealContent(n, type, content, signing);
+  }
+
+  /** As {@linkcode seal}, from type and content. */
+  sealContent(n: number, type: number, content: Bytes, signing: KeyObject): SealedRoomMessage {
+    const aad = messageAad({ ...this.place, leaf: this.myLeaf, n });
+    const key = this.#sending.take(n);
+    const body = gcmSeal(
+      key.key,
+      aad,
+      encodeMessagePlaintext({
+        type,
+        content,
+        signature: signature(sign(signing, "msg", messageSignedBody(aad, type, content))),
+      }),
+      key.nonce,
+    );
+    const header: MessageHeader = {
+      kind: "message",
+      epoch: this.place.epoch,
+      leaf: this.myLeaf,
+      n,
+    };
+    this.#sending.sealed(frameHash(header, body));
+    return { header, body };
+  }
+
+  /**
+   * Opens a message. Nothing moves unless tag and signature hold.
+   *
+   * @throws {CryptoError} `no-key` for a leaf that is not here or a number beyond what counts of a removed one;
+   *   `open-failed`; `bad-signature`; `bad-structure` if the author broke PROTOCOL §8
+   */
+  open(
+    header: MessageHeader,
+    body: Bytes,
+  ): ChainResult<RoomMessage | UnknownRoomMessage> {
+    const { leaf, n } = header;
+    const from = this.#receiving.get(leaf);
+    if (from === undefined || n >= (this.#limits.get(leaf) ?? Infinity)) {
+      throw new CryptoError("no-key", "there is no key for this message");
+    }
+    const aad = messageAad({ ...this.place, leaf, n });
+    return from.chain.open(n, frameHash(header, body), ({ key, nonce }) => {
+      const plaintext = gcmOpen(key, aad, body, nonce);
+      try {
+        const { type, content, signature } = decodeMessagePlaintext(plaintext);
+        const signed = messageSignedBody(aad, type, content);
+        if (!verify(from.verifyKey, "msg", signed, signature)) {
+          throw new CryptoError("bad-signature", "the message is not signed by its sender");
+        }
+        return decodeRoomMessage(type, content);
+      } catch (cause) {
+        if (cause instanceof CryptoError) throw cause;
+        throw new CryptoError("bad-structure", "the message breaks the protocol", { cause });
+      }
+    });
+  }
+
+  /** A leaf's own last word on this epoch (CLOSE): what is missing, and whether its hash is another than ours. */
+  close(leaf: Leaf, count: number, rolling: Hash): { missing: number; fork: boolean } {
+    const chain = this.chain(leaf);
+    if (chain === undefined) return { missing: 0, fork: false };
+    this.#closed.set(leaf, count);
+    const { count: contiguous, hash: ours } = chain.position;
+    return {
+      missing: Math.max(0, count - chain.received),
+      fork: chain.next > count || (contiguous === count && !sameBytes(ours, rolling)),
+    };
+  }
+
+  /** How many messages of a leaf we know to exist and have not got. */
+  missing(leaf: Leaf): number {
+    const chain = this.chain(leaf);
+    if (chain === undefined) return 0;
+    const count = this.#limits.get(leaf) ?? this.#closed.get(leaf) ?? chain.next;
+    return Math.max(0, count - chain.received);
+  }
+
+  /** After a commit removed a leaf: nothing beyond its `count` counts. Gives how many of those have not come. */
+  limit(leaf: Leaf, count: number): number {
+    this.#limits.set(leaf, count);
+    const chain = this.chain(leaf);
+    return chain === undefined ? 0 : Math.max(0, count - chain.received);
+  }
+
+  wipe(): void {
+    this.#sending.wipe();
+    for (const { chain } of this.#receiving.values()) chain.wipe();
+    this.#receiving.clear();
+  }
+
+  /** Forgets the chain that we send on: the epoch is over for us, not yet for what is on its way. */
+  stopSending(): void {
+    this.#sending.wipe();
+  }
+}
+
+function frameHash(header: MessageHeader, body: Bytes): Bytes {
+  return sha256(encodePayloadHeader(header), body);
+}

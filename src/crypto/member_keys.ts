@@ -1,0 +1,376 @@
+import type { Bytes } from "../wire/codec.ts";
+import type { Direction } from "../wire/contexts.ts";
+import {
+  CATCH_UP_BODY,
+  type Commit,
+  COMMIT_BODY,
+  KEM_UPDATE_BODY,
+  type KemAck,
+  type Welcome,
+  type WrapMessage,
+} from "../wire/commit.ts";
+import { type Denied, deniedBody, type DeniedCode, type Hello } from "../wire/handshake.ts";
+import {
+  type Challenge,
+  type Fingerprint,
+  type Generation,
+  type Hash,
+  hash,
+  type IdentityKey,
+  identityKey,
+  type InviteSecret,
+  type Leaf,
+  type RelayKey,
+  type RoomId,
+  type RoomKey,
+  type RoomSecret,
+  sameBytes,
+  signature,
+  type TicketBytes,
+} from "../wire/ids.ts";
+import { isOpenRoom, keyedRoomId } from "../wire/room_id.ts";
+import { PROTOCOL_VERSION } from "../wire/relay_message.ts";
+import { encode } from "../wire/codec.ts";
+import { type Signed, signedOf } from "../wire/signed.ts";
+import { encodeCredential, type Role } from "../wire/ticket.ts";
+import {
+  acceptCommit,
+  type AcceptedCommit,
+  type AcceptedWelcome,
+  type Acceptor,
+  acceptWelcome,
+  CommitRefused,
+} from "./accept_commit.ts";
+import { checkHello, fingerprintOf, makeBundle, makeCert } from "./join.ts";
+import { CryptoError, type RandomSource, sha256, sign, verifyRaw } from "./primitives.ts";
+import type { EpochKeys } from "./epoch_keys.ts";
+import { generateKemKeyPair, type KemKeyPair } from "./ml_kem.ts";
+import { type OwnKeys, RoomKeys } from "./room_keys.ts";
+import type { Roster } from "./roster.ts";
+import type { SigningKey } from "./session_keys.ts";
+
+/** What a joiner knows beforehand of a room. */
+export interface RoomPins {
+  readonly secret: RoomSecret;
+  /** The invite's fingerprint of the admin; `null` in an open room at the first contact. */
+  readonly admin: Fingerprint | null;
+  readonly invite: InviteSecret | null;
+  /** The room key that an earlier visit to an open room showed. */
+  readonly roomKey: RoomKey | null;
+  /** The highest epoch that we remember. */
+  readonly highestEpoch: number;
+}
+
+/** Commits whose bytes we remember, to tell a fork from a repetition. */
+const REMEMBERED_COMMITS = 64;
+/** Wraps that wait for their commit. */
+const MAX_WAITING_WRAPS = 4;
+
+/** The keys of a joiner and member. */
+export class MemberKeys extends RoomKeys {
+  protected readonly directions: readonly Direction[] = ["from-admin", "between-members"];
+  readonly #pins: RoomPins;
+  readonly #generation: Generation;
+  #hello: Hello | null = null;
+  #admin: IdentityKey | null = null;
+  #roomKey: RoomKey | null = null;
+  #ticket: TicketBytes | null = null;
+  #certHash: Hash | null = null;
+  /** Oldest first: the last that the admin has named, then those it may name next. */
+  #kem: KemKeyPair[] = [];
+  #nextLeaf = 0;
+  readonly #wraps = new Map<number, WrapMessage>();
+  readonly #bodies = new Map<number, string>();
+
+  /** @param generation above every one that this identity used before (§6) */
+  constructor(
+    room: RoomId,
+    own: OwnKeys,
+    gate: SigningKey,
+    random: RandomSource,
+    pins: RoomPins,
+    generation: Generation,
+  ) {
+    super(room, pins.secret, own, gate, random);
+    this.#pins = pins;
+    this.#generation = generation;
+  }
+
+  /** The room's admin, once its HELLO was checked. */
+  get admin(): IdentityKey | null {
+    return this.#admin;
+  }
+
+  get roomKey(): RoomKey | null {
+    return this.#roomKey;
+  }
+
+  /** How we enter: with a ticket as member, else as knocker. */
+  enter(nonce: Challenge, relay: RelayKey): { role: Role; credential: Bytes } {
+    if (this.#ticket === null || this.#roomKey === null) {
+      return { role: "knocker", credential: encodeCredential({ role: "knocker" }) };
+    }
+    return {
+      role: "member",
+      credential: encodeCredential({
+        role: "member",
+        roomKey: this.#roomKey,
+        ticket: this.#ticket,
+        signature: this.enterSignature(this.gate, "member", nonce, relay),
+      }),
+    };
+  }
+
+  get ticket(): TicketBytes | null {
+    return this.#ticket;
+  }
+
+  knock(): Bytes {
+    return this.seal("knock", { minVersion: PROTOCOL_VERSION, maxVersion: PROTOCOL_VERSION });
+  }
+
+  /**
+   * Takes the admin's greeting.
+   *
+   * @returns whether somebody vouched for this admin beforehand
+   * @throws {CryptoError} as `checkHello`
+   */
+  takeHello(
+    hello: Signed<Hello>,
+  ): { admin: IdentityKey; fingerprint: Fingerprint; pinned: boolean } {
+    const expected = this.#admin === null ? this.#pins.admin : fingerprintOf(this.#admin);
+    checkHello(hello, this.room, expected);
+    this.#hello = hello.value;
+    this.#admin = hello.value.admin;
+    return {
+      admin: hello.value.admin,
+      fingerprint: fingerprintOf(hello.value.admin),
+      pinned: this.#pins.admin !== null,
+    };
+  }
+
+  /** Our bundle for the last greeting. @throws {RangeError} without one */
+  async makeBundle(): Promise<Bytes> {
+    const hello = this.#hello;
+    if (hello === null) throw new RangeError("no HELLO was taken");
+    const kem = await generateKemKeyPair();
+    const { rsaSpki, signing } = this.own.session;
+    const cert = makeCert({
+      room: this.room,
+      admin: hello.admin,
+      na: hello.na,
+      identity: this.own.identity,
+      generation: this.#generation,
+      sessionPublic: signing.publicKey,
+      gateKey: this.gateKey,
+      rsaSpki,
+      kemKey: kem.publicKey,
+      name: this.own.name,
+    });
+    this.#kem = [kem];
+    this.#certHash = hash(sha256(cert));
+    const keys = { rsaSpki, kemKey: kem.publicKey };
+    return this.seal("bundle", await makeBundle(hello, cert, keys, this.#pins.invite));
+  }
+
+  /** The admin's refusal; `null` if it is not the admin's. */
+  takeDenied({ code, signature }: Denied): DeniedCode | null {
+    const hello = this.#hello;
+    if (hello === null) return null;
+    const holds = verifyRaw(hello.admin, "deny", deniedBody(this.room, hello.na, code), signature);
+    return holds ? code : null;
+  }
+
+  #acceptor(): Acceptor {
+    if (this.#admin === null || this.#certHash === null) {
+      throw new CommitRefused("bad-commit", "a commit came before our request", false);
+    }
+    return {
+      room: this.room,
+      admin: this.#admin,
+      identity: identityKey(this.own.identity.publicKey),
+      certHash: this.#certHash,
+      rsa: this.own.session.rsaPrivate,
+      kem: this.#kem,
+    };
+  }
+
+  /**
+   * Takes a welcome: from here on we are a member.
+   *
+   * @throws {CommitRefused} with nothing changed
+   */
+  async takeWelcome(welcome: Welcome): Promise<AcceptedWelcome> {
+    if (this.current !== null) {
+      throw new CommitRefused("bad-commit", "a welcome came to a room that we are in", false);
+    }
+    const accepted = await acceptWelcome(this.#acceptor(), welcome, this.#pins.highestEpoch + 1);
+    this.#checkRoomKey(welcome.roomKey);
+    this.#roomKey = welcome.roomKey;
+    this.#ticket = welcome.ticket;
+    this.#nextLeaf = nextLeafAfter(0, accepted.roster);
+    this.#began(accepted, accepted.myLeaf, accepted.roomSecret);
+    return accepted;
+  }
+
+  #checkRoomKey(key: RoomKey): void {
+    const fits = isOpenRoom(this.room)
+      ? this.#pins.roomKey === null || sameBytes(this.#pins.roomKey, key)
+      : sameBytes(keyedRoomId(sha256(key)), this.room);
+    if (!fits) throw new CommitRefused("bad-commit", "the welcome has another room's key", true);
+  }
+
+  /** Keeps our wrap until its commit comes. What is not of the next epochs is dropped. */
+  takeWrap(wrap: WrapMessage): void {
+    const ahead = wrap.epoch - (this.current?.place.epoch ?? 0);
+    if (ahead < 1 || ahead > MAX_WAITING_WRAPS) return;
+    this.#wraps.set(wrap.epoch, wrap);
+  }
+
+  /**
+   * Takes a commit.
+   *
+   * @returns `null` for one that we have accepted already
+   * @throws {CommitRefused} with nothing changed
+   */
+  async takeCommit(
+    signed: Signed<Commit>,
+  ): Promise<(AcceptedCommit & { missing: ReadonlyMap<Leaf, number> }) | null> {
+    const current = this.current;
+    if (current === null) return null;
+    const acceptor = this.#acceptor();
+    const { epoch } = signed.value;
+    if (epoch <= current.place.epoch) {
+      this.#explainOld(acceptor, signed);
+      return null;
+    }
+    const wrap = this.#wraps.get(epoch);
+    const accepted = await acceptCommit(
+      acceptor,
+      {
+        epoch: current.place.epoch,
+        h: current.place.h,
+        roster: current.roster,
+        nextLeaf: this.#nextLeaf,
+      },
+      signed,
+      wrap?.wrap,
+    );
+    for (const waiting of this.#wraps.keys()) if (waiting <= epoch) this.#wraps.delete(waiting);
+    if (wrap !== undefined) this.#ticket = wrap.ticket;
+    this.#nextLeaf = nextLeafAfter(this.#nextLeaf, accepted.roster);
+    this.#began(accepted, current.myLeaf, accepted.change.newRoomSecret);
+    const missing = new Map(accepted.change.removed.map(({ leaf, count }) => [
+      leaf,
+      this.limitPrevious(leaf, count),
+    ]));
+    return { ...accepted, missing };
+  }
+
+  /** A commit for an epoch that is behind us: a repetition, a fork, or a rollback. */
+  #explainOld(acceptor: Acceptor, { value, body, signature }: Signed<Commit>): void {
+    const known = this.#bodies.get(value.epoch);
+    if (known === sha256(body).toHex()) return;
+    if (!verifyRaw(acceptor.admin, "commit", body, signature)) {
+      throw new CommitRefused(
+        "bad-commit",
+        "a commit that the room's admin did not sign was refused",
+        false,
+      );
+    }
+    if (known === undefined) {
+      throw new CommitRefused(
+        "rollback",
+        `an old commit for epoch ${value.epoch} was refused`,
+        false,
+      );
+    }
+    throw new CommitRefused(
+      "fork",
+      `the admin signed two different commits for epoch ${value.epoch}: it shows the room to others differently`,
+      false,
+    );
+  }
+
+  #began(
+    accepted: Omit<AcceptedCommit, "change">,
+    myLeaf: Leaf,
+    secret: RoomSecret | undefined,
+  ): void {
+    const { commit, h, roster } = accepted;
+    this.#kem = this.#kem.slice(this.#kem.indexOf(accepted.kemUsed));
+    this.#bodies.set(commit.epoch, sha256(encode(COMMIT_BODY, commit)).toHex());
+    for (const old of this.#bodies.keys()) {
+      if (this.#bodies.size <= REMEMBERED_COMMITS) break;
+      this.#bodies.delete(old);
+    }
+    this.beginEpoch(commit.epoch, h, roster, myLeaf, accepted.secret, secret);
+  }
+
+  /** A fresh ML-KEM key for the next epoch (P6). */
+  async makeKemUpdate(): Promise<Bytes> {
+    const kem = await generateKemKeyPair();
+    // The epoch may have changed while the key was made: the newest is the one to name.
+    const { myLeaf: leaf, place } = this.#here();
+    this.#kem.push(kem);
+    const value = { room: this.room, leaf, h: place.h, kemKey: kem.publicKey };
+    const body = encode(KEM_UPDATE_BODY, value);
+    return this.seal(
+      "kem-update",
+      signedOf(
+        KEM_UPDATE_BODY,
+        value,
+        signature(sign(this.own.session.signing.privateKey, "kem", body)),
+      ),
+    );
+  }
+
+  /**
+   * The admin names the key that it will use: those before it are forgotten.
+   *
+   * @throws {CryptoError} `bad-signature` if it is not the admin's, `bad-structure` if it names no key of ours
+   */
+  takeKemAck({ value, body, signature }: Signed<KemAck>): void {
+    if (this.#admin === null || !verifyRaw(this.#admin, "kem-ack", body, signature)) {
+      throw new CryptoError("bad-signature", "a KEM_ACK is not the admin's");
+    }
+    if (!sameBytes(value.room, this.room) || value.leaf !== this.current?.myLeaf) {
+      throw new CryptoError("bad-structure", "a KEM_ACK is somebody else's");
+    }
+    const named = this.#kem.findIndex((k) => sameBytes(sha256(k.publicKey), value.kemKeyHash));
+    if (named > 0) this.#kem = this.#kem.slice(named);
+  }
+
+  /** Asks the admin for the commits after the epoch that we are in. */
+  catchUp(): Bytes {
+    const { myLeaf: leaf, place: { epoch, h } } = this.#here();
+    const value = { room: this.room, leaf, epoch, h };
+    const body = encode(CATCH_UP_BODY, value);
+    return this.seal(
+      "catch-up",
+      signedOf(
+        CATCH_UP_BODY,
+        value,
+        signature(sign(this.own.session.signing.privateKey, "catch-up", body)),
+      ),
+    );
+  }
+
+  /** @throws {RangeError} before the first epoch */
+  #here(): EpochKeys {
+    if (this.current === null) throw new RangeError("we are in no epoch");
+    return this.current;
+  }
+
+  override wipe(): void {
+    super.wipe();
+    this.#kem = [];
+    this.#wraps.clear();
+    this.#hello = null;
+  }
+}
+
+/** The first leaf number that was never used, as far as a roster shows. */
+export function nextLeafAfter(before: number, roster: Roster): number {
+  return Math.max(before, (roster.at(-1)?.leaf ?? -1) + 1);
+}

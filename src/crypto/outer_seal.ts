@@ -1,0 +1,81 @@
+import { type Direction, headerKeyInfo, outerKeyInfo } from "../wire/contexts.ts";
+import type { RoomId, RoomSecret } from "../wire/ids.ts";
+import {
+  decodePayloadHeader,
+  encodePayloadHeader,
+  joinPayload,
+  type PayloadHeader,
+  SEALED_SALT_BYTES,
+} from "../wire/payload.ts";
+import {
+  decodeSealedMessage,
+  encodeSealedMessage,
+  SEALED_TYPES,
+  type SealedContents,
+  type SealedKind,
+  type SealedMessage,
+  type UnknownSealedMessage,
+} from "../wire/sealed_message.ts";
+import {
+  type Bytes,
+  concat,
+  ctr,
+  derive,
+  gcmOpen,
+  gcmSeal,
+  hkdf,
+  type RandomSource,
+} from "./primitives.ts";
+
+/**
+ * What the room secret does (PROTOCOL §5): it hides headers and the handshake from the relay and from
+ * strangers. Everybody who was ever invited has it, so it proves nothing.
+ */
+export class OuterSeal {
+  readonly room: RoomId;
+  /** For WELCOME and the profile; read nowhere else. */
+  readonly secret: RoomSecret;
+  readonly #headerKey: Bytes;
+
+  constructor(room: RoomId, secret: RoomSecret) {
+    this.room = room;
+    this.secret = secret;
+    this.#headerKey = derive(secret, headerKeyInfo(room), 32);
+  }
+
+  /** A payload: the masked header, then the body (at least 32 bytes, of which 16 choose the mask). */
+  payload(header: PayloadHeader, body: Uint8Array): Bytes {
+    return joinPayload(
+      ctr(this.#headerKey, body.subarray(0, 16), encodePayloadHeader(header)),
+      body,
+    );
+  }
+
+  /** The header, or `undefined` if another secret masked it. */
+  unmask(maskedHeader: Uint8Array, body: Uint8Array): PayloadHeader | undefined {
+    return decodePayloadHeader(ctr(this.#headerKey, body.subarray(0, 16), maskedHeader));
+  }
+
+  /** Seals one message of the handshake or of the epochs into a payload. */
+  seal<K extends SealedKind>(kind: K, content: SealedContents[K], random: RandomSource): Bytes {
+    const salt = random(SEALED_SALT_BYTES);
+    const key = hkdf(this.secret, salt, outerKeyInfo(SEALED_TYPES[kind].direction), 32);
+    const box = gcmSeal(key, this.room, encodeSealedMessage(kind, content));
+    return this.payload({ kind: "sealed" }, concat(salt, box));
+  }
+
+  /**
+   * Opens the body of a sealed payload. What comes out is nobody's word yet.
+   *
+   * @throws {CryptoError} `open-failed`
+   * @throws {WireError} if what was sealed breaks PROTOCOL §5
+   */
+  open(body: Uint8Array, direction: Direction): SealedMessage | UnknownSealedMessage {
+    const salt = body.subarray(0, SEALED_SALT_BYTES);
+    const key = hkdf(this.secret, salt, outerKeyInfo(direction), 32);
+    return decodeSealedMessage(
+      gcmOpen(key, this.room, body.subarray(SEALED_SALT_BYTES)),
+      direction,
+    );
+  }
+}

@@ -1,0 +1,171 @@
+/** One connection to the relay: frames, the start of the gate (PROTOCOL §3.2), keep-alive. */
+import type { Link, LinkEnd } from "../transport/link.ts";
+import { Outbox } from "../transport/outbox.ts";
+import { WireError } from "../wire/codec.ts";
+import { FrameDecoder } from "../wire/frame.ts";
+import type { Challenge } from "../wire/ids.ts";
+import { DEAD_AFTER_MS, MAX_FRAME_BYTES, PING_AFTER_MS } from "../wire/limits.ts";
+import {
+  type ClosingCode,
+  decodeRelayMessage,
+  frameRelayMessage,
+  PROTOCOL_VERSION,
+  type RelayMessage,
+  type UnknownRelayMessage,
+} from "../wire/relay_message.ts";
+
+/** What a connection tells the driver, in order; each is awaited before the next. */
+export interface ConnectionHandlers {
+  /** The relay has spoken; we have answered START. */
+  onStart(nonce: Challenge): Promise<void>;
+  onMessage(message: RelayMessage | UnknownRelayMessage): Promise<void>;
+  onEnd(code: LinkEnd["code"] | ClosingCode, message: string): void;
+}
+
+/** Bodies that wait for the inbound stage before the socket is held back. */
+const MAX_WAITING_BYTES = 4 * 1024 * 1024;
+
+export class Connection {
+  readonly #link: Link;
+  readonly #outbox: Outbox;
+  readonly #handlers: ConnectionHandlers;
+  readonly #decoder = new FrameDecoder(MAX_FRAME_BYTES);
+  #waiting: Uint8Array[] = [];
+  #waitingBytes = 0;
+  #pumping = false;
+  #paused = false;
+  #ended: { code: LinkEnd["code"] | ClosingCode; message: string } | null = null;
+  #linkEnd: LinkEnd | null = null;
+  #started = false;
+  #lastHeard: number;
+
+  /** @param now milliseconds, monotonic enough to tell a dead relay */
+  constructor(link: Link, handlers: ConnectionHandlers, private readonly now: () => number) {
+    this.#link = link;
+    this.#handlers = handlers;
+    this.#lastHeard = now();
+    this.#outbox = new Outbox(link, () => {
+      this.#end("stalled", "the relay does not read what we send");
+      link.destroy();
+    });
+    link.start({
+      onData: (bytes) => this.#data(bytes),
+      onEnd: (end) => {
+        // What came before the end is read to its end.
+        this.#linkEnd = end;
+        if (!this.#pumping) this.#end(end.code, end.message);
+      },
+    });
+  }
+
+  /** Queues a message for the relay. */
+  send(message: RelayMessage): void {
+    if (this.#ended === null) this.#outbox.send(frameRelayMessage(message));
+  }
+
+  /** Flushes what was queued and closes. */
+  async close(): Promise<void> {
+    await this.#outbox.flushed();
+    this.#end("closed-by-us", "closed");
+    this.#link.close();
+  }
+
+  /** To be called about once a second: PING when it is quiet, the end when the relay is dead (§2). */
+  tick(): void {
+    const quiet = this.now() - this.#lastHeard;
+    if (quiet >= DEAD_AFTER_MS) {
+      this.#end("stalled", "nothing has come from the relay for a minute");
+      this.#link.destroy();
+    } else if (quiet >= PING_AFTER_MS && this.#started) {
+      this.send({ kind: "ping", token: 0 });
+    }
+  }
+
+  #data(bytes: Uint8Array): void {
+    this.#lastHeard = this.now();
+    try {
+      for (const body of this.#decoder.push(bytes)) {
+        this.#waiting.push(body);
+        this.#waitingBytes += body.length;
+      }
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      this.#broken(error);
+    }
+    if (!this.#paused && this.#waitingBytes > MAX_WAITING_BYTES) {
+      this.#paused = true;
+      this.#link.pause();
+    }
+    if (!this.#pumping) void this.#pump();
+  }
+
+  async #pump(): Promise<void> {
+    this.#pumping = true;
+    while (this.#ended === null) {
+      const bodies = this.#waiting;
+      if (bodies.length === 0) break;
+      this.#waiting = [];
+      for (const body of bodies) {
+        await this.#body(body);
+        this.#waitingBytes -= body.length;
+      }
+      if (this.#paused && this.#waitingBytes < MAX_WAITING_BYTES / 2) {
+        this.#paused = false;
+        this.#link.resume();
+      }
+    }
+    this.#pumping = false;
+    if (this.#linkEnd !== null) this.#end(this.#linkEnd.code, this.#linkEnd.message);
+  }
+
+  async #body(body: Uint8Array): Promise<void> {
+    let message: RelayMessage | UnknownRelayMessage;
+    try {
+      message = decodeRelayMessage(body);
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      return this.#broken(error);
+    }
+    if (message.kind === "challenge" && !this.#started) return await this.#start(message);
+    if (!this.#started) return this.#broken(new Error("the relay did not begin with CHALLENGE"));
+    switch (message.kind) {
+      case "ping":
+        return this.send({ kind: "pong", token: message.token });
+      case "closing":
+        return this.#end(message.code, message.message === "" ? message.code : message.message);
+      case "unknown":
+        if (message.critical) {
+          this.#broken(
+            new Error(`the relay sent type ${message.type}, which this stm does not know`),
+          );
+        }
+        return;
+      default:
+        return await this.#handlers.onMessage(message);
+    }
+  }
+
+  async #start(challenge: Extract<RelayMessage, { kind: "challenge" }>): Promise<void> {
+    if (challenge.minVersion > PROTOCOL_VERSION || challenge.maxVersion < PROTOCOL_VERSION) {
+      return this.#broken(
+        new Error(
+          `the relay speaks version ${challenge.minVersion} to ${challenge.maxVersion}, we speak ${PROTOCOL_VERSION}`,
+        ),
+      );
+    }
+    this.#started = true;
+    this.send({ kind: "start", version: PROTOCOL_VERSION });
+    await this.#handlers.onStart(challenge.nonce);
+  }
+
+  #broken(error: Error): void {
+    this.#end("malformed", `the relay broke the protocol: ${error.message}`);
+    this.#link.destroy();
+  }
+
+  #end(code: LinkEnd["code"] | ClosingCode, message: string): void {
+    if (this.#ended !== null) return;
+    this.#ended = { code, message };
+    this.#handlers.onEnd(code, message);
+  }
+}

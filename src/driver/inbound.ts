@@ -1,0 +1,356 @@
+/**
+ * The inbound stage: the relay's frames become session events, strictly in order. It is the only stage that
+ * waits, where a commit or a bundle needs WebCrypto; the frames behind it wait too, and past a bound so does
+ * the socket.
+ *
+ * 1. a frame's body becomes a relay message (`wire/relay_message.ts`);
+ * 2. a payload is unmasked, and opened if the room secret sealed it (`crypto/room_keys.ts`);
+ * 3. what is in it is verified there;
+ * 4. only then is it an event.
+ */
+import { AdminKeys } from "../crypto/admin_keys.ts";
+import { type AcceptedCommit, CommitRefused } from "../crypto/accept_commit.ts";
+import { fingerprintOf, InviteRefused } from "../crypto/join.ts";
+import type { KeyRing } from "../crypto/key_ring.ts";
+import type { MemberKeys } from "../crypto/member_keys.ts";
+import type { MessageResult } from "../crypto/room_keys.ts";
+import type { MemberLeaf, Roster } from "../crypto/roster.ts";
+import { CryptoError } from "../crypto/primitives.ts";
+import type { EventBody, MessageContent, RosterEntry } from "../session/event.ts";
+import { type Bytes, WireError } from "../wire/codec.ts";
+import { formatFingerprint, type Handle, type Leaf, type RoomId } from "../wire/ids.ts";
+import type { RelayMessage, UnknownRelayMessage } from "../wire/relay_message.ts";
+import type { SealedMessage, UnknownSealedMessage } from "../wire/sealed_message.ts";
+
+/** Messages of the next epoch that may wait for its commit (§8). */
+const MAX_EARLY = 1024;
+
+/** A payload with the handle that the relay names as its sender. */
+interface Delivered {
+  readonly room: RoomId;
+  readonly from: Handle;
+  readonly payload: Bytes;
+  readonly broadcast: boolean;
+}
+
+/** Turns what the relay sends into events. */
+export class Inbound {
+  readonly #early = new Map<string, Delivered[]>();
+
+  /** @param now milliseconds since 1970 */
+  constructor(private readonly ring: KeyRing, private readonly now: () => number) {}
+
+  /** The events of one message of the relay; PING and CHALLENGE are the connection's own. */
+  async take(message: RelayMessage | UnknownRelayMessage): Promise<readonly EventBody[]> {
+    switch (message.kind) {
+      case "broadcast":
+      case "direct":
+        return await this.#payload({ ...message, broadcast: message.kind === "broadcast" });
+      case "entered":
+        return [{
+          kind: "entered",
+          room: message.room.toHex(),
+          handle: message.handle.toHex(),
+          role: message.role,
+          ownerPresent: message.ownerPresent,
+        }];
+      case "refused":
+        return [{
+          kind: "refused",
+          room: message.room.toHex(),
+          code: message.code,
+          message: message.message === "" ? message.code : message.message,
+        }];
+      case "gone": {
+        const keys = this.ring.get(message.room);
+        if (keys instanceof AdminKeys) keys.forgetHandle(message.handle);
+        return [{
+          kind: "gone",
+          room: message.room.toHex(),
+          handle: message.handle.toHex(),
+          reason: message.reason,
+        }];
+      }
+      case "owner":
+        return [{ kind: "owner", room: message.room.toHex(), present: message.present }];
+      default:
+        return [];
+    }
+  }
+
+  async #payload(delivered: Delivered): Promise<readonly EventBody[]> {
+    const keys = this.ring.get(delivered.room);
+    if (keys === undefined) return [];
+    const room = delivered.room.toHex();
+    try {
+      const opened = keys.open(delivered.payload);
+      if (opened.kind === "message") {
+        return this.#message(keys, delivered, keys.openMessage(opened.header, opened.body));
+      }
+      if (opened.kind === "sealed") {
+        if (keys instanceof AdminKeys) keys.spokeWith(delivered.from, opened.seal);
+        return await this.#sealed(keys, delivered, opened.message);
+      }
+    } catch (error) {
+      if (!(error instanceof WireError || error instanceof CryptoError)) throw error;
+    }
+    // Anybody may knock with nonsense; among members nonsense is the relay's doing, or a member's.
+    return delivered.broadcast
+      ? [{ kind: "message-refused", room, code: "bad-message", leaf: null }]
+      : [];
+  }
+
+  // ---- messages
+
+  #message(
+    keys: MemberKeys | AdminKeys,
+    delivered: Delivered,
+    result: MessageResult,
+  ): readonly EventBody[] {
+    const room = delivered.room.toHex();
+    switch (result.kind) {
+      case "nothing":
+        return [];
+      case "early": {
+        const early = this.#early.get(room) ?? [];
+        if (early.length >= MAX_EARLY) {
+          return [{ kind: "message-refused", room, code: "unknown-sender", leaf: null }];
+        }
+        early.push(delivered);
+        this.#early.set(room, early);
+        return [];
+      }
+      case "refused":
+        return [{ kind: "message-refused", room, code: result.code, leaf: result.leaf }];
+      case "opened": {
+        if (keys instanceof AdminKeys) keys.heardFrom(result.leaf, delivered.from);
+        if (result.message.kind === "unknown" && result.message.critical) {
+          return [{ kind: "message-refused", room, code: "unsupported", leaf: result.leaf }];
+        }
+        return [{
+          kind: "message",
+          room,
+          handle: delivered.from.toHex(),
+          leaf: result.leaf,
+          epoch: result.epoch,
+          content: contentOf(result),
+          skipped: result.skipped,
+          lost: result.lost,
+          late: result.late,
+        }];
+      }
+    }
+  }
+
+  /** What came for an epoch before its commit, now that we are in it. */
+  async #takeEarly(room: RoomId): Promise<readonly EventBody[]> {
+    const early = this.#early.get(room.toHex()) ?? [];
+    this.#early.delete(room.toHex());
+    const events: EventBody[] = [];
+    for (const delivered of early) events.push(...await this.#payload(delivered));
+    return events;
+  }
+
+  // ---- the handshake and the epochs
+
+  async #sealed(
+    keys: MemberKeys | AdminKeys,
+    delivered: Delivered,
+    message: SealedMessage | UnknownSealedMessage,
+  ): Promise<readonly EventBody[]> {
+    const room = delivered.room.toHex();
+    if (message.kind === "unknown") {
+      return message.critical
+        ? [{ kind: "message-refused", room, code: "unsupported", leaf: null }]
+        : [];
+    }
+    if (keys instanceof AdminKeys) return await this.#forAdmin(keys, delivered, message);
+    switch (message.kind) {
+      case "hello": {
+        const { admin, fingerprint, pinned } = keys.takeHello(message.content);
+        return [{
+          kind: "greeted",
+          room,
+          admin: admin.toHex(),
+          fingerprint: formatFingerprint(fingerprint),
+          pinned,
+        }];
+      }
+      case "pending":
+        return [{ kind: "pending", room }];
+      case "denied": {
+        const code = keys.takeDenied(message.content);
+        return code === null ? [] : [{ kind: "denied", room, code }];
+      }
+      case "wrap":
+        keys.takeWrap(message.content);
+        return [];
+      case "kem-ack":
+        keys.takeKemAck(message.content);
+        return [];
+      case "welcome":
+        return await this.#orRefused(room, async () => {
+          const accepted = await keys.takeWelcome(message.content);
+          return [
+            joinedEvent(keys, accepted.change.roomName, accepted.roster),
+            ...await this.#takeEarly(delivered.room),
+          ];
+        });
+      case "commit":
+        return await this.#orRefused(room, async () => {
+          const accepted = await keys.takeCommit(message.content);
+          if (accepted === null) return [];
+          return [
+            epochEvent(keys, accepted, accepted.missing),
+            ...await this.#takeEarly(delivered.room),
+          ];
+        });
+      default:
+        return [];
+    }
+  }
+
+  async #orRefused(
+    room: string,
+    act: () => Promise<readonly EventBody[]>,
+  ): Promise<readonly EventBody[]> {
+    try {
+      return await act();
+    } catch (error) {
+      if (!(error instanceof CommitRefused)) throw error;
+      if (error.code === "removed") return [{ kind: "removed", room }];
+      const code = error.code === "no-wrap" ? "bad-commit" : error.code;
+      return [{ kind: "commit-refused", room, code, message: error.message, fatal: error.fatal }];
+    }
+  }
+
+  async #forAdmin(
+    keys: AdminKeys,
+    delivered: Delivered,
+    message: SealedMessage,
+  ): Promise<readonly EventBody[]> {
+    const room = delivered.room.toHex();
+    const handle = delivered.from.toHex();
+    switch (message.kind) {
+      case "knock":
+        return [{ kind: "knocked", room, handle }];
+      case "bundle": {
+        try {
+          const { request, opened } = await keys.takeBundle(
+            delivered.from,
+            message.content,
+            this.now(),
+          );
+          const { identity, name } = opened.member.value;
+          return [{
+            kind: "bundle-opened",
+            room,
+            handle,
+            request,
+            name,
+            identity: identity.toHex(),
+            fingerprint: formatFingerprint(fingerprintOf(identity)),
+            invite: opened.invite?.toHex() ?? null,
+          }];
+        } catch (error) {
+          if (!(error instanceof CryptoError || error instanceof WireError)) throw error;
+          const code = error instanceof InviteRefused ? "invite-invalid" : "bad-request";
+          return [{
+            kind: "bundle-refused",
+            room,
+            handle,
+            na: message.content.na.toHex(),
+            code,
+            why: error.message,
+          }];
+        }
+      }
+      case "kem-update":
+        if (!keys.takeKemUpdate(message.content)) return [];
+        return [{ kind: "kem-updated", room, leaf: message.content.value.leaf, handle }];
+      default:
+        return [];
+    }
+  }
+}
+
+function contentOf(result: Extract<MessageResult, { kind: "opened" }>): MessageContent {
+  const { message, missing, fork } = result;
+  switch (message.kind) {
+    case "text":
+      return {
+        kind: "text",
+        id: message.id.toHex(),
+        sentAt: message.sentAt,
+        text: message.text,
+      };
+    case "close":
+      return { kind: "close", epoch: message.epoch, missing, fork };
+    case "heartbeat":
+      return { kind: "heartbeat", fork };
+    case "leave":
+      return { kind: "leave" };
+    case "unknown":
+      return { kind: "other" };
+  }
+}
+
+/** A member as events name it. */
+export function rosterEntry({ leaf, via, value }: MemberLeaf): RosterEntry {
+  return {
+    leaf,
+    name: value.name,
+    identity: value.identity.toHex(),
+    fingerprint: formatFingerprint(fingerprintOf(value.identity)),
+    via,
+  };
+}
+
+/** The event of our first epoch in a room. @throws {RangeError} before it */
+export function joinedEvent(
+  keys: MemberKeys | AdminKeys,
+  roomName: string,
+  roster: Roster,
+): EventBody {
+  const current = keys.current;
+  if (current === null) throw new RangeError("we are in no epoch");
+  const admin = keys instanceof AdminKeys ? keys.own.identity.publicKey : keys.admin;
+  const adminLeaf = roster.find((m) =>
+    admin !== null && m.value.identity.toHex() === admin.toHex()
+  );
+  return {
+    kind: "joined",
+    room: keys.room.toHex(),
+    roomName,
+    epoch: current.place.epoch,
+    myLeaf: current.myLeaf,
+    adminLeaf: adminLeaf?.leaf ?? -1,
+    roster: roster.map(rosterEntry),
+    safetyCode: current.safetyCode,
+  };
+}
+
+/** The event of every later epoch. @throws {RangeError} before the first */
+export function epochEvent(
+  keys: MemberKeys | AdminKeys,
+  { change, roster }: Pick<AcceptedCommit, "change" | "roster">,
+  missing: ReadonlyMap<Leaf, number>,
+): EventBody {
+  const current = keys.current;
+  if (current === null) throw new RangeError("we are in no epoch");
+  const added = new Set(change.added.map(({ leaf }) => leaf));
+  return {
+    kind: "epoch-began",
+    room: keys.room.toHex(),
+    epoch: current.place.epoch,
+    reason: change.reason,
+    adminLeaf: change.adminLeaf,
+    added: roster.filter(({ leaf }) => added.has(leaf)).map(rosterEntry),
+    removed: change.removed.map(({ leaf, reason }) => ({
+      leaf,
+      reason,
+      missing: missing.get(leaf) ?? 0,
+    })),
+    safetyCode: current.safetyCode,
+  };
+}

@@ -1,0 +1,398 @@
+/**
+ * Runs a role: the loop and the workers (ARCHITECTURE, "flow of a participant").
+ *
+ * 1. events come from the connection, the face, the clock and the workers into one queue;
+ * 2. the loop takes one, asks the role's pure step, and carries out the effects in order;
+ * 3. what is quick (sealing, sending, showing) is done before the next event is taken; what is slow goes to a
+ *    worker, and its result is an event.
+ */
+import { AdminKeys } from "../crypto/admin_keys.ts";
+import { MemberKeys } from "../crypto/member_keys.ts";
+import type { Outgoing } from "../crypto/room_keys.ts";
+import type { Effect, OutgoingMessage } from "../session/effect.ts";
+import type { EventBody, SessionEvent } from "../session/event.ts";
+import type { Bytes } from "../wire/codec.ts";
+import type { DeniedCode } from "../wire/handshake.ts";
+import {
+  BROADCAST_TO_OWNERS,
+  type Challenge,
+  fromHex,
+  type Handle,
+  handle as handleOf,
+  joinNonce,
+  leaf as leafOf,
+  messageId,
+  roomId,
+  ticketEpoch,
+} from "../wire/ids.ts";
+import { formatLink } from "../wire/link_url.ts";
+import { sha256 } from "../crypto/primitives.ts";
+import { fingerprintOf } from "../crypto/join.ts";
+import { Connection } from "./connection.ts";
+import { EventQueue } from "./event_queue.ts";
+import { epochEvent, Inbound, joinedEvent } from "./inbound.ts";
+import type { Ports } from "./ports.ts";
+import { Worker } from "./worker.ts";
+
+const TICK_MS = 1000;
+/** Events that may wait before the network is held back. */
+const QUEUE_CAPACITY = 1024;
+const WORKER_CAPACITY = 4096;
+
+/**
+ * Runs a session to its end.
+ *
+ * @returns the exit code
+ * @throws {DialError} if the relay cannot be reached or is not the one it should be
+ */
+export async function runRole<S>(ports: Ports<S>): Promise<number> {
+  const link = await ports.dial();
+  return await new Driver(ports).run((handlers) => new Connection(link, handlers, ports.clock.now));
+}
+
+type Connect = (handlers: ConstructorParameters<typeof Connection>[1]) => Connection;
+
+class Driver<S> {
+  readonly #ports: Ports<S>;
+  #state: S;
+  readonly #queue = new EventQueue<EventBody>(QUEUE_CAPACITY);
+  /** Events that effects made: taken before anything else. */
+  #inline: EventBody[] = [];
+  readonly #inbound: Inbound;
+  readonly #cryptoWorker: Worker;
+  readonly #storeWorker: Worker;
+  #connection: Connection | null = null;
+  #nonce: Challenge | null = null;
+  readonly #handles = new Map<string, Handle>();
+  #stop: { exitCode: number } | null = null;
+
+  constructor(ports: Ports<S>) {
+    this.#ports = ports;
+    this.#state = ports.initial;
+    this.#inbound = new Inbound(ports.ring, ports.clock.now);
+    const failed = (what: string, error: unknown): void => {
+      this.#queue.push({
+        kind: "failed",
+        what,
+        message: `${what} failed: ${error instanceof Error ? error.message : String(error)}`,
+      });
+    };
+    this.#cryptoWorker = new Worker(WORKER_CAPACITY, failed);
+    this.#storeWorker = new Worker(WORKER_CAPACITY, failed);
+  }
+
+  async run(connect: Connect): Promise<number> {
+    const { face, clock, relay, rooms } = this.#ports;
+    for (const room of rooms) {
+      this.#queue.push({ kind: "room-prepared", room: room.id, name: room.name });
+    }
+    this.#connection = connect({
+      onStart: async (nonce) => {
+        this.#nonce = nonce;
+        await this.#queue.pushWhenRoom({
+          kind: "connected",
+          host: relay.host,
+          port: relay.port,
+          pin: relay.key.toHex(),
+        });
+      },
+      onMessage: async (message) => {
+        for (const event of await this.#inbound.take(message)) {
+          // A new epoch is taken notice of before what follows it is opened.
+          const turning = event.kind === "joined" || event.kind === "epoch-began";
+          if (turning) await this.#queue.pushAndWait(event);
+          else await this.#queue.pushWhenRoom(event);
+        }
+      },
+      onEnd: (code, message) => this.#queue.push({ kind: "link-ended", code, message }),
+    });
+    const stopClock = clock.every(TICK_MS, () => {
+      this.#connection?.tick();
+      this.#queue.push({ kind: "tick" });
+    });
+    void this.#readFace();
+    try {
+      while (this.#stop === null) {
+        this.#dispatch(await this.#queue.take());
+        face.view(this.#ports.role.view(this.#state));
+      }
+    } finally {
+      stopClock();
+    }
+    await this.#connection.close();
+    await this.#storeWorker.idle();
+    this.#ports.ring.wipe();
+    return this.#stop.exitCode;
+  }
+
+  async #readFace(): Promise<void> {
+    for await (const intent of this.#ports.face.intents()) {
+      this.#queue.push({ kind: "intent", intent, id: this.#ports.random(16).toHex() });
+    }
+  }
+
+  #dispatch(first: EventBody): void {
+    this.#inline.push(first);
+    for (let event = this.#inline.shift(); event !== undefined; event = this.#inline.shift()) {
+      const stamped: SessionEvent = { ...event, at: this.#ports.clock.now() };
+      const { state, effects } = this.#ports.role.step(this.#state, stamped);
+      this.#state = state;
+      for (const effect of effects) this.#carryOut(effect);
+      if (event.kind === "entered") this.#handles.set(event.room, handleOf(fromHex(event.handle)));
+      if (event.kind === "joined" || event.kind === "epoch-began") this.#saveEpoch(event.room);
+    }
+  }
+
+  #carryOut(effect: Effect): void {
+    switch (effect.kind) {
+      case "notice":
+        return this.#ports.face.notice(effect.notice);
+      case "stop":
+        this.#stop = { exitCode: effect.exitCode };
+        return;
+      case "enter":
+        return this.#enter(effect.room);
+      case "leave-room":
+        this.#connection?.send({ kind: "leave", room: roomId(fromHex(effect.room)) });
+        return;
+      case "forget-room":
+        return this.#ports.ring.forget(effect.room);
+      case "knock":
+        return this.#toOwners(effect.room, this.#member(effect.room).knock());
+      case "send-bundle":
+        return this.#cryptoWorker.run("joining", async () => {
+          const keys = this.#member(effect.room);
+          this.#toOwners(effect.room, await keys.makeBundle());
+        });
+      case "seal-and-send":
+        return this.#broadcast(
+          effect.room,
+          this.#keys(effect.room).sealMessage(effect.epoch, effect.n, outgoing(effect.message)),
+        );
+      case "update-kem":
+        return this.#cryptoWorker.run("the key update", async () => {
+          const keys = this.#ports.ring.get(effect.room);
+          // We may have left in the meantime.
+          if (!(keys instanceof MemberKeys)) return;
+          this.#toOwners(effect.room, await keys.makeKemUpdate());
+        });
+      case "renew-ticket": {
+        const { ticket } = this.#member(effect.room);
+        if (ticket !== null) this.#connection?.send({ kind: "renew", ticket });
+        return;
+      }
+      case "drop-previous-epoch":
+        this.#inline.push({
+          kind: "chains-dropped",
+          room: effect.room,
+          missing: this.#keys(effect.room).dropPrevious(),
+        });
+        return;
+      case "prepare-join":
+        return this.#prepareJoin(effect);
+      case "remember-verified":
+        return this.#storeWorker.run(
+          "saving what was verified",
+          () => this.#ports.store.saveVerified(effect.identities),
+        );
+      default:
+        return this.#carryOutAdmin(effect);
+    }
+  }
+
+  #carryOutAdmin(effect: AdminEffect): void {
+    const keys = this.#admin(effect.room);
+    switch (effect.kind) {
+      case "greet": {
+        const to = handleOf(fromHex(effect.handle));
+        return this.#cryptoWorker.run("greeting", async () => {
+          this.#direct(effect.room, to, await keys.greet(to, this.#ports.clock.now()));
+        });
+      }
+      case "say-pending":
+        return this.#answer(effect.room, keys.pending(effect.request));
+      case "deny":
+        return this.#answer(effect.room, keys.deny(effect.request, effect.code));
+      case "refuse-bundle": {
+        const to = handleOf(fromHex(effect.handle));
+        return this.#answer(
+          effect.room,
+          keys.refuseBundle(to, joinNonce(fromHex(effect.na)), effect.code),
+        );
+      }
+      case "ack-kem": {
+        const payload = keys.kemAck(leafOf(effect.leaf));
+        if (payload !== null) this.#direct(effect.room, handleOf(fromHex(effect.handle)), payload);
+        return;
+      }
+      case "make-invite":
+        return this.#makeInvite(keys, effect);
+      case "save-invites":
+        keys.onlyInvites(effect.invites.filter((i) => !i.revoked).map((i) => i.id));
+        return this.#storeWorker.run(
+          "saving invites",
+          () => this.#ports.store.saveInvites(effect.room, effect.invites, null),
+        );
+      case "make-commit":
+        return this.#cryptoWorker.run("making a new epoch", async () => {
+          const { epoch } = await keys.make(effect);
+          this.#queue.push({ kind: "commit-made", room: effect.room, epoch });
+        });
+      case "save-commit":
+        return this.#storeWorker.run("saving the new epoch", async () => {
+          const { epoch, h } = keys.made();
+          await this.#ports.store.saveInvites(effect.room, effect.invites, effect.barred);
+          await this.#ports.store.saveEpoch(effect.room, epoch, h.toHex());
+          this.#queue.push({ kind: "commit-saved", room: effect.room, epoch });
+        });
+      case "publish-commit":
+        return this.#publish(keys, effect.room);
+    }
+  }
+
+  /** WRAPs and WELCOMEs, ADMITs, the commit, then the removed leave: the order of PROTOCOL §7. */
+  #publish(keys: AdminKeys, room: string): void {
+    const founding = keys.current === null;
+    const published = keys.publish(Math.floor(this.#ports.clock.now() / 1000));
+    const id = keys.room;
+    for (const { to, payload } of published.direct) this.#direct(room, to, payload);
+    for (const { handle, ticket } of published.admit) {
+      this.#connection?.send({ kind: "admit", room: id, handle, ticket });
+    }
+    this.#broadcast(room, published.broadcast);
+    for (const handle of published.evict) {
+      this.#connection?.send({ kind: "evict", room: id, handle, bar: true });
+    }
+    if (published.minTicketEpoch !== null) {
+      this.#connection?.send({
+        kind: "set-min",
+        room: id,
+        ticketEpoch: ticketEpoch(published.minTicketEpoch),
+      });
+    }
+    const roster = keys.current?.roster ?? [];
+    this.#inline.push(
+      founding
+        ? joinedEvent(keys, keys.name, roster)
+        : epochEvent(keys, { change: published.change, roster }, new Map()),
+    );
+  }
+
+  #makeInvite(keys: AdminKeys, effect: Extract<Effect, { kind: "make-invite" }>): void {
+    const { id, secret, roomSecret } = keys.makeInvite();
+    const { relay } = this.#ports;
+    const url = formatLink({
+      kind: "invite",
+      host: relay.host,
+      port: relay.port,
+      relayKey: relay.key,
+      room: keys.room,
+      adminFingerprint: fingerprintOf(keys.own.identity.publicKey),
+      roomSecret,
+      inviteSecret: secret,
+    }, sha256);
+    this.#inline.push({
+      kind: "invite-made",
+      room: effect.room,
+      invite: id.toHex(),
+      url,
+      uses: effect.uses,
+      expiresAt: effect.expiresAt,
+      ...(effect.ref === undefined ? {} : { ref: effect.ref }),
+    });
+  }
+
+  #prepareJoin(effect: Extract<Effect, { kind: "prepare-join" }>): void {
+    const ref = effect.ref === undefined ? {} : { ref: effect.ref };
+    this.#cryptoWorker.run("joining", async () => {
+      try {
+        const { id, name } = await this.#ports.prepareJoin(effect.invite);
+        this.#queue.push({ kind: "room-prepared", room: id, name, ...ref });
+      } catch (error) {
+        const message = error instanceof Error ? error.message : String(error);
+        this.#queue.push({ kind: "join-refused", message, ...ref });
+      }
+    });
+  }
+
+  /** Members remember their highest epoch, to notice a rollback; the admin's was saved before. */
+  #saveEpoch(room: string): void {
+    const keys = this.#ports.ring.get(room);
+    if (!(keys instanceof MemberKeys) || keys.current === null) return;
+    const { epoch, h } = keys.current.place;
+    this.#storeWorker.run(
+      "saving the epoch",
+      () => this.#ports.store.saveEpoch(room, epoch, h.toHex()),
+    );
+  }
+
+  // ---- sending
+
+  #enter(room: string): void {
+    if (this.#nonce === null) return;
+    const keys = this.#keys(room);
+    const { role, credential } = keys.enter(this.#nonce, this.#ports.relay.key);
+    this.#connection?.send({ kind: "enter", room: keys.room, role, credential });
+  }
+
+  #broadcast(room: string, payload: Bytes): void {
+    const from = this.#handles.get(room);
+    if (from === undefined) return;
+    this.#connection?.send({ kind: "broadcast", room: roomId(fromHex(room)), from, payload });
+  }
+
+  #direct(room: string, to: Handle, payload: Bytes): void {
+    const from = this.#handles.get(room);
+    if (from === undefined) return;
+    this.#connection?.send({ kind: "direct", room: roomId(fromHex(room)), from, to, payload });
+  }
+
+  #toOwners(room: string, payload: Bytes): void {
+    this.#direct(room, BROADCAST_TO_OWNERS, payload);
+  }
+
+  #answer(room: string, answer: { to: Handle; payload: Bytes } | null): void {
+    if (answer !== null) this.#direct(room, answer.to, answer.payload);
+  }
+
+  // ---- keys
+
+  #keys(room: string): MemberKeys | AdminKeys {
+    const keys = this.#ports.ring.get(room);
+    if (keys === undefined) throw new RangeError(`there are no keys of room ${room}`);
+    return keys;
+  }
+
+  #member(room: string): MemberKeys {
+    const keys = this.#keys(room);
+    if (!(keys instanceof MemberKeys)) throw new RangeError(`we administer room ${room}`);
+    return keys;
+  }
+
+  #admin(room: string): AdminKeys {
+    const keys = this.#keys(room);
+    if (!(keys instanceof AdminKeys)) throw new RangeError(`we do not administer room ${room}`);
+    return keys;
+  }
+}
+
+type AdminEffect = Extract<
+  Effect,
+  {
+    kind:
+      | "greet"
+      | "say-pending"
+      | "deny"
+      | "refuse-bundle"
+      | "ack-kem"
+      | "make-invite"
+      | "save-invites"
+      | "make-commit"
+      | "save-commit"
+      | "publish-commit";
+  }
+>;
+
+function outgoing(message: OutgoingMessage): Outgoing {
+  return message.kind === "text" ? { ...message, id: messageId(fromHex(message.id)) } : message;
+}
