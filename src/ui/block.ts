@@ -4,12 +4,15 @@ import { cellsOf } from "./width.ts";
 
 /** A piece of text of one style. Clean, without line breaks. */
 export interface Span {
+  /** Clean; without a line break. */
   readonly text: string;
+  /** How it is painted. */
   readonly style: Style;
 }
 
 /** A line as it was meant; how many rows it takes depends on the window. */
 export interface Line {
+  /** What will be printed, in order. */
   readonly spans: readonly Span[];
   /** How far its second and later rows are indented, so that no row of a long text can pass for a new line. */
   readonly hang: number;
@@ -19,6 +22,7 @@ export interface Line {
 
 /** What one notice looks like. */
 export interface Block {
+  /** In order. */
   readonly lines: readonly Line[];
   /** Set where every line is an entry of its own. */
   readonly list?: boolean;
@@ -53,7 +57,11 @@ export function plainText(block: Block): string[] {
   return block.list === true ? lines : [lines.join(" ")];
 }
 
-/** @returns the rows of a block on a screen of that many columns; each fits, but those of whole lines */
+/**
+ * Lays a block out on a screen of that many columns.
+ *
+ * @returns its rows; each fits, but those of whole lines
+ */
 export function rowsOf(block: Block, columns: number, depth: ColorDepth): string[] {
   return [
     ...block.lines.flatMap((part) =>

@@ -19,7 +19,7 @@ export function colorDepth(env: LookEnv, wanted = true): ColorDepth {
   return rich ? "256" : "16";
 }
 
-/** @returns `text` between the escape sequences of its style; never changes its width */
+/** Puts a text between the escape sequences of its style; never changes its width. */
 export function paint(text: string, style: Style, depth: ColorDepth): string {
   if (depth === "none" || style === "plain" || text === "") return text;
   return `\x1b[${code(style, depth)}m${text}\x1b[0m`;

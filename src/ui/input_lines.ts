@@ -16,13 +16,13 @@ export class LineCutter {
   #length = 0;
   #state: "taking" | "over" | "told" = "taking";
 
-  /** @param maxLineBytes without the line break */
+  /** Begins with an empty line; `maxLineBytes` is without the line break. */
   constructor(maxLineBytes: number) {
     this.#maxLineBytes = maxLineBytes;
     this.#kept = new Uint8Array(Math.min(1024, maxLineBytes + 1));
   }
 
-  /** @returns the lines that are complete now */
+  /** Takes a chunk and gives the lines that are complete now. */
   push(chunk: Uint8Array): InputLine[] {
     const lines: InputLine[] = [];
     let from = 0;
@@ -39,7 +39,7 @@ export class LineCutter {
     return lines;
   }
 
-  /** @returns the last line, if the input did not end with a line break */
+  /** The input has ended: gives the last line, if it did not end with a line break. */
   end(): InputLine[] {
     return this.#length === 0 ? [] : this.#take();
   }

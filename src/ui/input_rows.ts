@@ -6,14 +6,17 @@ import { cellsOf, widthOf } from "./width.ts";
 export interface Prompt {
   /** Clean. */
   readonly text: string;
+  /** How it is painted. */
   readonly style: Style;
 }
 
 /** The rows at the bottom of the screen: prompt and typed text, and where the cursor is in them. */
 export interface InputRows {
+  /** From the top, painted. */
   readonly rows: readonly string[];
   /** The cells of each row. */
   readonly widths: readonly number[];
+  /** An index into `rows`. */
   readonly cursorRow: number;
   /** The part of the cursor's row that is left of it: written again, it puts the cursor right on every terminal, whatever it thinks of a character's width. */
   readonly beforeCursor: string;

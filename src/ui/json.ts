@@ -15,10 +15,13 @@ const MAX_WAITING_INTENTS = 256;
 
 /** What {@linkcode jsonFace} needs. */
 export interface JsonFaceOptions {
+  /** Where commands come from, such as stdin. */
   readonly input: ByteInput;
+  /** Where events go, such as stdout. */
   readonly output: ByteOutput;
   /** Go on after the end of stdin (`--listen`). */
   readonly listen?: boolean;
+  /** The clock for `at`. */
   readonly now?: () => Date;
   /** See {@linkcode OutputQueue}. */
   readonly maxWaitingBytes?: number;

@@ -193,8 +193,11 @@ export const NOTICE_SCHEMAS = {
   "bye": v.object({ type: v.literal("bye"), reason: text, exitCode: count }),
 } as const;
 
+/** The fields of any event beside `at`. */
+export type EventFields = v.InferOutput<(typeof NOTICE_SCHEMAS)[keyof typeof NOTICE_SCHEMAS]>;
+
 /** One event as it is printed: a notice with the time at which it was. */
-export const JsonEvent = v.intersect([
+export const JsonEvent: v.GenericSchema<unknown, EventFields & { at: string }> = v.intersect([
   v.variant("type", Object.values(NOTICE_SCHEMAS)),
   v.object({ at: time }),
 ]);

@@ -54,6 +54,8 @@ export class KeyParser {
   #cut = false;
 
   /**
+   * Takes a chunk.
+   *
    * @param nowMs any clock that does not go back
    * @returns the keys that are complete now, in order
    */

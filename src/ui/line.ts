@@ -6,6 +6,7 @@ import type { LookEnv, Terminal } from "./terminal.ts";
 
 /** What {@linkcode lineFace} needs. */
 export interface LineFaceOptions {
+  /** The keyboard and the screen, or the pipes in their place. */
   readonly terminal: Terminal;
   /** False for a role that takes no commands, such as the relay: then the keyboard is left alone. */
   readonly input?: boolean;
@@ -15,6 +16,7 @@ export interface LineFaceOptions {
   readonly env?: LookEnv;
   /** Go on after the end of stdin (`--listen`). */
   readonly listen?: boolean;
+  /** The clock for the times before lines. */
   readonly now?: () => Date;
 }
 

@@ -20,7 +20,8 @@ export interface EditorState {
   readonly cycle: Cycle | null;
 }
 
-interface Cycle {
+/** Where Tab is in its candidates. */
+export interface Cycle {
   readonly completion: Completion;
   readonly index: number;
   /** The text as it was before the first Tab. */

@@ -12,10 +12,15 @@ import { warning } from "./words.ts";
 
 /** What both forms of the line face are made with. */
 export interface LineSettings {
+  /** The keyboard and the screen, or pipes. */
   readonly terminal: Terminal;
+  /** The colours to paint with. */
   readonly depth: ColorDepth;
+  /** False leaves the input alone. */
   readonly takesInput: boolean;
+  /** Go on after the end of the input. */
   readonly listen: boolean;
+  /** The clock for the times before lines. */
   readonly now: () => Date;
 }
 

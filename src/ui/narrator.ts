@@ -7,8 +7,11 @@ import { blockOf } from "./words.ts";
 
 /** The screen that a notice is told for; `null` for a pipe. */
 export interface Screen {
+  /** In character cells. */
   readonly columns: number;
+  /** In character cells. */
   readonly rows: number;
+  /** The colours to paint with. */
   readonly depth: ColorDepth;
 }
 
@@ -19,12 +22,12 @@ export class Narrator {
   #now: () => Date;
   #agreement = new Map<string, string>();
 
-  /** @param now for the times before what happens */
+  /** Begins without a view; `now` is for the times before what happens. */
   constructor(now: () => Date) {
     this.#now = now;
   }
 
-  /** @returns `null` for what a person need not read (again) */
+  /** Words for a notice; `null` for what a person need not read (again). */
   tell(notice: Notice, screen: Screen | null): Block | null {
     if (notice.type === "agreement" && !this.#isNews(notice)) return null;
     const block = blockOf(notice, {

@@ -20,6 +20,8 @@ export class OutputQueue {
   #writer: Promise<void> | null = null;
 
   /**
+   * Begins empty.
+   *
    * @param onGone called once when writing has failed: nobody reads any more
    * @param maxWaitingBytes beyond it only what is `needed` is taken
    */

@@ -9,8 +9,10 @@ export type PromptErrorCode = "no-terminal" | "interrupted" | "ended";
 
 /** A question that could not be asked (`no-terminal`) or that the person refused to answer. */
 export class PromptError extends Error {
+  /** `PromptError`. */
   override readonly name = "PromptError";
 
+  /** The message is for the person, the code for the program. */
   constructor(readonly code: PromptErrorCode, message: string) {
     super(message);
   }

@@ -46,8 +46,11 @@ export interface Terminal extends ByteInput, ByteOutput {
 
 /** The variables of the environment that decide how a face looks. */
 export interface LookEnv {
+  /** https://no-color.org: takes the colours away unless it is empty. */
   readonly NO_COLOR?: string | undefined;
+  /** What kind of terminal it is. */
   readonly TERM?: string | undefined;
+  /** Set by terminals with all colours. */
   readonly COLORTERM?: string | undefined;
 }
 

@@ -8,6 +8,7 @@ export interface WordsContext {
   readonly me: Person | null;
   /** Whether to say which room a notice is about. */
   readonly manyRooms: boolean;
+  /** For the times before lines, and to tell an old message. */
   readonly now: Date;
   /** Print the time before what happens in a room. */
   readonly times: boolean;
