@@ -7,6 +7,7 @@
  */
 import { WireError } from "../wire/codec.ts";
 import { type RoomId, type RoomKey, sameBytes, type TicketBytes, toHex } from "../wire/ids.ts";
+import { isOpenRoom } from "../wire/room_id.ts";
 import { MAX_TICKET_LIFE_S, TICKET_CLOCK_SKEW_S } from "../wire/limits.ts";
 import type { Enter, RefusedCode } from "../wire/relay_message.ts";
 import {
@@ -45,11 +46,6 @@ export type Judgement =
 /** Makes a {@link Refusal}. */
 export function refusal(code: RefusedCode, message: string): Refusal {
   return { ok: false, code, message };
-}
-
-/** §3.1: the highest bit tells an open room from a keyed one. */
-function isOpenRoom(id: RoomId): boolean {
-  return ((id[0] ?? 0) & 0x80) !== 0;
 }
 
 /**

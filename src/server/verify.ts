@@ -7,7 +7,8 @@
 import { Buffer } from "node:buffer";
 import { createHash, createPublicKey, verify as verifyWith } from "node:crypto";
 import { isPublicKeyForm, isSignatureForm } from "../wire/ed25519_form.ts";
-import { type RoomId, roomId, type RoomKey, type Signature } from "../wire/ids.ts";
+import type { RoomId, RoomKey, Signature } from "../wire/ids.ts";
+import { keyedRoomId as fromHash } from "../wire/room_id.ts";
 import { signatureInput, type SignatureKind } from "../wire/signed.ts";
 
 /** SubjectPublicKeyInfo of an Ed25519 key up to its 32 bytes (RFC 8410 §4). */
@@ -47,7 +48,10 @@ export function verifySignature(
  * @see docs/PROTOCOL.md §3.1
  */
 export function keyedRoomId(key: RoomKey): RoomId {
-  const id = createHash("sha256").update(key).digest().subarray(0, 16);
-  id[0] = (id[0] ?? 0) & 0x7f;
-  return roomId(id);
+  return fromHash(sha256(key));
+}
+
+/** SHA-256, at once and not in a promise. */
+export function sha256(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(createHash("sha256").update(bytes).digest());
 }

@@ -1,0 +1,197 @@
+/**
+ * `stm server`: from options to a relay that listens, and to its exit code.
+ *
+ * @module
+ */
+import { writeFileAtomic } from "../store/atomic.ts";
+import { listen, type Listener, ListenError } from "../transport/listen.ts";
+import { loadOrCreateServerKey, type ServerKey, ServerKeyError } from "../transport/server_key.ts";
+import { fingerprint, formatFingerprint, type RelayKey, relayKey, toHex } from "../wire/ids.ts";
+import { formatAddress, formatLink, LinkError, parseAddress } from "../wire/link_url.ts";
+import { fingerprintInput } from "../wire/room_id.ts";
+import type { ServerOptions } from "./options.ts";
+import { Relay, TICK_MS } from "./relay.ts";
+import { sha256 } from "./verify.ts";
+
+/** Where the relay's words go; lines without their line feed. */
+export interface ServerOutput {
+  /** Standard output. */
+  out(line: string): void;
+  /** Standard error. */
+  err(line: string): void;
+}
+
+/** What ends a relay. */
+export interface StopSignal {
+  /** Resolves with the reason once the relay is to stop. */
+  readonly stopped: Promise<string>;
+  /** Listens no longer. */
+  dispose(): void;
+}
+
+/** Facts about this program and machine that a test replaces. */
+export interface ServerPorts {
+  /** Of the program, for `hello`. */
+  readonly version: string;
+  /** What ends the relay. */
+  readonly stop: StopSignal;
+  /** Addresses of this machine that others may reach, the likeliest first. */
+  readonly addresses: () => readonly string[];
+}
+
+/**
+ * Runs a relay until it is told to stop.
+ *
+ * @returns 0 after a stop, 1 if it could not listen or read its key, 2 for a wrong `--public`
+ */
+export async function runServer(
+  options: ServerOptions,
+  output: ServerOutput,
+  ports: ServerPorts,
+): Promise<number> {
+  const say = new Announcer(options.ui, output);
+  say.event("hello", { schema: 1, version: ports.version, role: "server" });
+  try {
+    return await serve(options, say, ports);
+  } catch (error) {
+    if (error instanceof LinkError) {
+      return say.failed(2, "usage", `--public is wrong: ${error.message}`);
+    }
+    if (error instanceof ListenError || error instanceof ServerKeyError) {
+      return say.failed(1, error.code, error.message);
+    }
+    throw error;
+  } finally {
+    ports.stop.dispose();
+  }
+}
+
+async function serve(
+  options: ServerOptions,
+  say: Announcer,
+  ports: ServerPorts,
+): Promise<number> {
+  // Said before anything is made or opened, if it cannot be right.
+  if (options.public !== null) publicAddress(options.public, options.port || 1);
+  const key = await loadOrCreateServerKey(options.certs, writeFileAtomic);
+  const pin = relayKey(key.publicKey);
+  const relay = new Relay(pin, options.limits);
+  const listener = await listenWith(options, key, relay);
+  const ticker = setInterval(() => relay.tick(), TICK_MS);
+  try {
+    announce(options, say, ports, listener, pin);
+    const reason = await ports.stop.stopped;
+    say.event("stopping", { reason });
+    say.line("  stopping");
+    // Nobody is let in any more; who is there is told, and has a moment to read it.
+    await relay.shutDown();
+  } finally {
+    await listener.close();
+    clearInterval(ticker);
+  }
+  say.event("bye", { reason: "stopped", exitCode: 0 });
+  return 0;
+}
+
+function listenWith(options: ServerOptions, key: ServerKey, relay: Relay): Promise<Listener> {
+  return listen({
+    host: options.host,
+    port: options.port,
+    keyPem: key.keyPem,
+    certPem: key.certPem,
+    handshakeTimeoutMs: options.limits.handshakeMs,
+    maxConnections: options.limits.maxConnections,
+    onLink: (link) => relay.accept(link),
+  });
+}
+
+function announce(
+  options: ServerOptions,
+  say: Announcer,
+  ports: ServerPorts,
+  listener: Listener,
+  pin: RelayKey,
+): void {
+  const { host, port } = listener;
+  const guessed = options.public === null && isWildcard(host);
+  const dialled = options.public !== null
+    ? publicAddress(options.public, port)
+    : { host: guessed ? ports.addresses()[0] ?? "127.0.0.1" : host, port };
+  const link = formatLink({ kind: "server", relayKey: pin, ...dialled }, sha256);
+  const shown = formatFingerprint(fingerprint(sha256(fingerprintInput(pin)).subarray(0, 16)));
+  say.event("ready", { host, port, link, pin: toHex(pin), fingerprint: shown });
+  say.line(`  relay ready on ${formatAddress(host, port)}`);
+  say.line(`  fingerprint: ${shown}`);
+  say.line(`  server link: ${link}  <- give this to whoever will run a room`);
+  if (!guessed) return;
+  say.line(
+    `  (the link has this machine's address ${dialled.host}. If others reach it by another, as ` +
+      `behind a router that forwards port ${port}, start with --public HOST)`,
+  );
+}
+
+/** @throws {LinkError} if it is no `HOST` or `HOST:PORT` */
+function publicAddress(text: string, port: number): { host: string; port: number } {
+  const bare = /^[^:]*$/.test(text) || /^\[[^\]]*\]$/.test(text);
+  return parseAddress(bare ? `${text}:${port}` : text);
+}
+
+function isWildcard(host: string): boolean {
+  return host === "0.0.0.0" || host === "::" || host === "";
+}
+
+/** Prints for people or for programs; what is for the other is left out. */
+class Announcer {
+  readonly #ui: ServerOptions["ui"];
+  readonly #output: ServerOutput;
+
+  constructor(ui: ServerOptions["ui"], output: ServerOutput) {
+    this.#ui = ui;
+    this.#output = output;
+  }
+
+  line(text: string): void {
+    if (this.#ui === "line") this.#output.out(text);
+  }
+
+  event(type: string, fields: Readonly<Record<string, string | number>>): void {
+    if (this.#ui !== "json") return;
+    this.#output.out(JSON.stringify({ type, ...fields, at: new Date().toISOString() }));
+  }
+
+  failed(exitCode: number, code: string, message: string): number {
+    this.#output.err(message);
+    this.event("error", { code, message });
+    this.event("bye", { reason: code, exitCode });
+    return exitCode;
+  }
+}
+
+/** Stops at SIGINT, and where there is one at SIGTERM. */
+export function stopAtSignals(): StopSignal {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const signals: Deno.Signal[] = Deno.build.os === "windows"
+    ? ["SIGINT", "SIGBREAK"]
+    : ["SIGINT", "SIGTERM"];
+  const listeners = signals.map((signal) => {
+    const call = () => resolve(signal);
+    Deno.addSignalListener(signal, call);
+    return () => Deno.removeSignalListener(signal, call);
+  });
+  return {
+    stopped: promise,
+    dispose: () => {
+      for (const remove of listeners) remove();
+    },
+  };
+}
+
+/** Addresses of this machine that others may reach: IPv4 before IPv6, none of loopback or link-local. */
+export function machineAddresses(): string[] {
+  const usable = Deno.networkInterfaces().filter(({ address }) =>
+    !/^(127\.|169\.254\.|::1$|fe80:)/i.test(address)
+  );
+  const of = (family: "IPv4" | "IPv6") =>
+    usable.filter((i) => i.family === family).map((i) => i.address);
+  return [...of("IPv4"), ...of("IPv6")];
+}

@@ -1,0 +1,217 @@
+/**
+ * The options of `stm server`, as a table: the command line is parsed, and its help written, from
+ * it. It imports nothing that costs time to load.
+ *
+ * @module
+ */
+import { MAX_FRAME_BYTES, MAX_LEAVES } from "../wire/limits.ts";
+import { DEFAULT_RELAY_LIMITS, type RelayLimits } from "./relay_limits.ts";
+
+/** One `--option` of the relay. */
+export interface ServerOptionSpec {
+  /** Without the dashes. */
+  readonly name: string;
+  /** What stands for the value in help. */
+  readonly value: string;
+  /** A line of help. */
+  readonly help: string;
+  /** Shown in help. */
+  readonly default?: string;
+  /** A right value. */
+  readonly example: string;
+}
+
+/** What `runServer` needs. */
+export interface ServerOptions {
+  /** 0 lets the system choose. */
+  readonly port: number;
+  /** Address to listen on. */
+  readonly host: string;
+  /** Folder of key and certificate. */
+  readonly certs: string;
+  /** `HOST` or `HOST:PORT` that others can dial, for the server link; null if not given. */
+  readonly public: string | null;
+  /** How to print. */
+  readonly ui: "line" | "json";
+  /** What it bears. */
+  readonly limits: RelayLimits;
+}
+
+/** One limit that is also an option. */
+export interface LimitOption {
+  /** Field of {@link RelayLimits}. */
+  readonly limit: keyof RelayLimits;
+  /** The option, without the dashes. */
+  readonly name: string;
+  /** What stands for the value in help. */
+  readonly value: string;
+  /** A line of help. */
+  readonly help: string;
+  /** Least value. */
+  readonly min: number;
+  /** Greatest value. */
+  readonly max: number;
+}
+
+const MAX_COUNT = 1_000_000;
+const MAX_RATE = 1_000_000_000;
+
+/** The limits as options, in the order of help. */
+export const LIMIT_OPTIONS: readonly LimitOption[] = [
+  {
+    limit: "maxConnections",
+    name: "max-connections",
+    value: "N",
+    help: "connections open at once",
+    min: 1,
+    max: MAX_COUNT,
+  },
+  {
+    limit: "maxRooms",
+    name: "max-rooms",
+    value: "N",
+    help: "rooms with somebody in them",
+    min: 1,
+    max: MAX_COUNT,
+  },
+  {
+    limit: "maxMembersPerRoom",
+    name: "max-members",
+    value: "N",
+    help: "members of one room",
+    min: 1,
+    max: MAX_LEAVES,
+  },
+  {
+    limit: "maxKnockersPerRoom",
+    name: "max-knockers",
+    value: "N",
+    help: "people waiting at one room to be admitted",
+    min: 1,
+    max: MAX_COUNT,
+  },
+  {
+    limit: "maxRoomsPerConnection",
+    name: "max-rooms-per-connection",
+    value: "N",
+    help: "rooms that one connection may be in",
+    min: 1,
+    max: 10_000,
+  },
+  {
+    limit: "maxFrameBytes",
+    name: "max-frame-bytes",
+    value: "BYTES",
+    help: "largest frame of a member",
+    min: 65_536,
+    max: MAX_FRAME_BYTES,
+  },
+  {
+    limit: "maxLagBytes",
+    name: "max-lag-bytes",
+    value: "BYTES",
+    help: "what may wait for a slow reader before it is dropped",
+    min: 65_536,
+    max: MAX_RATE,
+  },
+  {
+    limit: "handshakeMs",
+    name: "handshake-ms",
+    value: "MS",
+    help: "time for the TLS handshake, and again for the first message",
+    min: 100,
+    max: 600_000,
+  },
+  {
+    limit: "idleMs",
+    name: "idle-ms",
+    value: "MS",
+    help: "time that a connection may be in no room",
+    min: 1000,
+    max: 86_400_000,
+  },
+  {
+    limit: "bytesPerSecond",
+    name: "bytes-per-second",
+    value: "BYTES",
+    help: "what one connection may send; 0 for no limit",
+    min: 0,
+    max: MAX_RATE,
+  },
+  {
+    limit: "framesPerSecond",
+    name: "frames-per-second",
+    value: "N",
+    help: "likewise in frames",
+    min: 0,
+    max: MAX_RATE,
+  },
+];
+
+/** Port that is listened on unless another is asked for. */
+export const DEFAULT_PORT = 5000;
+/** Address that is listened on unless another is asked for: all of the machine's. */
+export const DEFAULT_HOST = "0.0.0.0";
+/** Folder of key and certificate unless another is asked for. */
+export const DEFAULT_CERTS = "certs";
+
+/** All options of `stm server`. */
+export const SERVER_OPTIONS: readonly ServerOptionSpec[] = [
+  {
+    name: "port",
+    value: "PORT",
+    help: "port to listen on; 0 lets the system choose",
+    default: String(DEFAULT_PORT),
+    example: "5000",
+  },
+  {
+    name: "host",
+    value: "HOST",
+    help: "address to listen on",
+    default: DEFAULT_HOST,
+    example: "127.0.0.1",
+  },
+  {
+    name: "certs",
+    value: "DIR",
+    help: "folder of the relay's key and certificate, made on the first start",
+    default: DEFAULT_CERTS,
+    example: "certs",
+  },
+  {
+    name: "public",
+    value: "HOST[:PORT]",
+    help: "address that others can dial, for the server link",
+    example: "relay.example.org:5000",
+  },
+  {
+    name: "ui",
+    value: "line|json",
+    help: "print for people, or one JSON object a line",
+    default: "line",
+    example: "json",
+  },
+  ...LIMIT_OPTIONS.map(({ limit, name, value, help }) => ({
+    name,
+    value,
+    help,
+    default: String(DEFAULT_RELAY_LIMITS[limit]),
+    example: String(DEFAULT_RELAY_LIMITS[limit]),
+  })),
+];
+
+/**
+ * The limits as given.
+ *
+ * @param number reads a whole number from the arguments, or gives the second argument back; throws
+ *   in its own way what is not from the third to the fourth
+ */
+export function readLimits(
+  number: (name: string, fallback: number, min: number, max: number) => number,
+): RelayLimits {
+  const given: { -readonly [K in keyof RelayLimits]: number } = { ...DEFAULT_RELAY_LIMITS };
+  for (const { limit, name, min, max } of LIMIT_OPTIONS) {
+    given[limit] = number(name, given[limit], min, max);
+  }
+  return given;
+}
