@@ -69,10 +69,11 @@ export const SEAL_HEADER_BYTES = AT.check + CHECK_BYTES;
 /** The content is padded to multiples of this, so that a file tells little about it. */
 export const SEAL_BLOCK_BYTES = 4096;
 
-/** What new files cost: RFC 9106's second choice but for one lane, which is all that the runtime uses. */
+/** What new files cost: RFC 9106's second recommended choice, with one lane. */
 export const SEAL_COST: Argon2Cost = { memoryKiB: 65536, passes: 3, parallelism: 1 };
-// A file may ask for more than SEAL_COST, in case that is raised, up to some seconds' work. Never for
-// less: a file made cheap to guess must not live on because we go by its word.
+// Never less: a file made cheap to guess must not live on because we go by its word. And not more than
+// some seconds' work, or a hostile file could ask for all the memory there is.
+const MIN_COST: Argon2Cost = { memoryKiB: 65536, passes: 3, parallelism: 1 };
 const MAX_COST: Argon2Cost = { memoryKiB: 262_144, passes: 10, parallelism: 4 };
 
 const KEY_INFO = new TextEncoder().encode("stm/1 profile key");
@@ -229,7 +230,7 @@ function readHeader(
 
 function isAcceptable(cost: Argon2Cost): boolean {
   const within = (what: keyof Argon2Cost): boolean =>
-    cost[what] >= SEAL_COST[what] && cost[what] <= MAX_COST[what];
+    cost[what] >= MIN_COST[what] && cost[what] <= MAX_COST[what];
   return within("memoryKiB") && within("passes") && within("parallelism");
 }
 

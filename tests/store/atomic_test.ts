@@ -51,27 +51,6 @@ async function writeUntilKilled(path: string, writes: number): Promise<number> {
   return reported;
 }
 
-Deno.test("writeFileAtomic() never lets a concurrent reader see half", async () => {
-  await withFolder(async (folder) => {
-    const path = join(folder, "file");
-    await writeFileAtomic(path, generationBytes(1));
-    let writing = true;
-    const writer = (async () => {
-      for (let generation = 2; generation <= 20; generation++) {
-        await writeFileAtomic(path, generationBytes(generation));
-      }
-      writing = false;
-    })();
-    let last = 1;
-    while (writing) {
-      const found = generationOf(await Deno.readFile(path));
-      assert.ok(found !== undefined && found >= last);
-      last = found;
-    }
-    await writer;
-  });
-});
-
 Deno.test("writeFileAtomic() of two writers at once leaves one of the two, whole", async () => {
   await withFolder(async (folder) => {
     const path = join(folder, "file");
