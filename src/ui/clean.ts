@@ -75,6 +75,8 @@ export function cleanName(name: string): string {
 
 /** What a reader sees as single characters, in order. */
 export function graphemes(text: string): string[] {
+  // Printable ASCII is one grapheme a character; the segmenter takes a microsecond for each.
+  if (/^[\x20-\x7E]*$/.test(text)) return [...text];
   return [...segmenter.segment(text)].map((part) => part.segment);
 }
 

@@ -48,8 +48,9 @@ export function inputRows(
     beforeCursor = rows.at(-1) ?? "";
   };
   for (const grapheme of graphemes(text)) {
-    const shown = mask ?? cleanLine(grapheme);
-    const width = graphemes(shown).reduce((sum, part) => sum + cellsOf(part), 0);
+    const plain = mask === undefined && grapheme.length === 1 && grapheme >= " " && grapheme <= "~";
+    const shown = plain ? grapheme : mask ?? cleanLine(grapheme);
+    const width = plain ? 1 : graphemes(shown).reduce((sum, part) => sum + cellsOf(part), 0);
     if ((widths.at(-1) ?? 0) + width > limit) {
       rows.push("");
       widths.push(0);

@@ -39,6 +39,8 @@ class ScreenFace implements Face {
   #draft = "";
   #kept: Block[] = [];
   #drawn: InputRows | null = null;
+  /** The last layout and what it was made of: a long line is not measured again for each message. */
+  #laidOut: { readonly made: string; readonly input: InputRows } | null = null;
   /** Undoes what `#start` did to the terminal; `null` while the editor is not there. */
   #leave: (() => void) | null = null;
   #closed = false;
@@ -214,11 +216,13 @@ class ScreenFace implements Face {
   #input(): InputRows {
     const { columns, rows, depth } = this.#screen();
     const { text, cursor } = this.#editor;
-    return inputRows(this.#prompt(), text, cursor, {
-      columns,
-      maxRows: Math.max(rows - 1, 1),
-      depth,
-    });
+    const prompt = this.#prompt();
+    const made = JSON.stringify([prompt.text, cursor, columns, rows, text]);
+    if (this.#laidOut?.made !== made) {
+      const screen = { columns, maxRows: Math.max(rows - 1, 1), depth };
+      this.#laidOut = { made, input: inputRows(prompt, text, cursor, screen) };
+    }
+    return this.#laidOut.input;
   }
 
   /** Prints above what is typed. */
