@@ -33,7 +33,7 @@ Deno.test("on a real terminal what is typed stays while messages arrive, over a 
     await pty.shows(bottom("book club>"));
     pty.write("half a li");
     await pty.shows(bottom("book club> half a li"));
-    Deno.kill(pty.pid, "SIGUSR1");
+    Deno.kill(pty.pid, "SIGUSR2");
     let rows = await pty.shows((rows) =>
       some("message 1")(rows) && bottom("book club> half a li")(rows)
     );
@@ -44,7 +44,7 @@ Deno.test("on a real terminal what is typed stays while messages arrive, over a 
     await pty.shows(bottom("…k club> half a li"));
     pty.resize(60, 20);
     await pty.shows(bottom("book club> half a li"));
-    Deno.kill(pty.pid, "SIGUSR1");
+    Deno.kill(pty.pid, "SIGUSR2");
     await pty.shows((rows) => some("message 2")(rows) && bottom("book club> half a li")(rows));
 
     pty.write("\x1b[200~ne\nof text\x1b[201~");
