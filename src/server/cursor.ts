@@ -100,6 +100,8 @@ export class Cursor implements LogReader {
     this.#limit = this.#log.head;
     this.#log.remove(this);
     if (this.#at >= this.#limit) this.#chunk = null;
+    // The log no longer wakes it, and what came in this very turn is still due.
+    else this.#owner.wakeLater();
   }
 
   /** Forgets all that it would still give, but for the rest of a frame that was begun. */

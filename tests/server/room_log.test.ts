@@ -1,0 +1,188 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { Outbox } from "../../src/server/outbox.ts";
+import type { Cursor } from "../../src/server/cursor.ts";
+import { RoomLog } from "../../src/server/room_log.ts";
+import { Turn } from "../../src/server/turn.ts";
+import { MemoryLink, settled } from "../support/memory_link.ts";
+
+/** One reader: its outbox, and what arrived at the other end. */
+class Listener {
+  readonly turn: Turn;
+  readonly ours: MemoryLink;
+  readonly theirs: MemoryLink;
+  readonly outbox: Outbox;
+  readonly chunks: Uint8Array[] = [];
+  tooSlow = false;
+
+  constructor(turn: Turn, maxLagBytes = Infinity) {
+    this.turn = turn;
+    [this.ours, this.theirs] = MemoryLink.pair();
+    this.outbox = new Outbox(this.ours, {
+      turn,
+      maxLagBytes,
+      tooSlow: () => {
+        this.tooSlow = true;
+        this.outbox.finish(new Uint8Array([99]));
+      },
+      wrote: () => {},
+    });
+    this.ours.start({ onData: () => {}, onEnd: () => this.outbox.end() });
+    this.theirs.start({ onData: (bytes) => this.chunks.push(bytes), onEnd: () => {} });
+  }
+
+  get bytes(): number[] {
+    return this.chunks.flatMap((c) => [...c]);
+  }
+}
+
+function frame(value: number, size = 1): Uint8Array {
+  return new Uint8Array(size).fill(value);
+}
+
+Deno.test("many appends of a turn are one write, the same view for every reader", async () => {
+  const turn = new Turn();
+  const log = new RoomLog(turn);
+  const readers = [new Listener(turn), new Listener(turn), new Listener(turn)];
+  for (const r of readers) r.outbox.attach(log, undefined).startReading();
+  for (let i = 0; i < 100; i++) log.append(frame(i, 10));
+  await settled();
+  for (const r of readers) {
+    assert.equal(r.chunks.length, 1);
+    assert.equal(r.bytes.length, 1000);
+    assert.equal(r.ours.mostInFlight, 1);
+  }
+  assert.equal(log.slice(log.tail, 0, 1000), log.slice(log.tail, 0, 1000));
+});
+
+Deno.test("a reader that has read everything, and a quiet room, hold no memory", async () => {
+  const turn = new Turn();
+  const log = new RoomLog(turn);
+  const reader = new Listener(turn);
+  reader.outbox.attach(log, undefined).startReading();
+  log.append(frame(1, 5000));
+  await settled();
+  assert.equal(log.heldBytes, 0);
+  log.settle();
+  log.settle();
+  assert.equal(log.tail.bytes.length, 0);
+  log.append(frame(2, 3));
+  await settled();
+  assert.equal(reader.bytes.length, 5003);
+});
+
+Deno.test("a reader that stopped is dropped, and what it held back is let go", async () => {
+  const turn = new Turn();
+  const log = new RoomLog(turn);
+  const slow = new Listener(turn, 100_000);
+  const quick = new Listener(turn, 100_000);
+  slow.outbox.attach(log, undefined).startReading();
+  quick.outbox.attach(log, undefined).startReading();
+  slow.theirs.pause();
+  for (let i = 0; i < 40; i++) {
+    log.append(frame(i, 10_000));
+    await settled();
+    if (!slow.tooSlow) assert.ok(log.heldBytes <= 110_000);
+  }
+  assert.equal(slow.tooSlow, true);
+  assert.equal(quick.tooSlow, false);
+  assert.equal(quick.bytes.length, 400_000);
+  assert.equal(log.heldBytes, 0);
+  assert.equal(log.readers.length, 1);
+});
+
+Deno.test("last words come after the frame that was begun, and end the link", async () => {
+  const turn = new Turn();
+  const log = new RoomLog(turn);
+  const reader = new Listener(turn);
+  const cursor = reader.outbox.attach(log, undefined);
+  cursor.startReading();
+  reader.theirs.pause();
+  log.append(frame(1, 200_000));
+  await settled();
+  cursor.push(frame(2));
+  reader.outbox.finish(frame(3));
+  reader.theirs.resume();
+  await settled();
+  assert.equal(reader.bytes.length, 200_001);
+  assert.equal(reader.bytes.at(-1), 3);
+  assert.notEqual(reader.ours.ended, null);
+});
+
+type Act =
+  | { readonly do: "append"; readonly by: number; readonly size: number }
+  | { readonly do: "push"; readonly to: number; readonly size: number }
+  | { readonly do: "start" | "stop" | "pause" | "resume"; readonly who: number }
+  | { readonly do: "turn" | "settle" };
+
+const READERS = 4;
+const who = fc.integer({ min: 0, max: READERS - 1 });
+// Some frames are larger than a write, some than a chunk.
+const size = fc.oneof(
+  { weight: 8, arbitrary: fc.integer({ min: 1, max: 300 }) },
+  { weight: 1, arbitrary: fc.integer({ min: 60_000, max: 300_000 }) },
+);
+const act: fc.Arbitrary<Act> = fc.oneof(
+  { weight: 8, arbitrary: fc.record({ do: fc.constant("append" as const), by: who, size }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant("push" as const), to: who, size }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constantFrom("start" as const, "stop" as const, "pause" as const, "resume" as const),
+      who,
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ do: fc.constantFrom("turn" as const, "settle" as const) }) },
+);
+
+Deno.test("whatever is appended, pushed, paused and left, each reader gets its sequence", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(act, { maxLength: 60 }), async (acts) => {
+      const turn = new Turn();
+      const log = new RoomLog(turn);
+      const readers = Array.from({ length: READERS }, () => new Listener(turn));
+      const cursors: Cursor[] = readers.map((r) => r.outbox.attach(log, undefined));
+      // The model: per reader, the ids of the frames that it has to get.
+      const expected: number[][] = readers.map(() => []);
+      const sizes = new Map<number, number>();
+      let id = 0;
+      for (const a of acts) {
+        if (a.do === "append" || a.do === "push") sizes.set(++id, a.size);
+        if (a.do === "append") {
+          const start = log.append(frame(id, a.size));
+          cursors[a.by]?.skip(start, log.head);
+          cursors.forEach((c, i) => {
+            if (c.reading && i !== a.by) expected[i]?.push(id);
+          });
+        } else if (a.do === "push") {
+          cursors[a.to]?.push(frame(id, a.size));
+          expected[a.to]?.push(id);
+        } else if (a.do === "start") cursors[a.who]?.startReading();
+        else if (a.do === "stop") cursors[a.who]?.stopReading();
+        else if (a.do === "pause") readers[a.who]?.theirs.pause();
+        else if (a.do === "resume") readers[a.who]?.theirs.resume();
+        else if (a.do === "settle") log.settle();
+        else await Promise.resolve();
+      }
+      for (const r of readers) r.theirs.resume();
+      await settled();
+      readers.forEach((r, i) => {
+        assert.deepEqual(runs(r.bytes), (expected[i] ?? []).map((n) => [n, sizes.get(n)]));
+        assert.ok(r.ours.mostInFlight <= 1);
+      });
+      assert.equal(log.heldBytes, 0);
+    }),
+    { numRuns: Deno.env.get("SLOW") === "1" ? 2000 : 60 },
+  );
+});
+
+/** Ids and lengths of the frames, each of which is one byte over and over; no two ids are equal. */
+function runs(bytes: readonly number[]): [number, number][] {
+  const found: [number, number][] = [];
+  for (const byte of bytes) {
+    const last = found.at(-1);
+    if (last !== undefined && last[0] === byte) last[1]++;
+    else found.push([byte, 1]);
+  }
+  return found;
+}
