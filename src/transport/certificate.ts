@@ -116,3 +116,23 @@ export function toPem(label: "CERTIFICATE" | "PRIVATE KEY", der: Uint8Array): st
   const lines = der.toBase64().match(/.{1,64}/g) ?? [];
   return `-----BEGIN ${label}-----\n${lines.join("\n")}\n-----END ${label}-----\n`;
 }
+
+/**
+ * Reads one block of PEM (RFC 7468, lax about white space).
+ *
+ * @returns the DER, or null if the text is not exactly one block of that label
+ */
+export function fromPem(
+  label: "CERTIFICATE" | "PRIVATE KEY",
+  text: string,
+): Uint8Array<ArrayBuffer> | null {
+  const head = `-----BEGIN ${label}-----`;
+  const tail = `-----END ${label}-----`;
+  const block = text.trim();
+  if (!block.startsWith(head) || !block.endsWith(tail)) return null;
+  try {
+    return Uint8Array.fromBase64(block.slice(head.length, -tail.length));
+  } catch {
+    return null; // the only reason to throw is text that is not base64
+  }
+}

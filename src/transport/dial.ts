@@ -22,6 +22,7 @@ export const DIAL_TIMEOUT_MS = 10_000;
 export interface RelayAddress {
   /** A name or address; IPv6 without brackets. */
   readonly host: string;
+  /** TCP port, 1 to 65535. */
   readonly port: number;
   /** For the connection and the handshake together. */
   readonly timeoutMs?: number;
@@ -37,9 +38,12 @@ export interface DialOptions extends RelayAddress {
 
 /** Why there is no link. Nothing of the application was sent. */
 export class DialError extends Error {
+  /** Always "DialError". */
   override readonly name = "DialError";
 
   /**
+   * Makes one.
+   *
    * @param code `unreachable`: no TCP connection; `timeout`; `wrong-key`: somebody else than the
    *   pinned relay answered (who is not said: nothing they showed was proven); `handshake-failed`:
    *   what answered speaks no TLS 1.3, or broke off

@@ -3,10 +3,11 @@
  * `Deno.listenTls`: docs/decisions/2026-11-22-tls-by-node-tls.md.
  */
 
-import { createPrivateKey, X509Certificate } from "node:crypto";
 import net from "node:net";
 import tls from "node:tls";
+import { fromPem, relayKeyIn, sameBytes } from "./certificate.ts";
 import type { Link, LinkEnd } from "./link.ts";
+import { relayKeyOf } from "./server_key.ts";
 import { formatAddress, SocketLink } from "./socket_link.ts";
 
 /** How long a stranger may take for the handshake, unless `listen` is told otherwise. */
@@ -20,6 +21,7 @@ const KEEP_ALIVE_AFTER_MS = 60_000;
 
 /** A connection that never became a link. */
 export interface Refusal {
+  /** For programs. */
   readonly code:
     | Extract<LinkEnd["code"], "handshake-timeout" | "handshake-failed">
     | "too-many-connections";
@@ -31,7 +33,9 @@ export interface Refusal {
 
 /** The key and certificate to show, both PEM. */
 export interface Credentials {
+  /** The private key, PKCS #8. */
   readonly keyPem: string;
+  /** The certificate of the one form. */
   readonly certPem: string;
 }
 
@@ -41,7 +45,9 @@ export interface ListenOptions extends Credentials {
   readonly host: string;
   /** 0 lets the system choose. */
   readonly port: number;
+  /** Default HANDSHAKE_TIMEOUT_MS. */
   readonly handshakeTimeoutMs?: number;
+  /** Handshakes included; default MAX_CONNECTIONS. */
   readonly maxConnections?: number;
   /** A handshake is over. `link.start` may be called at once or later; nothing is lost meanwhile. */
   onLink(link: Link): void;
@@ -51,6 +57,7 @@ export interface ListenOptions extends Credentials {
 
 /** A listening relay. */
 export interface Listener {
+  /** The host as it was asked for. */
   readonly host: string;
   /** The port listened on, also if 0 was asked for. */
   readonly port: number;
@@ -58,18 +65,24 @@ export interface Listener {
   connections(): number;
   /**
    * Shows another certificate from the next connection on; open links stay.
+   *
    * @throws {ListenError} `bad-certificate`; the old one stays in use
    */
-  reloadCertificate(credentials: Credentials): void;
+  reloadCertificate(credentials: Credentials): Promise<void>;
   /** Stops listening and closes every link; resolves when the last socket is gone. */
   close(): Promise<void>;
 }
 
 /** Why the relay cannot listen. The message says what to do. */
 export class ListenError extends Error {
+  /** Always "ListenError". */
   override readonly name = "ListenError";
 
-  /** @param code for programs; `failed` is everything that has no name of its own, see `cause` */
+  /**
+   * Makes one.
+   *
+   * @param code for programs; `failed` is everything that has no name of its own, see `cause`
+   */
   constructor(
     readonly code:
       | "port-in-use"
@@ -93,7 +106,7 @@ export class ListenError extends Error {
 export async function listen(options: ListenOptions): Promise<Listener> {
   const handshakeTimeoutMs = options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS;
   const maxConnections = options.maxConnections ?? MAX_CONNECTIONS;
-  let secureContext = makeContext(options);
+  let secureContext = await makeContext(options);
   const links = new Map<net.Socket, SocketLink | null>();
 
   const server = net.createServer({
@@ -159,8 +172,8 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     host: options.host,
     port,
     connections: () => links.size,
-    reloadCertificate(credentials) {
-      secureContext = makeContext(credentials);
+    async reloadCertificate(credentials) {
+      secureContext = await makeContext(credentials);
     },
     close: () =>
       new Promise((resolve) => {
@@ -173,19 +186,18 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   };
 }
 
-function makeContext({ keyPem, certPem }: Credentials): tls.SecureContext {
-  try {
-    // createSecureContext looks at neither under Deno 2.9; every handshake would fail instead.
-    if (!new X509Certificate(certPem).checkPrivateKey(createPrivateKey(keyPem))) {
-      throw new Error("the certificate belongs to another key");
-    }
-    return tls.createSecureContext({ key: keyPem, cert: certPem, minVersion: "TLSv1.3" });
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new ListenError("bad-certificate", `cannot use the key and certificate: ${why}`, {
-      cause,
-    });
+async function makeContext({ keyPem, certPem }: Credentials): Promise<tls.SecureContext> {
+  // createSecureContext looks at neither under Deno 2.9; every handshake would fail instead. And a
+  // certificate of another form no client would accept.
+  const shown = relayKeyIn(fromPem("CERTIFICATE", certPem) ?? new Uint8Array());
+  const held = await relayKeyOf(keyPem);
+  if (shown === null || held === null || !sameBytes(shown, held)) {
+    throw new ListenError(
+      "bad-certificate",
+      "the key and the certificate are not those of one relay; see certs/README.md",
+    );
   }
+  return tls.createSecureContext({ key: keyPem, cert: certPem, minVersion: "TLSv1.3" });
 }
 
 function listenError(cause: Error, { host, port }: ListenOptions): ListenError {

@@ -1,18 +1,19 @@
 /**
  * The relay's long-term key and its certificate, in a folder of two files. The key is what every
  * invite pins, so nothing here ever replaces one; the certificate can be written anew at any time.
+ *
+ * WebCrypto and not node:crypto, which alone takes 5 ms to load: a relay should be ready at once.
  */
 
-import {
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPairSync,
-  type KeyObject,
-  sign,
-  X509Certificate,
-} from "node:crypto";
 import { join } from "node:path";
-import { RELAY_KEY_BYTES, relayCertificate, sameBytes, signedPart, toPem } from "./certificate.ts";
+import {
+  fromPem,
+  RELAY_KEY_BYTES,
+  relayCertificate,
+  sameBytes,
+  signedPart,
+  toPem,
+} from "./certificate.ts";
 
 /** Name of the key's file: PKCS #8 in PEM, mode 0600. */
 export const KEY_FILE = "relay.key.pem";
@@ -35,9 +36,12 @@ export interface ServerKey {
 
 /** Why a key folder cannot be used. The file named in it was left as it was. */
 export class ServerKeyError extends Error {
+  /** Always "ServerKeyError". */
   override readonly name = "ServerKeyError";
 
   /**
+   * Makes one.
+   *
    * @param code `unreadable`, `unwritable`: the disk said no, see `cause`; `damaged`: the content
    *   is not what the file's name says; `key-missing`: a certificate without its key
    * @param path the file or folder meant
@@ -86,24 +90,36 @@ export async function loadOrCreateServerKey(dir: string, writeFile: WriteFile): 
     );
   }
 
-  const privateKey = storedKey === null
-    ? generateKeyPairSync("ed25519").privateKey
-    : parseKey(keyPath, storedKey);
+  const key = storedKey === null ? await generate() : await parseKey(keyPath, storedKey);
+  const publicKey = await publicHalf(key);
   const keyPem = storedKey ??
-    toPem("PRIVATE KEY", privateKey.export({ format: "der", type: "pkcs8" }));
-  const publicKey = rawPublicKey(createPublicKey(privateKey));
+    toPem("PRIVATE KEY", new Uint8Array(await crypto.subtle.exportKey("pkcs8", key)));
   if (storedKey === null) await write(keyPath, keyPem, 0o600);
 
   // Ed25519 has one signature per key and text (RFC 8032 §5.1.6): the key decides every byte.
-  const expected = relayCertificate(publicKey, sign(null, signedPart(publicKey), privateKey));
-  if (
-    storedCert !== null && sameBytes(parseCertificate(certPath, storedCert, publicKey), expected)
-  ) {
-    return { publicKey, keyPem, certPem: storedCert };
+  const signature = await crypto.subtle.sign("Ed25519", key, signedPart(publicKey));
+  const expected = relayCertificate(publicKey, new Uint8Array(signature));
+  if (storedCert !== null) {
+    const stored = fromPem("CERTIFICATE", storedCert);
+    if (stored !== null && sameBytes(stored, expected)) {
+      return { publicKey, keyPem, certPem: storedCert };
+    }
+    await checkOwner(certPath, storedCert, publicKey);
   }
   const certPem = toPem("CERTIFICATE", expected);
   await write(certPath, certPem, 0o644);
   return { publicKey, keyPem, certPem };
+}
+
+/**
+ * The relay key of a private key.
+ *
+ * @param keyPem PKCS #8 in PEM
+ * @returns 32 bytes, or null if it is no Ed25519 key
+ */
+export async function relayKeyOf(keyPem: string): Promise<Uint8Array | null> {
+  const key = await importKey(keyPem);
+  return key === null ? null : await publicHalf(key);
 }
 
 async function read(path: string): Promise<string | null> {
@@ -115,34 +131,47 @@ async function read(path: string): Promise<string | null> {
   }
 }
 
-function parseKey(path: string, pem: string): KeyObject {
-  let key: KeyObject;
-  try {
-    key = createPrivateKey(pem);
-  } catch (cause) {
-    throw new ServerKeyError(
-      "damaged",
-      path,
-      `${path} is not a private key in PEM. Bring it back from a backup; it was left as it is`,
-      { cause },
-    );
-  }
-  if (key.asymmetricKeyType !== "ed25519") {
-    const kind = key.asymmetricKeyType;
-    throw new ServerKeyError(
-      "damaged",
-      path,
-      `${path} holds a key of type ${kind}, not Ed25519. It was left as it is`,
-    );
-  }
-  return key;
+async function parseKey(path: string, pem: string): Promise<CryptoKey> {
+  const key = await importKey(pem);
+  if (key !== null) return key;
+  throw new ServerKeyError(
+    "damaged",
+    path,
+    `${path} is not an Ed25519 private key in PEM. Bring it back from a backup; it was left as it is`,
+  );
 }
 
-/** The DER of a stored certificate, once it is known to belong to our key. */
-function parseCertificate(path: string, pem: string, publicKey: Uint8Array): Uint8Array {
-  let certificate: X509Certificate;
+async function generate(): Promise<CryptoKey> {
+  const pair = await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"]);
+  if (!("privateKey" in pair)) throw new TypeError("Ed25519 keys come in pairs");
+  return pair.privateKey;
+}
+
+/** Imports a private key; null for whatever is none. */
+async function importKey(pem: string): Promise<CryptoKey | null> {
+  const der = fromPem("PRIVATE KEY", pem);
+  if (der === null) return null;
   try {
-    certificate = new X509Certificate(pem);
+    return await crypto.subtle.importKey("pkcs8", der, "Ed25519", true, ["sign"]);
+  } catch {
+    return null; // a DataError: another kind of key, or bytes that are none
+  }
+}
+
+async function publicHalf(key: CryptoKey): Promise<Uint8Array> {
+  const { x } = await crypto.subtle.exportKey("jwk", key);
+  const bytes = Uint8Array.fromBase64(x ?? "", { alphabet: "base64url" });
+  if (bytes.length !== RELAY_KEY_BYTES) throw new TypeError("not an Ed25519 key");
+  return bytes;
+}
+
+/** Refuses to write over a certificate unless it is one, and of this key. */
+async function checkOwner(path: string, pem: string, publicKey: Uint8Array): Promise<void> {
+  const { X509Certificate } = await import("node:crypto");
+  let shown: Uint8Array;
+  try {
+    const spki = new X509Certificate(pem).publicKey.export({ format: "der", type: "spki" });
+    shown = spki.subarray(-RELAY_KEY_BYTES);
   } catch (cause) {
     throw new ServerKeyError(
       "damaged",
@@ -151,7 +180,7 @@ function parseCertificate(path: string, pem: string, publicKey: Uint8Array): Uin
       { cause },
     );
   }
-  if (!sameBytes(rawPublicKey(certificate.publicKey), publicKey)) {
+  if (!sameBytes(shown, publicKey)) {
     throw new ServerKeyError(
       "damaged",
       path,
@@ -159,11 +188,6 @@ function parseCertificate(path: string, pem: string, publicKey: Uint8Array): Uin
         `from the key, or bring both back from one backup`,
     );
   }
-  return certificate.raw;
-}
-
-function rawPublicKey(key: KeyObject): Uint8Array {
-  return Uint8Array.from(key.export({ format: "der", type: "spki" }).subarray(-RELAY_KEY_BYTES));
 }
 
 function say(cause: unknown): string {

@@ -14,10 +14,9 @@ import type { Link, LinkEnd, LinkHandlers } from "./link.ts";
 /** How long `close()` waits for the peer to take what was written and say goodbye. */
 export const LINGER_MS = 2_000;
 
-type Done = (error: Error | null) => void;
-
 /** A TLS connection whose handshake is over. Made by `listen` and `dial` only. */
 export class SocketLink implements Link {
+  /** As in `Link`. */
   readonly remoteAddress: string;
   readonly #raw: net.Socket;
   readonly #tls: tls.TLSSocket;
@@ -26,9 +25,11 @@ export class SocketLink implements Link {
   #end: LinkEnd | null = null;
   #state: "open" | "lingering" | "destroyed" | "gone" = "open";
   #linger: ReturnType<typeof setTimeout> | undefined;
-  readonly #waiting: Done[] = [];
+  readonly #waiting: ((error: Error | null) => void)[] = [];
 
   /**
+   * Takes the sockets over.
+   *
    * @param raw the TCP socket; from here on the link alone touches it
    * @param secured the TLS socket around it, after its handshake
    */
@@ -44,6 +45,7 @@ export class SocketLink implements Link {
     raw.on("close", this.#gone);
   }
 
+  /** As in `Link`; what came before is delivered first. @throws {Error} the second time */
   start(handlers: LinkHandlers): void {
     if (this.#handlers !== null) throw new Error("a link is started once");
     this.#handlers = handlers;
@@ -51,11 +53,13 @@ export class SocketLink implements Link {
       queueMicrotask(() => this.#report());
       return;
     }
+    if (this.#state !== "open") return;
     this.#tls.on("data", this.#received);
     this.#readOn();
   }
 
-  write(bytes: Uint8Array, done?: Done): void {
+  /** As in `Link`. After the end `done` gets an error. */
+  write(bytes: Uint8Array, done?: (error: Error | null) => void): void {
     if (this.#state !== "open") {
       if (done) queueMicrotask(() => done(new Error("the link is closed")));
       return;
@@ -69,14 +73,17 @@ export class SocketLink implements Link {
     this.#tls.write(bytes, this.#taken);
   }
 
+  /** As in `Link`. Bytes that were read already may still come. */
   pause(): void {
     if (this.#state === "open") this.#raw.pause();
   }
 
+  /** As in `Link`. */
   resume(): void {
     if (this.#state === "open" && this.#handlers !== null) this.#readOn();
   }
 
+  /** As in `Link`. Nothing but `onEnd` comes after; `stalled` if the peer did not take it all. */
   close(): void {
     if (this.#state !== "open") return;
     this.#state = "lingering";
@@ -91,6 +98,7 @@ export class SocketLink implements Link {
     this.#readOn();
   }
 
+  /** As in `Link`. Nothing but `onEnd` comes after. */
   destroy(): void {
     if (this.#state === "destroyed" || this.#state === "gone") return;
     this.#end ??= { code: "closed-by-us", message: "closed" };

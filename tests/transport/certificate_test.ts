@@ -3,6 +3,7 @@ import { generateKeyPairSync, sign, verify, X509Certificate } from "node:crypto"
 import fc from "fast-check";
 import {
   CERTIFICATE_BYTES,
+  fromPem,
   relayCertificate,
   relayKeyIn,
   RESERVED_ADDRESS,
@@ -69,4 +70,16 @@ Deno.test("toPem() breaks lines at 64 characters", () => {
     toPem("CERTIFICATE", new Uint8Array(49)),
     `-----BEGIN CERTIFICATE-----\n${"A".repeat(64)}\nAA==\n-----END CERTIFICATE-----\n`,
   );
+});
+
+Deno.test("fromPem() reads what toPem() wrote, and nothing else", () => {
+  fc.assert(fc.property(fc.uint8Array(), (der) => {
+    const pem = toPem("CERTIFICATE", der);
+    assert.deepEqual(fromPem("CERTIFICATE", pem), Uint8Array.from(der));
+    assert.deepEqual(fromPem("CERTIFICATE", pem.replaceAll("\n", "\r\n")), Uint8Array.from(der));
+    assert.equal(fromPem("PRIVATE KEY", pem), null);
+    assert.equal(fromPem("CERTIFICATE", pem + pem), null);
+    assert.equal(fromPem("CERTIFICATE", pem.slice(1)), null);
+  }));
+  fc.assert(fc.property(fc.string(), (text) => assert.equal(fromPem("CERTIFICATE", text), null)));
 });

@@ -6,6 +6,7 @@ import tls from "node:tls";
 import { toPem } from "../../src/transport/certificate.ts";
 import { dial, DialError, type DialOptions, peekServerKey } from "../../src/transport/dial.ts";
 import { issue, makeEvilAuthority } from "../support/evil_ca.ts";
+import { startEvilServer } from "../support/evil_server.ts";
 import { type Forgery, startForgingRelay } from "../support/forging_relay.ts";
 import { RecordedLink } from "../support/recorded_link.ts";
 import { makeRelayKey, type TestRelayKey } from "../support/relay_key.ts";
@@ -22,18 +23,11 @@ async function refusalOf(options: DialOptions): Promise<DialError["code"]> {
   assert.fail("dial() connected");
 }
 
-/** Dials a relay that shows a certificate and holds a key; it must come out as the wrong key. */
+/** Dials a server that shows a certificate and holds its key; it must come out as the wrong key. */
 async function assertWrongKey(shown: Partial<TestRelayKey>, pin: Uint8Array): Promise<void> {
-  const received = Promise.withResolvers<number>();
-  await using relay = await TestRelay.start({
-    onLink: (link) => {
-      const recorded = new RecordedLink(link);
-      recorded.ended.then(() => received.resolve(recorded.received));
-    },
-    onRefused: () => received.resolve(0),
-  }, { ...makeRelayKey(), ...shown });
-  assert.equal(await refusalOf({ ...relay.address, pin }), "wrong-key");
-  assert.equal(await received.promise, 0, "no application byte before the key is known");
+  await using server = await startEvilServer({ ...makeRelayKey(), ...shown });
+  assert.equal(await refusalOf({ host: "127.0.0.1", port: server.port, pin }), "wrong-key");
+  assert.equal(await server.received.next(), 0, "no application byte before the key is known");
 }
 
 Deno.test("dial() refuses a relay with another key", async () => {
@@ -181,9 +175,10 @@ Deno.test("peekServerKey() gives the key that is shown, and dial() proves it", a
 
 Deno.test("peekServerKey() refuses a server that is no relay", async () => {
   const { keyPem, chainPem } = await makeEvilAuthority();
-  await using relay = await TestRelay.start({ keyPem, certPem: chainPem });
-  const { host, port } = relay.address;
-  await assert.rejects(peekServerKey({ host, port }), { code: "handshake-failed" });
+  await using server = await startEvilServer({ keyPem, certPem: chainPem });
+  const { port } = server;
+  await assert.rejects(peekServerKey({ host: "127.0.0.1", port }), { code: "handshake-failed" });
+  assert.equal(await server.received.next(), 0);
 });
 
 Deno.test("after a peek at a forger, dial() still finds it out", async () => {

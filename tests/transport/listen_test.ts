@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import net from "node:net";
 import tls from "node:tls";
+import { toPem } from "../../src/transport/certificate.ts";
 import { dial } from "../../src/transport/dial.ts";
 import { listen, ListenError } from "../../src/transport/listen.ts";
+import { issue } from "../support/evil_ca.ts";
 import { RecordedLink } from "../support/recorded_link.ts";
 import { makeRelayKey } from "../support/relay_key.ts";
 import { TestRelay } from "../support/test_relay.ts";
@@ -83,20 +85,30 @@ Deno.test("reloadCertificate() counts from the next connection on and leaves ope
   const old = new RecordedLink(await dial(relay.address));
   const there = new RecordedLink(await relay.links.next());
   const next = makeRelayKey();
-  relay.listener.reloadCertificate(next);
+  await relay.listener.reloadCertificate(next);
   await assert.rejects(dial(relay.address), { code: "wrong-key" });
   (await dial({ ...relay.address, pin: next.pin })).destroy();
   await old.write(Uint8Array.of(1));
   await there.atLeast(1);
 
-  assert.throws(
-    () => relay.listener.reloadCertificate({ keyPem: "rubbish", certPem: "rubbish" }),
-    { name: "ListenError", code: "bad-certificate" },
-  );
-  assert.throws(
-    () => relay.listener.reloadCertificate({ ...next, keyPem: makeRelayKey().keyPem }),
-    { name: "ListenError", code: "bad-certificate" },
-  );
+  const { privateKey } = next;
+  const expired = await issue({
+    subjectKey: privateKey,
+    issuerKey: privateKey,
+    notAfter: new Date("2020-01-01T00:00:00Z"),
+  });
+  for (
+    const unfit of [
+      { keyPem: "rubbish", certPem: "rubbish" },
+      { ...next, keyPem: makeRelayKey().keyPem },
+      { ...next, certPem: toPem("CERTIFICATE", expired) },
+    ]
+  ) {
+    await assert.rejects(relay.listener.reloadCertificate(unfit), {
+      name: "ListenError",
+      code: "bad-certificate",
+    });
+  }
   (await dial({ ...relay.address, pin: next.pin })).destroy();
 });
 
