@@ -1,8 +1,6 @@
 /**
  * The relay's long-term key and its certificate, in a folder of two files. The key is what every
  * invite pins, so nothing here ever replaces one; the certificate can be written anew at any time.
- *
- * WebCrypto and not node:crypto, which alone takes 5 ms to load: a relay should be ready at once.
  */
 
 import { join } from "node:path";
