@@ -1,7 +1,28 @@
 import assert from "node:assert/strict";
-import { OWNERS, TestRoom } from "../support/gate_people.ts";
+import fc from "fast-check";
+import { CLOSING_MS } from "../../src/server/relay.ts";
+import { encodeFrame } from "../../src/wire/frame.ts";
+import { handle, ticketEpoch } from "../../src/wire/ids.ts";
+import {
+  DEAD_AFTER_MS,
+  MAX_FRAME_BYTES,
+  MAX_GUEST_FRAME_BYTES,
+  PING_AFTER_MS,
+  TICKET_GRACE_MS,
+} from "../../src/wire/limits.ts";
+import { frameRelayMessage } from "../../src/wire/relay_message.ts";
+import { OWNERS, type Person, TestRoom, utf8 } from "../support/gate_people.ts";
 import { settled } from "../support/memory_link.ts";
 import { Story } from "./relay_story.ts";
+
+/** Frames of several broadcasts, glued. */
+function glued(room: TestRoom, from: Person, texts: readonly string[]): Uint8Array<ArrayBuffer> {
+  const own = from.in(room);
+  const frames = texts.map((t) =>
+    frameRelayMessage({ kind: "broadcast", room: room.id, from: own, payload: utf8(t) })
+  );
+  return new Uint8Array(frames.flatMap((f) => [...f]));
+}
 
 Deno.test("an owner and two members hear each other, in one order, and nobody itself", async () => {
   const story = new Story();
@@ -37,4 +58,519 @@ Deno.test("a knocker reaches the owners and is heard by nobody else", async () =
   assert.deepEqual(owl.texts(), ["knock"]);
   assert.deepEqual(fox.texts(), ["secret"]);
   assert.deepEqual(cat.texts(), ["hello"]);
+});
+
+Deno.test("somebody without a current ticket gets no traffic of the room and disturbs nobody", async () => {
+  const story = new Story();
+  const room = new TestRoom();
+  const owl = await story.enter(room, "owner");
+  const fox = await story.enter(room, "member");
+  const hen = await story.enter(room, "member");
+  const before = owl.got.length;
+
+  const stranger = await story.arrive();
+  stranger.enter(room, "member", { ticket: room.ticket(stranger.gate, story.unixS - 1) });
+  stranger.enter(room, "member", {
+    ticket: new TestRoom().ticket(stranger.gate, story.unixS + 60),
+  });
+  stranger.enter(room, "member", { ticket: room.ticket(fox.gate, story.unixS + 60) });
+  stranger.enter(room, "knocker");
+  await settled();
+  const own = stranger.in(room);
+  // As itself, as a member, and without having entered another room at all.
+  for (const from of [own, fox.in(room)]) {
+    stranger.send({ kind: "broadcast", room: room.id, from, payload: utf8("noise") });
+    stranger.send({
+      kind: "direct",
+      room: room.id,
+      from,
+      to: hen.in(room),
+      payload: utf8("noise"),
+    });
+  }
+  const elsewhere = new TestRoom();
+  stranger.send({ kind: "broadcast", room: elsewhere.id, from: own, payload: utf8("noise") });
+  stranger.send({ kind: "evict", room: room.id, handle: fox.in(room), bar: true });
+  stranger.send({ kind: "set-min", room: room.id, ticketEpoch: ticketEpoch(9) });
+  await settled();
+  fox.say(room, "secret");
+  fox.whisper(room, hen.in(room), "secret too");
+  fox.whisper(room, OWNERS, "secret three");
+  await settled();
+
+  assert.deepEqual(stranger.texts(), []);
+  assert.deepEqual(stranger.refused, [
+    "ticket-expired",
+    "bad-credential",
+    "bad-credential",
+    "not-allowed",
+    "not-allowed",
+    "not-allowed",
+    "not-allowed",
+    "not-in-room",
+    "not-allowed",
+    "not-allowed",
+  ]);
+  assert.deepEqual(owl.texts(), ["secret", "secret three"]);
+  assert.equal(owl.got.length, before + 2);
+  assert.deepEqual(hen.texts(), ["secret", "secret too"]);
+  assert.equal(stranger.closing, undefined);
+});
+
+Deno.test("knocks beyond the rate do not reach the owner", async () => {
+  const story = new Story();
+  const room = new TestRoom();
+  const owl = await story.enter(room, "owner");
+  const pest = await story.enter(room, "knocker");
+  for (let i = 0; i < 100; i++) pest.whisper(room, OWNERS, `knock ${i}`);
+  await settled();
+  assert.equal(owl.texts().length, 8);
+  assert.equal(pest.refused.length, 92);
+});
+
+Deno.test("nobody speaks in another's name, not even within a run of its own frames", async () => {
+  const story = new Story();
+  const room = new TestRoom();
+  const owl = await story.enter(room, "owner");
+  const fox = await story.enter(room, "member");
+  const hen = await story.enter(room, "member");
+  const mine = (text: string) => glued(room, fox, [text]);
+  const forged = glued(room, hen, ["forged"]);
+  fox.raw(new Uint8Array([...mine("a"), ...mine("b"), ...forged, ...mine("c"), ...forged]));
+  fox.send({
+    kind: "direct",
+    room: room.id,
+    from: hen.in(room),
+    to: owl.in(room),
+    payload: utf8("forged"),
+  });
+  await settled();
+  assert.deepEqual(owl.texts(), ["a", "b", "c"]);
+  assert.deepEqual(hen.texts(), ["a", "b", "c"]);
+  assert.deepEqual(fox.refused, ["not-allowed", "not-allowed", "not-allowed"]);
+});
+
+Deno.test("an evicted member hears what came before, GONE, and nothing after; nor is it heard", async () => {
+  const story = new Story();
+  const room = new TestRoom();
+  const owl = await story.enter(room, "owner");
+  const fox = await story.enter(room, "member");
+  const hen = await story.enter(room, "member");
+  const foxHandle = fox.in(room);
+  fox.say(room, "hello");
+  await settled();
+  owl.say(room, "you are removed");
+  owl.send({ kind: "evict", room: room.id, handle: foxHandle, bar: true });
+  owl.say(room, "secret");
+  await settled();
+  fox.say(room, "still here?");
+  hen.say(room, "secret");
+  fox.enter(room, "member");
+  await settled();
+  assert.deepEqual(fox.texts(), ["you are removed"]);
+  assert.deepEqual(fox.all("gone"), [{
+    kind: "gone",
+    room: room.id,
+    handle: foxHandle,
+    reason: "evicted",
+  }]);
+  assert.deepEqual(fox.refused, ["not-in-room", "barred"]);
+  assert.equal(fox.closing, undefined);
+  assert.deepEqual(hen.texts(), ["hello", "you are removed", "secret"]);
+  assert.equal(hen.all("gone").length, 1);
+});
+
+Deno.test("a member that does not renew in time hears nothing more", async () => {
+  const story = new Story();
+  const room = new TestRoom();
+  const owl = await story.enter(room, "owner");
+  const fox = await story.enter(room, "member");
+  const hen = await story.enter(room, "member");
+  owl.send({ kind: "set-min", room: room.id, ticketEpoch: ticketEpoch(2) });
+  hen.send({ kind: "renew", ticket: room.ticket(hen.gate, story.unixS + 60, 2) });
+  await settled();
+  owl.say(room, "in the grace");
+  await story.pass(TICKET_GRACE_MS);
+  owl.say(room, "after it");
+  await settled();
+  assert.deepEqual(fox.texts(), ["in the grace"]);
+  assert.equal(fox.all("gone")[0]?.reason, "ticket-invalid");
+  assert.deepEqual(hen.texts(), ["in the grace", "after it"]);
+});
+
+Deno.test("who is admitted gets every broadcast after that place, and none before", async () => {
+  const story = new Story();
+  const room = new TestRoom();
+  const owl = await story.enter(room, "owner");
+  const cat = await story.enter(room, "knocker");
+  const own = cat.in(room);
+  owl.say(room, "before");
+  owl.whisper(room, own, "welcome");
+  owl.send({
+    kind: "admit",
+    room: room.id,
+    handle: own,
+    ticket: room.ticket(cat.gate, story.unixS + 60),
+  });
+  owl.say(room, "commit");
+  owl.say(room, "after");
+  await settled();
+  assert.deepEqual(
+    cat.got.slice(2).map((m) => "payload" in m ? new TextDecoder().decode(m.payload) : m.kind),
+    ["welcome", "entered", "commit", "after"],
+  );
+  assert.deepEqual(cat.in(room), own);
+  cat.say(room, "thanks");
+  await settled();
+  assert.deepEqual(owl.texts(), ["thanks"]);
+});
+
+Deno.test("a DIRECT keeps its place behind what its receiver was already due", async () => {
+  const story = new Story();
+  const room = new TestRoom();
+  const owl = await story.enter(room, "owner");
+  const fox = await story.enter(room, "member");
+  fox.link.pause();
+  const texts: string[] = [];
+  for (let i = 0; i < 50; i++) {
+    const text = `${i} ${"x".repeat(3000)}`;
+    texts.push(text);
+    if (i % 3 === 0) owl.whisper(room, fox.in(room), text);
+    else owl.say(room, text);
+    if (i % 7 === 0) await settled();
+  }
+  fox.link.resume();
+  await settled();
+  assert.deepEqual(fox.texts(), texts);
+});
+
+Deno.test("a DIRECT to a handle that is not there is answered by GONE", async () => {
+  const story = new Story();
+  const room = new TestRoom();
+  const fox = await story.enter(room, "member");
+  const nobody = handle(new Uint8Array(16).fill(9));
+  fox.whisper(room, nobody, "hello?");
+  fox.whisper(room, OWNERS, "hello?");
+  await settled();
+  assert.deepEqual(fox.all("gone").map((m) => m.handle), [nobody, OWNERS]);
+});
+
+Deno.test("a connection in two rooms hears each, and what it sends to one stays there", async () => {
+  const story = new Story();
+  const [a, b] = [new TestRoom(), new TestRoom()];
+  const owl = await story.enter(a, "owner");
+  const fox = await story.enter(b, "owner");
+  const both = await story.enter(a, "member");
+  both.enter(b, "member");
+  await settled();
+  both.link.pause();
+  for (let i = 0; i < 200; i++) {
+    owl.say(a, `a${i} ${"x".repeat(2000)}`);
+    fox.say(b, `b${i} ${"x".repeat(2000)}`);
+  }
+  await settled();
+  both.link.resume();
+  both.say(a, "to a");
+  both.say(b, "to b");
+  both.whisper(b, OWNERS, "direct to b");
+  await settled();
+  assert.deepEqual(
+    both.texts(a).map((t) => t.split(" ")[0]),
+    Array.from({ length: 200 }, (_, i) => `a${i}`),
+  );
+  assert.deepEqual(
+    both.texts(b).map((t) => t.split(" ")[0]),
+    Array.from({ length: 200 }, (_, i) => `b${i}`),
+  );
+  assert.deepEqual(owl.texts(), ["to a"]);
+  assert.deepEqual(fox.texts(), ["to b", "direct to b"]);
+  assert.ok(story.relayEnds.every((end) => end.mostInFlight <= 1));
+});
+
+Deno.test("a malformed frame closes that connection with a reason, and everybody else goes on", async () => {
+  const cases: [string, Uint8Array<ArrayBuffer>][] = [
+    ["malformed", new Uint8Array([0, 0, 0, 0])],
+    ["malformed", encodeFrame(new Uint8Array([0x12, 1, 2]))],
+    ["malformed", encodeFrame(new Uint8Array([0x1a, 0, 0, 0, 0, 0, 0, 0, 0, 0]))],
+    ["malformed", encodeFrame(new Uint8Array(33).fill(1))],
+    ["malformed", encodeFrame(new Uint8Array(49).fill(2))],
+    ["malformed", encodeFrame(new Uint8Array([0x10, 0]))],
+    ["unsupported", encodeFrame(new Uint8Array([0x80]))],
+    ["too-large", new Uint8Array([0, 0x10, 0, 1])],
+    ["too-large", new Uint8Array([0xff, 0xff, 0xff, 0xff])],
+  ];
+  const story = new Story();
+  const room = new TestRoom();
+  const owl = await story.enter(room, "owner");
+  const hen = await story.enter(room, "member");
+  for (const [code, bytes] of cases) {
+    const fox = await story.enter(room, "member");
+    const own = fox.in(room);
+    // What came before it in the same piece counts; what comes after it does not.
+    fox.raw(new Uint8Array([...glued(room, fox, ["x"]), ...bytes, ...glued(room, fox, ["y"])]));
+    await settled();
+    assert.equal(fox.closing, code, bytes.toHex());
+    assert.equal(fox.got.at(-1)?.kind, "closing");
+    assert.equal(fox.ended, true);
+    assert.deepEqual(hen.all("gone").at(-1)?.handle, own);
+  }
+  owl.say(room, "still here");
+  await settled();
+  assert.deepEqual(hen.texts(), [...cases.map(() => "x"), "still here"]);
+  assert.equal(story.relay.counters.connections, 2);
+});
+
+Deno.test("unknown types below 0x80 are passed over", async () => {
+  const story = new Story();
+  const room = new TestRoom();
+  const owl = await story.enter(room, "owner");
+  const fox = await story.enter(room, "member");
+  fox.raw(encodeFrame(new Uint8Array([0x35, 1, 2, 3])));
+  fox.say(room, "hello");
+  await settled();
+  assert.deepEqual(owl.texts(), ["hello"]);
+  assert.equal(story.relay.counters.unknownFrames, 1);
+});
+
+Deno.test("a guest's frames are small, a member's may be as large as a frame", async () => {
+  const story = new Story();
+  const room = new TestRoom();
+  const owl = await story.enter(room, "owner");
+  const knocker = await story.enter(room, "knocker");
+  const fits = "x".repeat(MAX_GUEST_FRAME_BYTES - 49);
+  knocker.whisper(room, OWNERS, fits);
+  await settled();
+  assert.deepEqual(owl.texts(), [fits]);
+  knocker.whisper(room, OWNERS, `${fits}x`);
+  await settled();
+  assert.equal(knocker.closing, "too-large");
+
+  const newcomer = await story.arrive();
+  newcomer.raw(new Uint8Array([0, 0, 0x40, 1]));
+  await settled();
+  assert.equal(newcomer.closing, "too-large");
+
+  const fox = await story.enter(room, "member");
+  const large = "y".repeat(MAX_FRAME_BYTES - 33);
+  fox.say(room, large);
+  await settled();
+  assert.deepEqual(owl.texts(), [fits, large]);
+});
+
+Deno.test("bytes arrive in any pieces and mean the same", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.integer({ min: 1, max: 400 }), { minLength: 1, maxLength: 12 }),
+      fc.array(fc.integer({ min: 1, max: 97 }), { minLength: 1, maxLength: 8 }),
+      async (sizes, cuts) => {
+        const story = new Story();
+        const room = new TestRoom();
+        const owl = await story.enter(room, "owner");
+        const fox = await story.enter(room, "member");
+        const texts = sizes.map((n, i) => `${i} ${"x".repeat(n)}`);
+        const bytes = glued(room, fox, texts);
+        for (let at = 0, i = 0; at < bytes.length; i++) {
+          const end = at + (cuts[i % cuts.length] ?? 1);
+          fox.raw(bytes.slice(at, end));
+          at = end;
+        }
+        await settled();
+        await settled();
+        assert.deepEqual(owl.texts(), texts);
+      },
+    ),
+    { numRuns: 15 },
+  );
+});
+
+Deno.test("byte by byte, a whole visit goes as it goes in one piece", async () => {
+  const story = new Story();
+  const room = new TestRoom();
+  const owl = await story.enter(room, "owner");
+  const fox = await story.enter(room, "member");
+  for (const byte of glued(room, fox, ["one", "two"])) fox.raw(new Uint8Array([byte]));
+  const ping = frameRelayMessage({ kind: "ping", token: 5 });
+  for (const byte of ping) fox.raw(new Uint8Array([byte]));
+  await settled();
+  await settled();
+  assert.deepEqual(owl.texts(), ["one", "two"]);
+  assert.deepEqual(fox.all("pong"), [{ kind: "pong", token: 5 }]);
+});
+
+Deno.test("a slow reader is dropped with a reason, its memory freed, and nobody else notices", async () => {
+  const story = new Story({ maxLagBytes: 300_000, bytesPerSecond: 0 });
+  const room = new TestRoom();
+  const owl = await story.enter(room, "owner");
+  const slow = await story.enter(room, "member");
+  const hen = await story.enter(room, "member");
+  const slowHandle = slow.in(room);
+  slow.link.pause();
+  const texts = Array.from({ length: 60 }, (_, i) => `${i} ${"x".repeat(20_000)}`);
+  for (const text of texts) {
+    owl.say(room, text);
+    await settled();
+  }
+  assert.deepEqual(hen.texts(), texts);
+  assert.deepEqual(hen.all("gone").map((m) => m.handle), [slowHandle]);
+  assert.deepEqual(story.relay.counters.closed, { "too-slow": 1 });
+  // It never reads: the socket is destroyed all the same.
+  await story.pass(CLOSING_MS);
+  assert.equal(slow.ended, true);
+  assert.equal(story.relay.counters.connections, 2);
+});
+
+Deno.test("a slow reader that wakes up reads CLOSING behind whole frames", async () => {
+  const story = new Story({ maxLagBytes: 300_000, bytesPerSecond: 0 });
+  const room = new TestRoom();
+  const owl = await story.enter(room, "owner");
+  const slow = await story.enter(room, "member");
+  slow.link.pause();
+  for (let i = 0; i < 40; i++) {
+    owl.say(room, "x".repeat(20_000));
+    await settled();
+  }
+  slow.link.resume();
+  await settled();
+  assert.equal(slow.closing, "too-slow");
+  assert.equal(slow.got.at(-1)?.kind, "closing");
+});
+
+Deno.test("direct frames to somebody who does not read are bounded too", async () => {
+  const story = new Story({ maxLagBytes: 300_000, bytesPerSecond: 0 });
+  const room = new TestRoom();
+  const owl = await story.enter(room, "owner");
+  const slow = await story.enter(room, "member");
+  const to = slow.in(room);
+  slow.link.pause();
+  for (let i = 0; i < 40; i++) {
+    owl.whisper(room, to, "x".repeat(20_000));
+    await settled();
+  }
+  assert.deepEqual(story.relay.counters.closed, { "too-slow": 1 });
+  assert.ok(owl.all("gone").length > 0);
+});
+
+Deno.test("who sends more than its rate is read more slowly, and alone", async () => {
+  const story = new Story({ bytesPerSecond: 10_000 });
+  const room = new TestRoom();
+  const owl = await story.enter(room, "owner");
+  const fox = await story.enter(room, "member");
+  const texts = Array.from({ length: 10 }, (_, i) => `${i} ${"x".repeat(5_000)}`);
+  for (const text of texts) fox.say(room, text);
+  await settled();
+  const atOnce = owl.texts().length;
+  assert.ok(atOnce >= 4 && atOnce < 6, `${atOnce}`);
+  owl.say(room, "not held back");
+  await settled();
+  await story.pass(1000);
+  assert.ok(owl.texts().length < 9);
+  await story.pass(5000);
+  assert.deepEqual(owl.texts(), texts);
+  assert.deepEqual(fox.texts(), ["not held back"]);
+});
+
+Deno.test("who is refused over and over is no longer answered, and ended at last", async () => {
+  const story = new Story({ framesPerSecond: 0, bytesPerSecond: 0 });
+  const room = new TestRoom();
+  await story.enter(room, "owner");
+  const pest = await story.enter(room, "knocker");
+  const one = glued(room, pest, ["x"]);
+  const many = new Uint8Array(one.length * 1000);
+  for (let i = 0; i < 1000; i++) many.set(one, i * one.length);
+  for (let i = 0; i < 19; i++) pest.raw(many);
+  await settled();
+  assert.equal(pest.refused.length, 256);
+  assert.equal(pest.closing, undefined);
+  for (let i = 0; i < 2; i++) pest.raw(many);
+  await settled();
+  assert.equal(pest.closing, "flood");
+});
+
+Deno.test("silence is met by PING, and then by the end", async () => {
+  const story = new Story();
+  const room = new TestRoom();
+  const fox = await story.enter(room, "member");
+  const hen = await story.enter(room, "member");
+  await story.pass(PING_AFTER_MS - 1000);
+  assert.equal(fox.all("ping").length, 0);
+  await story.pass(1000);
+  assert.equal(fox.all("ping").length, 1);
+  hen.send({ kind: "pong", token: hen.all("ping")[0]?.token ?? 0 });
+  await story.pass(DEAD_AFTER_MS - PING_AFTER_MS);
+  assert.equal(fox.closing, "idle");
+  assert.equal(fox.all("ping").length, 1);
+  assert.equal(hen.closing, undefined);
+});
+
+Deno.test("who never says START, or stays out of every room, is sent away", async () => {
+  const story = new Story({ handshakeMs: 5000, idleMs: 30_000 });
+  const silent = story.connectRaw();
+  let ended = false;
+  silent.start({ onData: () => {}, onEnd: () => ended = true });
+  const idler = await story.arrive();
+  const room = new TestRoom();
+  const fox = await story.enter(room, "member");
+  await story.pass(5000);
+  assert.equal(ended, true);
+  assert.equal(idler.closing, undefined);
+  await story.pass(25_000);
+  assert.equal(idler.closing, "idle");
+  assert.equal(fox.closing, undefined);
+});
+
+Deno.test("connections are bounded, and a place that is left is free again", async () => {
+  const story = new Story({ maxConnections: 2 });
+  const one = await story.arrive();
+  await story.arrive();
+  const third = story.connectRaw();
+  await settled();
+  assert.notEqual(third.ended, null);
+  one.link.close();
+  await settled();
+  const fourth = await story.arrive();
+  assert.notEqual(fourth.nonce, null);
+});
+
+Deno.test("shutting down tells everybody, waits for who reads, and not for who does not", async () => {
+  const story = new Story();
+  const room = new TestRoom();
+  const owl = await story.enter(room, "owner");
+  const fox = await story.enter(room, "member");
+  const stuck = await story.enter(room, "member");
+  stuck.link.pause();
+  owl.say(room, "last");
+  await settled();
+  let down = false;
+  const done = story.relay.shutDown().then(() => down = true);
+  await settled();
+  assert.deepEqual(fox.texts(), ["last"]);
+  assert.equal(fox.closing, "shutting-down");
+  assert.equal(owl.closing, "shutting-down");
+  assert.equal(down, false);
+  await story.pass(CLOSING_MS);
+  await done;
+  assert.equal(story.relay.counters.connections, 0);
+  assert.equal(story.relay.counters.rooms, 0);
+});
+
+Deno.test("who leaves and comes back in one breath hears neither twice nor out of order", async () => {
+  const story = new Story();
+  const room = new TestRoom();
+  const owl = await story.enter(room, "owner");
+  const fox = await story.enter(room, "member");
+  fox.link.pause();
+  for (let i = 0; i < 5; i++) owl.say(room, `${i} ${"x".repeat(50_000)}`);
+  await settled();
+  fox.send({ kind: "leave", room: room.id });
+  await settled();
+  owl.say(room, "missed");
+  await settled();
+  fox.enter(room, "member");
+  await settled();
+  owl.say(room, "back");
+  await settled();
+  fox.link.resume();
+  await settled();
+  assert.deepEqual(fox.texts().map((t) => t.split(" ")[0]), ["0", "1", "2", "3", "4", "back"]);
+  assert.equal(fox.all("entered").length, 2);
 });
