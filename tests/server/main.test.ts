@@ -1,0 +1,203 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { runServer, type ServerOutput, type ServerPorts } from "../../src/server/main.ts";
+import {
+  LIMIT_OPTIONS,
+  readLimits,
+  SERVER_OPTIONS,
+  type ServerOptions,
+} from "../../src/server/options.ts";
+import { DEFAULT_RELAY_LIMITS } from "../../src/server/relay_limits.ts";
+import { sha256 } from "../../src/server/verify.ts";
+import { dial } from "../../src/transport/dial.ts";
+import { relayKey } from "../../src/wire/ids.ts";
+import { parseLink } from "../../src/wire/link_url.ts";
+import { OWNERS, Person, TestRoom } from "../support/gate_people.ts";
+
+/** A relay on loopback, and what it printed. */
+class Served {
+  readonly out: string[] = [];
+  readonly err: string[] = [];
+  readonly exit: Promise<number>;
+  readonly #stop = Promise.withResolvers<string>();
+  readonly #ready = Promise.withResolvers<void>();
+
+  constructor(options: ServerOptions, ports: Partial<ServerPorts> = {}) {
+    const output: ServerOutput = {
+      out: (line) => {
+        this.out.push(line);
+        if (/server link|"type":"ready"/.test(line)) this.#ready.resolve();
+      },
+      err: (line) => this.err.push(line),
+    };
+    this.exit = runServer(options, output, {
+      version: "0.0.0",
+      stop: { stopped: this.#stop.promise, dispose: () => {} },
+      addresses: () => ["192.0.2.9"],
+      ...ports,
+    });
+    this.exit.then(() => this.#ready.resolve());
+  }
+
+  ready(): Promise<void> {
+    return this.#ready.promise;
+  }
+
+  async stop(): Promise<number> {
+    this.#stop.resolve("SIGTERM");
+    return await this.exit;
+  }
+
+  /** The server link that was printed. */
+  get link() {
+    const text = /stm:\/\/[^\s"]+/.exec(this.out.join("\n"))?.[0] ?? "";
+    return parseLink(text, sha256);
+  }
+}
+
+async function withFolder(work: (dir: string) => Promise<void>): Promise<void> {
+  const dir = await Deno.makeTempDir();
+  try {
+    await work(dir);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+function options(dir: string, more: Partial<ServerOptions> = {}): ServerOptions {
+  return {
+    port: 0,
+    host: "127.0.0.1",
+    certs: join(dir, "certs"),
+    public: null,
+    ui: "line",
+    limits: DEFAULT_RELAY_LIMITS,
+    ...more,
+  };
+}
+
+Deno.test("over real TLS an owner, members and a knocker talk, and the relay says goodbye", async () => {
+  await withFolder(async (dir) => {
+    const served = new Served(options(dir));
+    await served.ready();
+    const { host, port, relayKey: pin } = served.link;
+    const arrive = async () => {
+      const person = new Person(await dial({ host, port, pin }), relayKey(pin));
+      await person.until(() => person.nonce !== null);
+      return person;
+    };
+    const room = new TestRoom();
+    const enter = async (role: "owner" | "member" | "knocker") => {
+      const person = await arrive();
+      person.enter(room, role);
+      await person.until(() => person.all("entered").length === 1);
+      return person;
+    };
+    const owl = await enter("owner");
+    const fox = await enter("member");
+    const hen = await enter("member");
+    const cat = await enter("knocker");
+    const texts = Array.from({ length: 300 }, (_, i) => `${i} ${"x".repeat(i * 10)}`);
+    for (const text of texts) fox.say(room, text);
+    cat.whisper(room, OWNERS, "knock");
+    await hen.until(() => hen.texts().length === 300);
+    await owl.until(() => owl.texts().length === 301);
+    assert.deepEqual(hen.texts(), texts);
+    assert.deepEqual(owl.texts().filter((t) => t !== "knock"), texts);
+    assert.deepEqual(fox.texts(), []);
+
+    fox.raw(new Uint8Array(4));
+    await fox.until(() => fox.closing !== undefined);
+    await hen.until(() => hen.all("gone").length === 1);
+    owl.say(room, "still here");
+    await hen.until(() => hen.texts().length === 301);
+
+    assert.equal(await served.stop(), 0);
+    for (const person of [owl, hen, cat]) {
+      await person.until(() => person.closing !== undefined);
+      assert.equal(person.closing, "shutting-down");
+    }
+  });
+});
+
+Deno.test("the relay prints what people need, the same link and fingerprint at each start", async () => {
+  await withFolder(async (dir) => {
+    const first = new Served(options(dir));
+    await first.ready();
+    assert.equal(await first.stop(), 0);
+    const second = new Served(options(dir, { ui: "json", public: "Relay.example.org" }));
+    await second.ready();
+    assert.equal(await second.stop(), 0);
+    assert.match(first.out[0] ?? "", /^ {2}relay ready on 127\.0\.0\.1:\d+$/);
+    const fingerprint = /^ {2}fingerprint: ((?:[0-9a-f]{4} ?){8})$/.exec(first.out[1] ?? "")?.[1];
+    const events = second.out.map((line): unknown => JSON.parse(line));
+    const types = events.map((e) => typeof e === "object" && e !== null && "type" in e && e.type);
+    assert.deepEqual(types, ["hello", "ready", "stopping", "bye"]);
+    const ready = events[1];
+    assert.ok(typeof ready === "object" && ready !== null && "fingerprint" in ready);
+    assert.equal(ready.fingerprint, fingerprint);
+    assert.deepEqual(second.link.relayKey, first.link.relayKey);
+    assert.equal(second.link.host, "relay.example.org");
+    assert.equal(first.link.host, "127.0.0.1");
+    const mode = (await Deno.stat(join(dir, "certs", "relay.key.pem"))).mode ?? 0;
+    if (Deno.build.os !== "windows") assert.equal(mode & 0o777, 0o600);
+  });
+});
+
+Deno.test("bound to all addresses, the link has the machine's own, and a hint", async () => {
+  await withFolder(async (dir) => {
+    const served = new Served(options(dir, { host: "0.0.0.0" }));
+    await served.ready();
+    assert.equal(await served.stop(), 0);
+    assert.equal(served.link.host, "192.0.2.9");
+    assert.match(served.out.join("\n"), /--public/);
+  });
+});
+
+Deno.test("a taken port, an unusable folder and a wrong --public are named, with an exit code", async () => {
+  await withFolder(async (dir) => {
+    const first = new Served(options(dir));
+    await first.ready();
+    const { port } = first.link;
+    const taken = new Served(options(dir, { port }));
+    assert.equal(await taken.exit, 1);
+    assert.match(taken.err.join(), new RegExp(`127\\.0\\.0\\.1:${port}.*taken.*--port`));
+    await first.stop();
+
+    const file = join(dir, "file");
+    await Deno.writeTextFile(file, "");
+    const folder = new Served(options(dir, { certs: file }));
+    assert.equal(await folder.exit, 1);
+    assert.ok(folder.err.join().includes(file));
+
+    await Deno.writeTextFile(join(dir, "certs", "relay.key.pem"), "damaged");
+    const damaged = new Served(options(dir, { ui: "json" }));
+    assert.equal(await damaged.exit, 1);
+    assert.ok(damaged.err.join().includes("relay.key.pem"));
+    assert.match(damaged.out.join(), /"type":"error","code":"damaged".*"exitCode":1/);
+    assert.equal(await Deno.readTextFile(join(dir, "certs", "relay.key.pem")), "damaged");
+
+    const wrong = new Served(options(join(dir, "unused"), { public: "a b:5000" }));
+    assert.equal(await wrong.exit, 2);
+    assert.match(wrong.err.join(), /--public/);
+    await assert.rejects(Deno.stat(join(dir, "unused")));
+  });
+});
+
+Deno.test("each limit is an option with its default, and is read within its bounds", () => {
+  const names = SERVER_OPTIONS.map((o) => o.name);
+  assert.equal(new Set(names).size, names.length);
+  assert.deepEqual(
+    LIMIT_OPTIONS.map((o) => o.limit).sort(),
+    Object.keys(DEFAULT_RELAY_LIMITS).sort(),
+  );
+  assert.deepEqual(readLimits((_name, fallback) => fallback), DEFAULT_RELAY_LIMITS);
+  const bounds: string[] = [];
+  const largest = readLimits((name, fallback, min, max) => {
+    bounds.push(name);
+    assert.ok(min <= fallback && fallback <= max, name);
+    return max;
+  });
+  assert.deepEqual(bounds, LIMIT_OPTIONS.map((o) => o.name));
+  assert.equal(largest.maxMembersPerRoom, 2000);
+});
