@@ -51,7 +51,7 @@ import { encodeCredential, encodeTicket, type Role, TICKET_BODY } from "../wire/
 import { inviteIdOf, makeCert, makeHello, openBundle, type OpenedBundle } from "./join.ts";
 import { type MadeCommit, makeCommit, type WrapKeys } from "./make_commit.ts";
 import { CryptoError, type RandomSource, sha256, sign, verify } from "./primitives.ts";
-import { generateKemKeyPair, type KemKeyPair } from "./ml_kem.ts";
+import { checkKemKey, generateKemKeyPair, type KemKeyPair } from "./ml_kem.ts";
 import { nextLeafAfter } from "./member_keys.ts";
 import { OuterSeal } from "./outer_seal.ts";
 import { applyChange, type Roster } from "./roster.ts";
@@ -491,7 +491,7 @@ export class AdminKeys extends RoomKeys {
    * Takes a member's fresh ML-KEM key for the next commit.
    *
    * @returns whether it is for the epoch that we are in
-   * @throws {CryptoError} `no-key` for a stranger, `bad-signature`
+   * @throws {CryptoError} `no-key` for a stranger, `bad-signature`, `bad-key`
    */
   takeKemUpdate({ value, body, signature }: Signed<KemUpdate>): boolean {
     const current = this.current;
@@ -504,6 +504,7 @@ export class AdminKeys extends RoomKeys {
       throw new CryptoError("bad-signature", "a KEM_UPDATE is not signed by its member");
     }
     if (!sameBytes(value.room, this.room) || !sameBytes(value.h, current.place.h)) return false;
+    checkKemKey(value.kemKey);
     this.#wrapKeys.set(value.leaf, { rsa: keys.rsa, kem: value.kemKey });
     return true;
   }

@@ -54,7 +54,7 @@ import {
 } from "./primitives.ts";
 import { type MemberLeaf, verifyCert } from "./roster.ts";
 import { importRsaPublicKey, type SigningKey } from "./session_keys.ts";
-import { kemDecapsulate, kemEncapsulate, type KemKeyPair } from "./ml_kem.ts";
+import { checkKemKey, kemDecapsulate, kemEncapsulate, type KemKeyPair } from "./ml_kem.ts";
 import type { WrapKeys } from "./make_commit.ts";
 
 /** Lowest and highest version of the room layer that we speak. */
@@ -98,7 +98,7 @@ export function makeHello(
  * Checks an admin's greeting.
  *
  * @param expected the invite's fingerprint of the admin, or `null` in an open room at the first contact
- * @throws {CryptoError} `bad-signature`, or `bad-structure` for another room, another admin or no common version
+ * @throws {CryptoError} `bad-signature`, `bad-key`, or `bad-structure` for another room, another admin or no common version
  */
 export function checkHello(
   hello: Signed<Hello>,
@@ -118,6 +118,7 @@ export function checkHello(
   if (value.minVersion > VERSIONS.maxVersion || value.maxVersion < VERSIONS.minVersion) {
     throw new CryptoError("bad-structure", "the admin speaks no version that we speak");
   }
+  checkKemKey(value.kemKey);
 }
 
 /** What a CERT is made of, apart from room and admin. */
@@ -193,7 +194,8 @@ export interface OpenedBundle {
  * @param oneUse the key of the HELLO that the bundle's `na` belongs to
  * @param highestGeneration the highest g accepted from an identity, −1 for none
  * @param secretOf an invite's secret by its id
- * @throws {CryptoError} `open-failed` also for a MAC that does not hold or an unknown invite, `bad-structure` for a generation that is not new
+ * @throws {CryptoError} `open-failed` also for a MAC that does not hold or an unknown invite; `bad-key`, `bad-signature`;
+ *   `bad-structure` for a CERT of another HELLO or other keys, or a generation that is not new
  * @throws {WireError}
  */
 export async function openBundle(
@@ -226,6 +228,7 @@ export async function openBundle(
     throw new CryptoError("bad-structure", "a CERT is for other keys");
   }
   const rsa = await importRsaPublicKey(inner.rsaSpki);
+  checkKemKey(inner.kemKey);
   if (member.value.generation <= highestGeneration(member.value.identity)) {
     throw new CryptoError("bad-structure", "a CERT is not newer than the last of its identity");
   }
