@@ -197,8 +197,14 @@ export function verifyRaw(
   body: Uint8Array,
   signature: Uint8Array,
 ): boolean {
-  if (!isPublicKeyForm(key) || !isSignatureForm(signature)) return false;
-  return verify(importVerifyKey(key), kind, body, signature);
+  let imported: KeyObject;
+  try {
+    imported = importVerifyKey(key);
+  } catch (error) {
+    if (error instanceof CryptoError) return false;
+    throw error;
+  }
+  return verify(imported, kind, body, signature);
 }
 
 const ED25519_SPKI_PREFIX = Uint8Array.fromHex("302a300506032b6570032100");
