@@ -1,0 +1,25 @@
+/** Session keys for tests with many participants: RSA-3072 takes up to a second each to make. */
+import {
+  generateSessionKeys,
+  generateSigningKey,
+  type SessionKeys,
+} from "../../src/crypto/session_keys.ts";
+
+const PAIRS = 3;
+let pool: Promise<SessionKeys>[] = [];
+
+/**
+ * Session keys for `n` participants. Each has an Ed25519 key of its own; they share a few RSA pairs, made
+ * once a process. That is safe for what tests claim: a wrap also needs an ML-KEM key, which nobody shares,
+ * and an RSA label that names the member.
+ */
+export async function pooledSessionKeys(n: number): Promise<SessionKeys[]> {
+  while (pool.length < Math.min(n, PAIRS)) pool = [...pool, generateSessionKeys()];
+  return await Promise.all(
+    Array.from({ length: n }, async (_, i) => {
+      const pair = await pool[i % PAIRS];
+      if (pair === undefined) throw new RangeError("the pool is empty");
+      return { ...pair, signing: await generateSigningKey() };
+    }),
+  );
+}
