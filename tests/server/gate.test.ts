@@ -10,6 +10,7 @@ import {
   MAX_BARS,
   ROOM_KNOCK_RATE,
   type Seat,
+  TICKET_RATE,
 } from "../../src/server/gate_state.ts";
 import { judgeBroadcast, routeDirect } from "../../src/server/gate_traffic.ts";
 import { DEFAULT_RELAY_LIMITS, type RelayLimits } from "../../src/server/relay_limits.ts";
@@ -568,4 +569,33 @@ Deno.test("knocks are few for each knocker, and for all of a room together", () 
   bench.ms += 2000;
   assert.equal(knock(one), "ok");
   assert.equal(knock(one), "rate-limited");
+});
+
+Deno.test("a full room admits nobody but who had a place in it", () => {
+  const bench = new Bench({ maxMembersPerRoom: 1 });
+  const room = new TestRoom();
+  const owner = bench.seated(room, "owner");
+  const gate = new Signer();
+  bench.seated(room, "member", gate);
+  const knocker = bench.seated(room, "knocker");
+  const admit = (to: Signer) =>
+    bench.send(owner.connection, {
+      kind: "admit",
+      room: room.id,
+      handle: knocker.handle,
+      ticket: room.ticket(to, LATER_S),
+    });
+  assertRefused(admit(new Signer()), "room-full");
+  assert.equal(outline(admit(gate)).at(-1), "tell entered member");
+});
+
+Deno.test("tickets to verify are bounded for each connection", () => {
+  const bench = new Bench();
+  const room = new TestRoom();
+  const gate = new Signer();
+  const member = bench.seated(room, "member", gate);
+  const ticket = room.ticket(gate, LATER_S);
+  const renew = () => bench.send(member.connection, { kind: "renew", ticket });
+  for (let i = 0; i < TICKET_RATE.burst; i++) assert.deepEqual(renew(), []);
+  assertRefused(renew(), "rate-limited");
 });
