@@ -19,10 +19,10 @@ const REMEMBERED_HASHES = 1024;
 /** One step: the key of message `n` and the chain key after it. */
 function step(chainKey: Bytes, n: number): { message: MessageKey; next: Bytes } {
   const out = derive(chainKey, messageKeyInfo(n), 76);
-  return {
-    message: { key: out.slice(0, 32), nonce: out.slice(32, 44) },
-    next: out.slice(44),
-  };
+  const message = { key: out.slice(0, 32), nonce: out.slice(32, 44) };
+  const next = out.slice(44);
+  out.fill(0);
+  return { message, next };
 }
 
 /** `H(n+1) = SHA-256(H(n) ‖ SHA-256(header ‖ body))`, begun with 32 zero bytes. */
@@ -141,17 +141,22 @@ export class ReceivingChain {
     const keepFrom = n - MAX_SKIPPED_KEYS;
     for (let i = this.#next; i < n; i++) {
       const { message, next } = step(chainKey, i);
+      if (chainKey !== this.#chainKey) chainKey.fill(0);
       chainKey = next;
       if (i >= keepFrom) skipped.push([i, message]);
+      else message.key.fill(0);
     }
     const { message, next } = step(chainKey, n);
     const value = open(message);
+    message.key.fill(0);
+    chainKey.fill(0);
 
     const gap = n - this.#next;
     let lost = gap - skipped.length;
     for (const [i, key] of skipped) this.#skipped.set(i, key);
-    for (const i of this.#skipped.keys()) {
+    for (const [i, { key }] of this.#skipped) {
       if (this.#skipped.size <= MAX_SKIPPED_KEYS) break;
+      key.fill(0);
       this.#skipped.delete(i);
       lost++;
     }
@@ -168,6 +173,7 @@ export class ReceivingChain {
       return { kind: this.#seen.get(n) === frameHash.toHex() ? "duplicate" : "replay" };
     }
     const value = open(key);
+    key.key.fill(0);
     this.#skipped.delete(n);
     this.#remember(n, frameHash);
     return { kind: "opened", value, skipped: 0, lost: 0, late: true };
@@ -193,6 +199,7 @@ export class ReceivingChain {
 
   wipe(): void {
     this.#chainKey.fill(0);
+    for (const { key } of this.#skipped.values()) key.fill(0);
     this.#skipped.clear();
   }
 }
