@@ -4,14 +4,20 @@
  * @module
  */
 import { writeFileAtomic } from "../store/atomic.ts";
+import type { Link } from "../transport/link.ts";
 import { listen, type Listener, ListenError } from "../transport/listen.ts";
 import { loadOrCreateServerKey, type ServerKey, ServerKeyError } from "../transport/server_key.ts";
 import { fingerprint, formatFingerprint, type RelayKey, relayKey, toHex } from "../wire/ids.ts";
-import { formatAddress, formatLink, LinkError, parseAddress } from "../wire/link_url.ts";
+import {
+  formatAddress,
+  formatLink,
+  LinkError,
+  parseAddress,
+  type ServerLink,
+} from "../wire/link_url.ts";
 import { fingerprintInput } from "../wire/room_id.ts";
 import type { ServerOptions } from "./options.ts";
-import { Relay, TICK_MS } from "./relay.ts";
-import { sha256 } from "./verify.ts";
+import type { Relay } from "./relay.ts";
 
 /** Where the relay's words go; lines without their line feed. */
 export interface ServerOutput {
@@ -75,11 +81,16 @@ async function serve(
   if (options.public !== null) publicAddress(options.public, options.port || 1);
   const key = await loadOrCreateServerKey(options.certs, writeFileAtomic);
   const pin = relayKey(key.publicKey);
-  const relay = new Relay(pin, options.limits);
-  const listener = await listenWith(options, key, relay);
-  const ticker = setInterval(() => relay.tick(), TICK_MS);
+  const gate = new Threshold();
+  const listener = await listenWith(options, key, gate);
+  let ticker: ReturnType<typeof setInterval> | undefined;
   try {
-    announce(options, say, ports, listener, pin);
+    await announce(options, say, ports, listener, pin);
+    // Loaded when the port is open already: whoever is quicker waits for it at the threshold.
+    const { Relay, TICK_MS } = await import("./relay.ts");
+    const relay = new Relay(pin, options.limits);
+    gate.open(relay);
+    ticker = setInterval(() => relay.tick(), TICK_MS);
     const reason = await ports.stop.stopped;
     say.event("stopping", { reason });
     say.line("  stopping");
@@ -93,7 +104,23 @@ async function serve(
   return 0;
 }
 
-function listenWith(options: ServerOptions, key: ServerKey, relay: Relay): Promise<Listener> {
+/** Keeps links until the relay is there; a link that is not started loses nothing. */
+class Threshold {
+  #relay: Relay | null = null;
+  #waiting: Link[] = [];
+
+  accept(link: Link): void {
+    if (this.#relay === null) this.#waiting.push(link);
+    else this.#relay.accept(link);
+  }
+
+  open(relay: Relay): void {
+    this.#relay = relay;
+    for (const link of this.#waiting.splice(0)) relay.accept(link);
+  }
+}
+
+function listenWith(options: ServerOptions, key: ServerKey, gate: Threshold): Promise<Listener> {
   return listen({
     host: options.host,
     port: options.port,
@@ -101,24 +128,25 @@ function listenWith(options: ServerOptions, key: ServerKey, relay: Relay): Promi
     certPem: key.certPem,
     handshakeTimeoutMs: options.limits.handshakeMs,
     maxConnections: options.limits.maxConnections,
-    onLink: (link) => relay.accept(link),
+    onLink: (link) => gate.accept(link),
   });
 }
 
-function announce(
+async function announce(
   options: ServerOptions,
   say: Announcer,
   ports: ServerPorts,
   listener: Listener,
   pin: RelayKey,
-): void {
+): Promise<void> {
   const { host, port } = listener;
   const guessed = options.public === null && isWildcard(host);
   const dialled = options.public !== null
     ? publicAddress(options.public, port)
     : { host: guessed ? ports.addresses()[0] ?? "127.0.0.1" : host, port };
-  const link = formatLink({ kind: "server", relayKey: pin, ...dialled }, sha256);
-  const shown = formatFingerprint(fingerprint(sha256(fingerprintInput(pin)).subarray(0, 16)));
+  const link = await linkOf({ kind: "server", relayKey: pin, ...dialled });
+  const hash = await sha256(fingerprintInput(pin));
+  const shown = formatFingerprint(fingerprint(hash.subarray(0, 16)));
   say.event("ready", { host, port, link, pin: toHex(pin), fingerprint: shown });
   say.line(`  relay ready on ${formatAddress(host, port)}`);
   say.line(`  fingerprint: ${shown}`);
@@ -128,6 +156,23 @@ function announce(
     `  (the link has this machine's address ${dialled.host}. If others reach it by another, as ` +
       `behind a router that forwards port ${port}, start with --public HOST)`,
   );
+}
+
+// WebCrypto's, which is a promise: node:crypto has it at once, and costs 4 ms of every start.
+async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+}
+
+/** The link, for which a first pass finds out what has to be hashed. */
+async function linkOf(link: ServerLink): Promise<string> {
+  let hash = new Uint8Array(32);
+  let input = new Uint8Array(0);
+  formatLink(link, (bytes) => {
+    input = bytes;
+    return hash;
+  });
+  hash = new Uint8Array(await sha256(input));
+  return formatLink(link, () => hash);
 }
 
 /** @throws {LinkError} if it is no `HOST` or `HOST:PORT` */
