@@ -6,6 +6,7 @@
  * @module
  */
 import { BROADCAST_TO_OWNERS, toHex } from "../wire/ids.ts";
+import { MAX_GUEST_FRAME_BYTES } from "../wire/limits.ts";
 import { type Refusal, refusal } from "./gate_entry.ts";
 import {
   type GateConnection,
@@ -59,12 +60,14 @@ export function judgeBroadcast(
  * Judges a DIRECT; a knocker's costs it a token.
  *
  * @param to hex of the receiver's handle; sixteen zero bytes are the owners
+ * @param bodyBytes size of the frame's body
  */
 export function routeDirect(
   connection: GateConnection,
   room: string,
   from: string,
   to: string,
+  bodyBytes: number,
   now: Now,
 ): Route {
   const sender = senderOf(connection, room, from);
@@ -76,6 +79,8 @@ export function routeDirect(
     if (receiver !== null && receiver?.role !== "owner") {
       return refusal("not-allowed", "a knocker may write to the owners only");
     }
+    // Its connection may send larger frames as a member of some other room.
+    if (bodyBytes > MAX_GUEST_FRAME_BYTES) return refusal("not-allowed", "too large for a knock");
     if (
       !take(seat.knocks, KNOCK_RATE, now.ms) || !take(seat.room.knocks, ROOM_KNOCK_RATE, now.ms)
     ) {

@@ -327,7 +327,14 @@ export class Relay {
     const room = toHex(body.subarray(OFFSET_ROOM, OFFSET_FROM));
     const from = toHex(body.subarray(OFFSET_FROM, OFFSET_TO));
     const to = body.subarray(OFFSET_TO, OFFSET_DIRECT_PAYLOAD);
-    const route = routeDirect(connection.gate, room, from, toHex(to), this.#ports.now());
+    const route = routeDirect(
+      connection.gate,
+      room,
+      from,
+      toHex(to),
+      body.length,
+      this.#ports.now(),
+    );
     if (!route.ok) return this.#refuse(connection, body, route);
     if (route.to === null) {
       const { id } = route.from.room;

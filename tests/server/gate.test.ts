@@ -529,7 +529,7 @@ Deno.test("a DIRECT goes where its sender's role may write", () => {
   const knocker = bench.seated(room, "knocker");
   const nobody = "ee".repeat(16);
   const route = (seat: Seat, to: string, from = seat.handleHex) => {
-    const r = routeDirect(seat.connection, hex, from, to, bench.now);
+    const r = routeDirect(seat.connection, hex, from, to, 100, bench.now);
     if (!r.ok) return r.code;
     return r.to === null ? "gone" : [...r.to].map((s) => s.handleHex);
   };
@@ -554,7 +554,7 @@ Deno.test("knocks are few for each knocker, and for all of a room together", () 
   bench.seated(room, "owner");
   const knock = (seat: Seat) => {
     const to = OWNERS.toHex();
-    const r = routeDirect(seat.connection, room.id.toHex(), seat.handleHex, to, bench.now);
+    const r = routeDirect(seat.connection, room.id.toHex(), seat.handleHex, to, 100, bench.now);
     return r.ok ? "ok" : r.code;
   };
   const one = bench.seated(room, "knocker");

@@ -356,6 +356,16 @@ Deno.test("a guest's frames are small, a member's may be as large as a frame", a
   await settled();
   assert.equal(knocker.closing, "too-large");
 
+  // A member of a room of its own is no less a stranger here.
+  const elsewhere = new TestRoom();
+  const sly = await story.enter(elsewhere, "owner");
+  sly.enter(room, "knocker");
+  await settled();
+  sly.whisper(room, OWNERS, `${fits}x`);
+  await settled();
+  assert.deepEqual(sly.refused, ["not-allowed"]);
+  assert.deepEqual(owl.texts(), [fits]);
+
   const newcomer = await story.arrive();
   newcomer.raw(new Uint8Array([0, 0, 0x40, 1]));
   await settled();
