@@ -1,7 +1,7 @@
 import { wordlist } from "@scure/bip39/wordlists/english.js";
 import { safetyCodeInfo } from "../wire/contexts.ts";
 import type { Hash } from "../wire/ids.ts";
-import { type Bytes, derive } from "./primitives.ts";
+import { type Bytes, derive, type RandomSource } from "./primitives.ts";
 
 /**
  * The safety code (PROTOCOL §8): twelve words, 132 bits, the same at all who are in one epoch with one roster.
@@ -17,4 +17,10 @@ export function safetyCode(epochSecret: Bytes, rosterHash: Hash): string {
     number >>= 11n;
   }
   return words.join(" ");
+}
+
+/** A made-up name for somebody who gave none, as `amber-otter`. */
+export function suggestedName(random: RandomSource): string {
+  const [a = 0, b = 0, c = 0, d = 0] = random(4);
+  return `${wordlist[(a << 8 | b) & 2047]}-${wordlist[(c << 8 | d) & 2047]}`;
 }

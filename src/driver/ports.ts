@@ -75,4 +75,6 @@ export interface Ports<S> {
   readonly store: SessionStore;
   readonly clock: Clock;
   readonly random: RandomSource;
+  /** Calls back when the process is told to end, until the returned function is called. */
+  readonly onSignal: (callback: () => void) => () => void;
 }

@@ -11,8 +11,8 @@ import { MemberKeys } from "../crypto/member_keys.ts";
 import type { Outgoing } from "../crypto/room_keys.ts";
 import type { Effect, OutgoingMessage } from "../session/effect.ts";
 import type { EventBody, SessionEvent } from "../session/event.ts";
+import type { UserIntent } from "../session/intent.ts";
 import type { Bytes } from "../wire/codec.ts";
-import type { DeniedCode } from "../wire/handshake.ts";
 import {
   BROADCAST_TO_OWNERS,
   type Challenge,
@@ -110,6 +110,7 @@ class Driver<S> {
       this.#connection?.tick();
       this.#queue.push({ kind: "tick" });
     });
+    const stopSignals = this.#ports.onSignal(() => this.#wants({ kind: "interrupt" }));
     void this.#readFace();
     try {
       while (this.#stop === null) {
@@ -118,6 +119,7 @@ class Driver<S> {
       }
     } finally {
       stopClock();
+      stopSignals();
     }
     await this.#connection.close();
     await this.#storeWorker.idle();
@@ -127,18 +129,22 @@ class Driver<S> {
 
   async #readFace(): Promise<void> {
     for await (const intent of this.#ports.face.intents()) {
-      this.#queue.push({ kind: "intent", intent, id: this.#ports.random(16).toHex() });
+      this.#wants(intent);
     }
+  }
+
+  #wants(intent: UserIntent): void {
+    this.#queue.push({ kind: "intent", intent, id: this.#ports.random(16).toHex() });
   }
 
   #dispatch(first: EventBody): void {
     this.#inline.push(first);
     for (let event = this.#inline.shift(); event !== undefined; event = this.#inline.shift()) {
+      if (event.kind === "entered") this.#handles.set(event.room, handleOf(fromHex(event.handle)));
       const stamped: SessionEvent = { ...event, at: this.#ports.clock.now() };
       const { state, effects } = this.#ports.role.step(this.#state, stamped);
       this.#state = state;
       for (const effect of effects) this.#carryOut(effect);
-      if (event.kind === "entered") this.#handles.set(event.room, handleOf(fromHex(event.handle)));
       if (event.kind === "joined" || event.kind === "epoch-began") this.#saveEpoch(event.room);
     }
   }

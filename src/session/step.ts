@@ -227,15 +227,21 @@ function prepared(turn: Turn, event: Of<"room-prepared">): void {
   if (turn.room(event.room) !== undefined) {
     return turn.fail("already-there", "you are in that room already", event.ref);
   }
-  let name = event.name;
-  for (let i = 2; roomByName(turn.state, name) !== undefined; i++) name = `${event.name}-${i}`;
   turn.state = {
     ...turn.state,
-    rooms: [...turn.state.rooms, enteringRoom(event.room, name)],
+    rooms: [...turn.state.rooms, enteringRoom(event.room, freeName(turn, event.name, event.room))],
     front: turn.state.front ?? event.room,
   };
   if (turn.state.connection === "connected") turn.do({ kind: "enter", room: event.room });
   turn.ok(event.ref);
+}
+
+/** A local name that no other room has. */
+function freeName(turn: Turn, wanted: string, id: string): string {
+  let name = wanted;
+  const taken = (): boolean => (roomByName(turn.state, name)?.id ?? id) !== id;
+  for (let i = 2; taken(); i++) name = `${wanted}-${i}`;
+  return name;
 }
 
 function entered(turn: Turn, event: Of<"entered">): void {
@@ -328,6 +334,7 @@ function joined(turn: Turn, event: Of<"joined">): void {
   inRoom(turn, event.room, () => {
     turn.change(event.room, (r) => ({
       ...r,
+      name: freeName(turn, event.roomName, r.id),
       phase: "joined",
       epoch: event.epoch,
       safetyCode: event.safetyCode,

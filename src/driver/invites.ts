@@ -1,0 +1,101 @@
+/** Where an invite comes from: the arguments, a file, standard input, or the person. */
+import { sha256 } from "../crypto/primitives.ts";
+import type { Notice } from "../session/notice.ts";
+import { EXIT } from "../session/step.ts";
+import { askSecret } from "../ui/prompt.ts";
+import type { Terminal } from "../ui/terminal.ts";
+import { type InviteLink, parseLink } from "../wire/link_url.ts";
+import { StartError } from "./start_error.ts";
+
+/** An invite is far shorter. */
+const MAX_INVITE_BYTES = 4096;
+const LINE_FEED = 10;
+
+/**
+ * The invites to join with, at least one, all of one relay.
+ *
+ * @throws {StartError} if there is none, one is a server link, or they are of different relays; {LinkError} for a malformed one
+ */
+export async function readInvites(
+  given: {
+    readonly invites: readonly string[];
+    readonly inviteFile: string | undefined;
+    readonly ui: string;
+  },
+  terminal: Terminal,
+): Promise<{ invites: readonly [InviteLink, ...InviteLink[]]; warning: Notice | null }> {
+  const texts: string[] = [];
+  for (const text of given.invites) texts.push(text === "-" ? await firstLine(terminal) : text);
+  if (given.inviteFile !== undefined) texts.push(await readInviteFile(given.inviteFile));
+  if (texts.length === 0) {
+    if (given.ui !== "line" || !terminal.isTerminal) {
+      throw new StartError(
+        "usage",
+        EXIT.usage,
+        "give an invite, - to read it from standard input, --invite-file FILE, or --host HOST for an open room",
+      );
+    }
+    texts.push(await askSecret("Invite (stm://…)", terminal));
+  }
+  const [first, ...others] = texts.map(parseInvite);
+  if (first === undefined) throw new RangeError("no invite was parsed");
+  if (others.some((other) => other.relayKey.toHex() !== first.relayKey.toHex())) {
+    throw new StartError(
+      "usage",
+      EXIT.usage,
+      "these invites are for different relays: start one stm client for each relay",
+    );
+  }
+  const onCommandLine = given.invites.some((text) => text !== "-");
+  const warning: Notice | null = onCommandLine
+    ? {
+      type: "warning",
+      code: "invite-on-command-line",
+      message:
+        "an invite among the arguments shows in process lists and shell history: next time use - or --invite-file",
+    }
+    : null;
+  return { invites: [first, ...others], warning };
+}
+
+function parseInvite(text: string): InviteLink {
+  const link = parseLink(text.trim(), sha256);
+  if (link.kind === "invite") return link;
+  throw new StartError(
+    "usage",
+    EXIT.usage,
+    "that is a server link, not an invite: stm admin takes it; ask whoever runs the room for an invite",
+  );
+}
+
+async function readInviteFile(path: string): Promise<string> {
+  try {
+    return (await Deno.readTextFile(path)).trim();
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new StartError("usage", EXIT.usage, `--invite-file ${path} cannot be read: ${why}`, {
+      cause,
+    });
+  }
+}
+
+/** The first line of standard input; what follows it stays for the session. */
+async function firstLine(terminal: Terminal): Promise<string> {
+  let line = new Uint8Array(0);
+  for (;;) {
+    const chunk = await terminal.read();
+    if (chunk === null) break;
+    const end = chunk.indexOf(LINE_FEED);
+    const part = end < 0 ? chunk : chunk.subarray(0, end);
+    const longer = new Uint8Array(line.length + part.length);
+    longer.set(line);
+    longer.set(part, line.length);
+    line = longer;
+    if (end >= 0) {
+      terminal.unread(chunk.slice(end + 1));
+      break;
+    }
+    if (line.length > MAX_INVITE_BYTES) break;
+  }
+  return new TextDecoder().decode(line);
+}
