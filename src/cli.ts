@@ -3,7 +3,7 @@
  * loaded only when they are needed: `--help` and `server` must be there at once.
  */
 import {
-  Arguments,
+  type Arguments,
   columns,
   commandHelp,
   type CommandSpec,
@@ -266,7 +266,7 @@ function participantOptions(given: Arguments): ParticipantOptions {
 
 async function participantPorts(): Promise<ParticipantPorts> {
   const { processPorts } = await import("./driver/participant.ts");
-  return processPorts(null);
+  return processPorts();
 }
 
 async function admin(given: Arguments): Promise<number> {

@@ -84,6 +84,8 @@ interface Remove {
   readonly reason: "left" | "kicked" | "gone" | "replaced";
 }
 
+/** A commit with its newcomers' CERTs has to fit in one frame, and the relay admits so many at a time. */
+const MAX_ADDS_PER_COMMIT = 200;
 const MAX_REQUESTS = 64;
 const REQUEST_LIFE_MS = 10 * 60_000;
 const MAX_INVITE_USES = 1000;
@@ -360,7 +362,8 @@ function commitNext(turn: AdminTurn, id: string): void {
     if (!cause || admin.making !== null || room.handle === null) return;
     const present = new Set(room.members.map((m) => m.leaf));
     const removes = admin.removes.filter((r) => present.has(r.leaf));
-    for (const add of admin.adds) {
+    const adds = admin.adds.slice(0, MAX_ADDS_PER_COMMIT);
+    for (const add of adds) {
       const old = room.members.find((m) => m.identity === add.identity);
       if (old !== undefined && !removes.some((r) => r.leaf === old.leaf)) {
         removes.push({ leaf: old.leaf, reason: "replaced" });
@@ -371,8 +374,8 @@ function commitNext(turn: AdminTurn, id: string): void {
     }
     turn.change(id, (r) => ({
       ...r,
-      making: { epoch: room.epoch + 1, adds: admin.adds, removes },
-      adds: [],
+      making: { epoch: room.epoch + 1, adds, removes },
+      adds: admin.adds.slice(MAX_ADDS_PER_COMMIT),
       removes: [],
       rekey: false,
     }));
@@ -380,7 +383,7 @@ function commitNext(turn: AdminTurn, id: string): void {
       ? "founded"
       : removes.some((r) => r.reason === "kicked")
       ? "kick"
-      : admin.adds.length > 0
+      : adds.length > 0
       ? "join"
       : removes.some((r) => r.reason === "left")
       ? "leave"
@@ -391,7 +394,7 @@ function commitNext(turn: AdminTurn, id: string): void {
       kind: "make-commit",
       room: id,
       reason,
-      adds: admin.adds.map(({ request, via }) => ({ request, via })),
+      adds: adds.map(({ request, via }) => ({ request, via })),
       removes,
     });
   });

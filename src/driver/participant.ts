@@ -16,6 +16,9 @@ import {
 import { suggestedName } from "../crypto/safety_code.ts";
 import type { Notice } from "../session/notice.ts";
 import { EXIT } from "../session/step.ts";
+import { serverPinsPath, stateFolder } from "../store/paths.ts";
+import { serverPins } from "../store/server_pins.ts";
+import { StoreError } from "../store/store_error.ts";
 import { dial } from "../transport/dial.ts";
 import type { Face } from "../ui/face.ts";
 import { jsonFace } from "../ui/json.ts";
@@ -31,6 +34,9 @@ import { nextGeneration, prepareInvited, type RoomMaker } from "./rooms.ts";
 import { runRole } from "./run_role.ts";
 import { dialFailure, type KnownServers, trustedKey } from "./server_trust.ts";
 import { StartError } from "./start_error.ts";
+
+/** How long the last output may take to leave the process. */
+const CLOSE_MS = 5000;
 
 /** What admin and client have in common on the command line. */
 export interface ParticipantOptions {
@@ -70,19 +76,21 @@ export interface RoleStart<S> {
 export interface ParticipantPorts {
   readonly terminal: Terminal;
   readonly env: { get(name: string): string | undefined };
-  readonly known: KnownServers | null;
+  readonly known: KnownServers;
   /** The run's keys; tests have a pool of them. */
   readonly sessionKeys: () => Promise<SessionKeys>;
   /** Calls back at SIGINT and SIGTERM until the returned function is called. */
   readonly onSignal: (callback: () => void) => () => void;
 }
 
-/** The process's own. */
-export function processPorts(known: KnownServers | null): ParticipantPorts {
+/** The process's own. @throws {StoreError} `no-home` if there is no folder to keep anything in */
+export function processPorts(): ParticipantPorts {
+  const { os } = Deno.build;
+  const path = serverPinsPath(os, stateFolder(os, (name) => Deno.env.get(name)));
   return {
     terminal: processTerminal(),
     env: Deno.env,
-    known,
+    known: { path, pins: serverPins(path) },
     sessionKeys: generateSessionKeys,
     onSignal: onProcessSignal,
   };
@@ -119,8 +127,16 @@ export async function runParticipant<S>(
     face.notice({ type: "bye", reason: failure.message, exitCode: failure.exitCode });
     return failure.exitCode;
   } finally {
-    await face.close();
+    await closeWithin(face, CLOSE_MS);
   }
+}
+
+/** A reader of our output that has stopped must not keep the process for ever. */
+async function closeWithin(face: Face, ms: number): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
+  await Promise.race([face.close(), late]);
+  clearTimeout(timer);
 }
 
 function startFailure(error: unknown): StartError | null {
@@ -131,6 +147,9 @@ function startFailure(error: unknown): StartError | null {
       EXIT.usage,
       `${error.message}; for example stm client 'stm://HOST:PORT/#…'`,
     );
+  }
+  if (error instanceof StoreError) {
+    return new StartError(error.code, EXIT.failed, error.message, { cause: error });
   }
   if (error instanceof PromptError) {
     return new StartError(

@@ -4,18 +4,16 @@
  */
 import { fingerprintOf } from "../crypto/join.ts";
 import { EXIT } from "../session/step.ts";
+import type { ServerPins } from "../store/server_pins.ts";
 import { DialError, peekServerKey } from "../transport/dial.ts";
 import { formatFingerprint, fromHex, type RelayKey, relayKey } from "../wire/ids.ts";
 import { formatAddress } from "../wire/link_url.ts";
 import { StartError } from "./start_error.ts";
 
-/** The relays that somebody has said yes to. */
+/** The relays that somebody has said yes to, and where that is kept. */
 export interface KnownServers {
-  /** Where they are kept, for messages. */
   readonly path: string;
-  /** The key of a relay, 32 bytes. */
-  pinFor(host: string, port: number): Promise<Uint8Array | undefined>;
-  remember(host: string, port: number, key: Uint8Array): Promise<void>;
+  readonly pins: ServerPins;
 }
 
 /** What is known of a relay that no link names. */
@@ -40,8 +38,8 @@ export interface TrustQuestion {
 export async function trustedKey(question: TrustQuestion): Promise<RelayKey> {
   const { host, port, pin, known } = question;
   if (pin !== undefined) return await pinnedKey(host, port, pin);
-  const remembered = await known?.pinFor(host, port);
-  if (remembered !== undefined) return relayKey(remembered);
+  const remembered = await known?.pins.pinFor(host, port);
+  if (remembered !== undefined) return relayKey(fromHex(remembered.key));
 
   const key = relayKey(await peek(host, port));
   const shown = formatFingerprint(fingerprintOf(key));
@@ -59,7 +57,7 @@ export async function trustedKey(question: TrustQuestion): Promise<RelayKey> {
         `and give --pin "${shown}", or --accept-new to believe it`,
     );
   }
-  await known?.remember(host, port, key);
+  await known?.pins.remember(host, port, key.toHex());
   return key;
 }
 
