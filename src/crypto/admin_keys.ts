@@ -123,6 +123,8 @@ export class AdminKeys extends RoomKeys {
   #pending:
     | { made: MadeCommit; change: Change; roster: Roster; requests: Map<Leaf, Request> }
     | null = null;
+  /** From the beginning of `make` until `publish`. */
+  #making = false;
 
   /**
    * @param name the room's name, in its members' rosters
@@ -313,7 +315,17 @@ export class AdminKeys extends RoomKeys {
    * @throws {RangeError} if one waits already
    */
   async make(plan: RosterPlan): Promise<MadeEpoch> {
-    if (this.#pending !== null) throw new RangeError("a commit waits to be published");
+    if (this.#making) throw new RangeError("a commit waits to be published");
+    this.#making = true;
+    try {
+      return await this.#make(plan);
+    } catch (error) {
+      this.#making = false;
+      throw error;
+    }
+  }
+
+  async #make(plan: RosterPlan): Promise<MadeEpoch> {
     const roster = this.current?.roster ?? [];
     const requests = new Map<Leaf, Request>();
     const wrapKeys = new Map(this.#wrapKeys);
@@ -407,6 +419,7 @@ export class AdminKeys extends RoomKeys {
     if (this.#pending === null) throw new RangeError("no commit waits to be published");
     const { made, change, roster, requests } = this.#pending;
     this.#pending = null;
+    this.#making = false;
     const ticketFor = (gate: GateKey): TicketBytes => this.#ticket(gate, made.epoch, nowS);
     const direct: { to: Handle; payload: Bytes }[] = [];
     const admit: { handle: Handle; ticket: TicketBytes }[] = [];
@@ -509,11 +522,14 @@ export class AdminKeys extends RoomKeys {
     return true;
   }
 
-  /** Names the ML-KEM key that the next commit will use for a leaf. */
+  /**
+   * Names the ML-KEM key that the next commit will use for a leaf; `null` for a stranger, and while a commit is
+   * being made: that one may still need the key before, which the member would erase.
+   */
   kemAck(leaf: Leaf): Bytes | null {
     const current = this.current;
     const keys = this.#wrapKeys.get(leaf);
-    if (current === null || keys === undefined) return null;
+    if (current === null || keys === undefined || this.#making) return null;
     const value = {
       room: this.room,
       leaf,
@@ -533,5 +549,6 @@ export class AdminKeys extends RoomKeys {
     this.#invites.clear();
     this.#pending?.made.secret.fill(0);
     this.#pending = null;
+    this.#making = false;
   }
 }
