@@ -5,8 +5,9 @@ import {
   type SessionKeys,
 } from "../../src/crypto/session_keys.ts";
 
-const PAIRS = 3;
-let pool: Promise<SessionKeys>[] = [];
+const PAIRS = 2;
+const pool: Promise<SessionKeys>[] = [];
+let given = 0;
 
 /**
  * Session keys for `n` participants. Each has an Ed25519 key of its own; they share a few RSA pairs, made
@@ -14,12 +15,9 @@ let pool: Promise<SessionKeys>[] = [];
  * and an RSA label that names the member.
  */
 export async function pooledSessionKeys(n: number): Promise<SessionKeys[]> {
-  while (pool.length < Math.min(n, PAIRS)) pool = [...pool, generateSessionKeys()];
-  return await Promise.all(
-    Array.from({ length: n }, async (_, i) => {
-      const pair = await pool[i % PAIRS];
-      if (pair === undefined) throw new RangeError("the pool is empty");
-      return { ...pair, signing: await generateSigningKey() };
-    }),
-  );
+  return await Promise.all(Array.from({ length: n }, async () => {
+    const i = given++ % PAIRS;
+    const pair = pool[i] ??= generateSessionKeys();
+    return { ...await pair, signing: await generateSigningKey() };
+  }));
 }

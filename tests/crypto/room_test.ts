@@ -1,0 +1,371 @@
+import assert from "node:assert/strict";
+import { OuterSeal } from "../../src/crypto/outer_seal.ts";
+import { keyedRoomId, sha256, verifySignature } from "../../src/server/verify.ts";
+import { judgeEnter, judgeTicket } from "../../src/server/gate_entry.ts";
+import { challenge, hash, roomKey } from "../../src/wire/ids.ts";
+import { decodeTicket } from "../../src/wire/ticket.ts";
+import { PROTOCOL_VERSION } from "../../src/wire/relay_message.ts";
+import { systemRandom } from "../../src/crypto/primitives.ts";
+import { codeOf, type Person, Story, type Taken, textOf } from "../support/room_story.ts";
+
+/** Everybody hears everybody, once. */
+async function assertConversation(story: Story): Promise<void> {
+  const names = ["admin", ...story.people.keys()];
+  for (const name of names) {
+    const read = await story.says(name, `${name} says hello`);
+    assert.deepEqual([...read.keys()].sort(), names.filter((n) => n !== name).sort());
+    for (const text of read.values()) assert.equal(text, `${name} says hello`);
+  }
+}
+
+function assertAgreed(story: Story): void {
+  const { place, safetyCode } = story.epochOf("admin");
+  for (const name of story.people.keys()) {
+    const theirs = story.epochOf(name);
+    assert.deepEqual([theirs.place.epoch, theirs.place.h], [place.epoch, place.h], name);
+    assert.equal(theirs.safetyCode, safetyCode, name);
+  }
+}
+
+Deno.test("a room is founded, two join by invite, and all read each other", async () => {
+  const story = await Story.found();
+  assert.equal(story.epochOf("admin").place.epoch, 1);
+  for (const name of ["ada", "bob"]) {
+    const invite = story.admin.makeInvite();
+    const person = await story.person(name, { invite });
+    await story.admits([person], "invite");
+    assert.equal(person.keys.roomKey?.toHex(), story.roomKey.publicKey.toHex());
+  }
+  assert.equal(story.epochOf("admin").place.epoch, 3);
+  assert.deepEqual([...story.people.keys()].map((name) => story.leafOf(name)), [1, 2]);
+  assertAgreed(story);
+  await assertConversation(story);
+});
+
+Deno.test("an open room is joined without a secret, at first with whatever admin is there", async () => {
+  const story = await Story.found({ open: "lobby" });
+  const person = await story.person("ada");
+  await story.greets(person);
+  await story.admits([person]);
+  await story.join(["bob"]);
+  assertAgreed(story);
+  await assertConversation(story);
+});
+
+Deno.test("several join in one commit, and each learns the whole roster", async () => {
+  const story = await Story.found();
+  await story.join(["ada"]);
+  await story.join(["bob", "cyd", "dan", "eve"]);
+  assert.equal(story.epochOf("admin").place.epoch, 3);
+  const names = ["admin", "ada", "bob", "cyd", "dan", "eve"];
+  for (const name of names) {
+    assert.deepEqual(story.epochOf(name).roster.map(({ value }) => value.name), names);
+  }
+  assertAgreed(story);
+  await assertConversation(story);
+});
+
+Deno.test("who leaves is removed by the next commit and opens nothing later (P1)", async () => {
+  const story = await Story.found();
+  const [ada] = await story.join(["ada", "bob"]);
+  assert.ok(ada !== undefined);
+  assert.equal((await story.says("ada", { kind: "leave" })).get("bob"), "(leave)");
+  const before = story.sent.length;
+  await story.remove("left", "ada");
+  assert.deepEqual([...story.people.keys()], ["bob"]);
+  await assertConversation(story);
+  await assertOpensNothing(story, ada, before);
+  assertAgreed(story);
+});
+
+/** With all that somebody has, nothing of what was sent from `since` on can be read. */
+async function assertOpensNothing(story: Story, person: Person, since: number): Promise<void> {
+  let tried = 0;
+  for (const { payload, what } of story.sent.slice(since)) {
+    let said: string;
+    try {
+      said = textOf(await story.takes(person, payload));
+    } catch (error) {
+      said = codeOf(error);
+    }
+    // A commit that is not for us; a wrap that is somebody else's is only kept; what is masked with a new secret.
+    const read = new Map([["COMMIT", "removed"], ["WRAP", "wrap"]]);
+    const allowed = ["unreadable", "early", "nothing", "refused: unknown-sender", read.get(what)];
+    assert.ok(allowed.includes(said), `${what} was read by ${person.name}: ${said}`);
+    tried++;
+  }
+  assert.ok(tried > 1);
+}
+
+Deno.test("a kick brings a new room secret, and the kicked reads not even a header any more", async () => {
+  const story = await Story.found();
+  const [ada] = await story.join(["ada", "bob"]);
+  assert.ok(ada !== undefined);
+  const oldSeal = new OuterSeal(story.room, story.secret);
+  await assertConversation(story);
+  const published = await story.remove("kicked", "ada");
+  assert.ok(published.change.newRoomSecret !== undefined);
+  assert.deepEqual(published.evict, [ada.handle]);
+  assert.equal(published.minTicketEpoch, 3);
+  const before = story.sent.length;
+  await assertConversation(story);
+  for (const { payload } of story.sent.slice(before)) {
+    assert.equal(oldSeal.unmask(payload.subarray(0, 24), payload.slice(24)), undefined);
+  }
+  await assertOpensNothing(story, ada, before);
+  // An invite from before the kick still leads in; a newcomer gets the new secret.
+  await story.join(["cyd"]);
+  assertAgreed(story);
+  await assertConversation(story);
+});
+
+Deno.test("a newcomer opens nothing from before its epoch", async () => {
+  const story = await Story.found();
+  await story.join(["ada"]);
+  await assertConversation(story);
+  const before = story.sent.slice();
+  const [bob] = await story.join(["bob"]);
+  assert.ok(bob !== undefined);
+  for (const { payload, what, from, to } of before) {
+    if (to !== null) continue;
+    assert.ok(from.length === 16);
+    let said: string;
+    try {
+      said = textOf(await story.takes(bob, payload));
+    } catch (error) {
+      said = codeOf(error);
+    }
+    assert.ok(["nothing", "rollback"].includes(said), `${what}: ${said}`);
+  }
+});
+
+Deno.test("every rekey changes the safety code at all, and rooms that differ have different codes", async () => {
+  const story = await Story.found();
+  await story.join(["ada", "bob"]);
+  const codes = new Set<string>([story.epochOf("admin").safetyCode]);
+  for (let i = 0; i < 3; i++) {
+    await story.rekey();
+    assertAgreed(story);
+    const { safetyCode } = story.epochOf("admin");
+    assert.equal(safetyCode.split(" ").length, 12);
+    codes.add(safetyCode);
+  }
+  assert.equal(codes.size, 4);
+  await assertConversation(story);
+});
+
+Deno.test("late messages of the epoch before are read until it is dropped, and then no more", async () => {
+  const story = await Story.found();
+  await story.join(["ada", "bob"]);
+  const late = [1, 2, 3].map((i) => story.seals("ada", story.text(`late ${i}`)));
+  await story.rekey();
+  for (const [i, payload] of late.slice(0, 2).entries()) {
+    const results = await story.broadcast("ada", payload);
+    for (const taken of results.values()) assert.equal(textOf(taken), `late ${i + 1}`);
+  }
+  const bob = story.keysOf("bob");
+  assert.deepEqual(bob.dropPrevious(), []);
+  const results = await story.broadcast("ada", late[2] ?? new Uint8Array(0));
+  assert.equal(textOf(results.get("bob") ?? { kind: "unknown" }), "refused: replay");
+  assert.equal(textOf(results.get("admin") ?? { kind: "unknown" }), "late 3");
+});
+
+Deno.test("CLOSE says what of the epoch before is missing, and dropping it too", async () => {
+  const story = await Story.found();
+  await story.join(["ada", "bob"]);
+  await story.says("ada", "read");
+  const lost = story.seals("ada", story.text("lost"));
+  assert.ok(lost.length > 0);
+  await story.rekey();
+  const close = story.seals("ada", { kind: "close" });
+  const results = await story.broadcast("ada", close);
+  for (const name of ["admin", "bob"]) {
+    const opened = openedOf(results.get(name));
+    assert.deepEqual([opened.missing, opened.fork], [1, false]);
+    assert.equal(opened.message.kind === "close" && opened.message.count, 2);
+  }
+  const missing = [{ leaf: story.leafOf("ada"), count: 1 }];
+  assert.deepEqual(story.keysOf("bob").dropPrevious(), missing);
+  // The admin gets it after all.
+  await story.adminTakes(story.people.get("ada")?.handle ?? story.adminHandle, lost);
+  assert.deepEqual(story.admin.dropPrevious(), []);
+});
+
+function openedOf(taken: Taken | undefined) {
+  assert.ok(taken?.kind === "message" && "result" in taken && taken.result.kind === "opened");
+  return taken.result;
+}
+
+Deno.test("HEARTBEAT names the sender's own messages; its digest is the same for who has heard the same", async () => {
+  const story = await Story.found();
+  await story.join(["ada", "bob"]);
+  await assertConversation(story);
+  const digests = new Set<string>();
+  for (const name of ["admin", "ada", "bob"]) digests.add(story.epochOf(name).digest().toHex());
+  assert.equal(digests.size, 1);
+  const results = await story.broadcast("ada", story.seals("ada", { kind: "heartbeat" }));
+  for (const taken of results.values()) {
+    const { message, fork } = openedOf(taken);
+    assert.ok(message.kind === "heartbeat" && message.count === 1 && !fork);
+    assert.ok(digests.has(message.digest.toHex()));
+  }
+});
+
+Deno.test("a KEM update is used for the next wrap, and the ack erases the key before", async () => {
+  const story = await Story.found();
+  const [ada] = await story.join(["ada", "bob"]);
+  assert.ok(ada !== undefined);
+  const update = await ada.keys.makeKemUpdate();
+  assert.deepEqual(await story.adminTakes(ada.handle, update), { kind: "kem-update", value: true });
+  // The wrap of the next commit is under the new key; its tag alone erases the old one.
+  await story.rekey();
+  await assertConversation(story);
+  await story.adminTakes(ada.handle, await ada.keys.makeKemUpdate());
+  const ack = story.admin.kemAck(story.epochOf("ada").myLeaf);
+  assert.ok(ack !== null);
+  await story.takes(ada, ack);
+  await story.rekey();
+  await assertConversation(story);
+});
+
+Deno.test("no ack is given for a KEM update while a commit is made that may need the key before", async () => {
+  const story = await Story.found();
+  const [ada] = await story.join(["ada", "bob"]);
+  assert.ok(ada !== undefined);
+  const update = await ada.keys.makeKemUpdate();
+  const making = story.admin.make({ reason: "rekey", adds: [], removes: [] });
+  await story.adminTakes(ada.handle, update);
+  const { myLeaf } = story.epochOf("ada");
+  assert.equal(story.admin.kemAck(myLeaf), null);
+  await making;
+  assert.equal(story.admin.kemAck(myLeaf), null);
+  await assert.rejects(story.rekey(), RangeError);
+  const { direct, broadcast } = story.admin.publish(Math.floor(story.nowMs / 1000));
+  for (const { to, payload } of direct) {
+    if (to.toHex() === ada.handle.toHex()) await story.takes(ada, payload);
+  }
+  await story.takes(ada, broadcast);
+  assert.equal(story.epochOf("ada").place.epoch, 3);
+  assert.ok(story.admin.kemAck(myLeaf) !== null);
+});
+
+Deno.test("until the ack or the tag, a commit opens with either key", async () => {
+  const story = await Story.found();
+  const [ada] = await story.join(["ada"]);
+  assert.ok(ada !== undefined);
+  const lost = await ada.keys.makeKemUpdate();
+  assert.ok(lost.length > 1184);
+  await story.rekey();
+  await story.adminTakes(ada.handle, await ada.keys.makeKemUpdate());
+  await story.rekey();
+  await assertConversation(story);
+});
+
+Deno.test("a returner joins again with a new session, and its old leaf is replaced", async () => {
+  const story = await Story.found();
+  const [ada] = await story.join(["ada", "bob"]);
+  assert.ok(ada !== undefined);
+  const again = await story.person("ada", { identity: ada.identity, pins: { highestEpoch: 2 } });
+  const request = await story.knocks(again);
+  await story.commit({
+    reason: "join",
+    adds: [{ request, via: "known" }],
+    removes: [{ leaf: story.leafOf("ada"), reason: "replaced" }],
+  }, [again]);
+  assert.equal(story.epochOf("admin").roster.length, 3);
+  assert.equal(again.keys.current?.myLeaf, 3);
+  assertAgreed(story);
+  await assertConversation(story);
+});
+
+Deno.test("messages of the next epoch are early, and open once its commit has come", async () => {
+  const story = await Story.found();
+  await story.join(["ada", "bob"]);
+  const ada = story.people.get("ada");
+  assert.ok(ada !== undefined);
+  await story.admin.make({ reason: "rekey", adds: [], removes: [] });
+  const { direct, broadcast } = story.admin.publish(Math.floor(story.nowMs / 1000));
+  const early = story.seals("admin", story.text("first of the new epoch"));
+  assert.equal(textOf(await story.takes(ada, early)), "early");
+  for (const { to, payload } of direct) {
+    if (to.toHex() === ada.handle.toHex()) await story.takes(ada, payload);
+  }
+  await story.takes(ada, broadcast);
+  assert.equal(textOf(await story.takes(ada, early)), "first of the new epoch");
+});
+
+// ---- tickets, with the relay's own code
+
+const ports = (story: Story) => ({
+  relayKey: story.relayKey,
+  verify: verifySignature,
+  keyedRoomId,
+  sha256,
+});
+
+Deno.test("the relay's code takes every ticket and credential that comes with an epoch", async () => {
+  const story = await Story.found();
+  const persons = await story.join(["ada", "bob"]);
+  await story.rekey();
+  const now = { ms: story.nowMs, unixS: Math.floor(story.nowMs / 1000) };
+  const nonce = challenge(systemRandom(32));
+  for (const { keys } of persons) {
+    const { ticket } = keys;
+    assert.ok(ticket !== null);
+    assert.deepEqual(decodeTicket(ticket).value, {
+      room: story.room,
+      ticketEpoch: 3,
+      expires: now.unixS + 86_400,
+      gateKey: keys.gateKey,
+    });
+    const key = roomKey(story.roomKey.publicKey);
+    // Only the ports that a judgement asks are there.
+    const judged = judgeTicket(
+      Object(ports(story)),
+      story.room,
+      undefined,
+      key,
+      ticket,
+      Object(now),
+    );
+    assert.ok(judged.ok);
+    for (const relay of [story.relayKey, hash(systemRandom(32))]) {
+      const enter = keys.enter(nonce, Object(relay));
+      const verdict = judgeEnter(
+        Object(ports(story)),
+        Object({ nonce, version: PROTOCOL_VERSION }),
+        undefined,
+        { kind: "enter", room: story.room, ...enter },
+        Object(now),
+      );
+      // A signature made for another relay is worth nothing here.
+      assert.equal(verdict.ok, relay === story.relayKey);
+    }
+  }
+  const owner = story.admin.enter(nonce, story.relayKey);
+  const verdict = judgeEnter(
+    Object(ports(story)),
+    Object({ nonce }),
+    undefined,
+    { kind: "enter", room: story.room, ...owner },
+    Object(now),
+  );
+  assert.ok(verdict.ok && verdict.role === "owner");
+});
+
+Deno.test("without a ticket one enters as knocker", async () => {
+  const story = await Story.found();
+  const person = await story.person("ada");
+  const { role, credential } = person.keys.enter(challenge(systemRandom(32)), story.relayKey);
+  assert.deepEqual([role, credential.length], ["knocker", 0]);
+});
+
+Deno.test("wiping ends a room: nothing is sealed or opened any more", async () => {
+  const story = await Story.found();
+  const [ada] = await story.join(["ada"]);
+  assert.ok(ada !== undefined);
+  const payload = story.seals("admin", story.text("unread"));
+  ada.keys.wipe();
+  assert.equal(textOf(await story.takes(ada, payload)), "nothing");
+  assert.throws(() => ada.keys.sealMessage(2, 0, story.text("unsent")), RangeError);
+});
