@@ -17,6 +17,7 @@ import {
 import {
   type Bytes,
   concat,
+  CryptoError,
   gcmOpen,
   gcmSeal,
   hkdf,
@@ -103,6 +104,8 @@ export async function openWrap(
     rsaDecrypt(rsaKey, ctx, ctR),
     kemDecapsulate(kemKey.privateKey, ctM),
   ]);
+  // r ‖ s has one reading only if r has its length.
+  if (r.length !== 32) throw new CryptoError("open-failed", "RSA-OAEP carried no r");
   const key = wrapKey(ctx, r, s, ctR, ctM);
   const secret = gcmOpen(key, ctx, wrap.subarray(CT_R_BYTES + CT_M_BYTES));
   for (const spent of [r, s, key]) spent.fill(0);
