@@ -18,6 +18,7 @@ import type { RoomState, SessionState } from "../session/state.ts";
 import { viewOf } from "../session/view_of.ts";
 import type { SessionView } from "../session/view.ts";
 
+/** What an admin knows: what every participant does, and its rooms. */
 export interface AdminState {
   readonly session: SessionState;
   readonly rooms: readonly AdminRoom[];

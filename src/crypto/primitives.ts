@@ -43,6 +43,7 @@ export class CryptoError extends Error {
   }
 }
 
+/** What a {@linkcode CryptoError} is about. */
 export type CryptoErrorCode =
   /** A tag, a MAC or a commitment does not hold. */
   | "open-failed"

@@ -25,6 +25,7 @@ export interface ConnectionHandlers {
 /** Bodies that wait for the inbound stage before the socket is held back. */
 const MAX_WAITING_BYTES = 4 * 1024 * 1024;
 
+/** Frames in and out over one link. */
 export class Connection {
   readonly #link: Link;
   readonly #outbox: Outbox;

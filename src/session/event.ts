@@ -50,6 +50,7 @@ export type MessageRefusal =
  */
 export type SessionEvent = { readonly at: number } & EventBody;
 
+/** An event without its time. */
 export type EventBody =
   | {
     readonly kind: "connected";
