@@ -81,6 +81,8 @@ export interface PublishedCommit {
 export interface MadeEpoch {
   readonly epoch: number;
   readonly h: EpochHash;
+  /** The room secret from that epoch on. */
+  readonly roomSecret: RoomSecret;
 }
 
 /** A greeting that waits for its bundle. */
@@ -190,6 +192,12 @@ export class AdminKeys extends RoomKeys {
   /** Takes up an invite, a new one or one of an earlier run. */
   keepInvite(id: InviteId, secret: InviteSecret, withRoomSecret: RoomSecret): void {
     this.#invites.set(id.toHex(), { secret, seal: new OuterSeal(this.room, withRoomSecret) });
+  }
+
+  /** The secrets of an invite that is kept here, for the profile. */
+  inviteSecrets(id: string): { secret: InviteSecret; roomSecret: RoomSecret } | undefined {
+    const kept = this.#invites.get(id);
+    return kept === undefined ? undefined : { secret: kept.secret, roomSecret: kept.seal.secret };
   }
 
   /** Forgets the secrets of all invites but these. */
@@ -384,8 +392,8 @@ export class AdminKeys extends RoomKeys {
   /** The epoch that waits to be published. @throws {RangeError} if none waits */
   made(): MadeEpoch {
     if (this.#pending === null) throw new RangeError("no commit waits to be published");
-    const { epoch, h } = this.#pending.made;
-    return { epoch, h };
+    const { made: { epoch, h }, change } = this.#pending;
+    return { epoch, h, roomSecret: change.newRoomSecret ?? this.outer.secret };
   }
 
   #ownLeaf(leaf: Leaf): RosterLeaf {

@@ -127,6 +127,11 @@ export abstract class RoomKeys {
     return this.#current;
   }
 
+  /** The room secret as it is now, for the profile. */
+  get secret(): RoomSecret {
+    return this.outer.secret;
+  }
+
   get gateKey(): GateKey {
     return gateKey(this.gate.publicKey);
   }
