@@ -222,6 +222,7 @@ function take(turn: AdminTurn, event: SessionEvent): void {
           epoch: event.epoch,
           invites: admin.invites,
           barred: admin.barred,
+          known: knownWith(admin, admin.making),
         });
       });
     case "commit-saved":
@@ -275,6 +276,9 @@ function decide(
     }
     if (room.members.length + admin.adds.length >= MAX_LEAVES) return deny("room-full");
     const barred = admin.barred.includes(event.identity);
+    // Before the invite: who comes back with the link that let them in the first time spends nothing.
+    const member = room.members.some((m) => m.identity === event.identity && !m.left);
+    if (!barred && (member || admin.known.includes(event.identity))) return add("known");
     if (event.invite !== null && !barred) {
       const invite = admin.invites.find((i) => i.id === event.invite);
       if (invite === undefined || !isUsable(invite, turn.at)) return deny("invite-invalid");
@@ -285,8 +289,6 @@ function decide(
       }));
       return add(invite.shared ? "shared-link" : "invite");
     }
-    const member = room.members.some((m) => m.identity === event.identity && !m.left);
-    if (!barred && (member || admin.known.includes(event.identity))) return add("known");
     ask(turn, admin, room, event);
   });
 }
@@ -401,13 +403,19 @@ function commitNext(turn: AdminTurn, id: string): void {
   });
 }
 
+/** Whoever was admitted once is admitted again without a question, until a kick. */
+function knownWith(admin: AdminRoom, making: AdminRoom["making"]): readonly string[] {
+  const added = (making?.adds ?? []).map((a) => a.identity);
+  return [...new Set([...admin.known, ...added])].filter((i) => !admin.barred.includes(i));
+}
+
 function epochIsOn(turn: AdminTurn, id: string): void {
   inRoom(turn, id, (admin) => {
     const first = !admin.founded;
     turn.change(id, (r) => ({
       ...r,
       founded: true,
-      known: [...new Set([...r.known, ...(r.making?.adds ?? []).map((a) => a.identity)])],
+      known: knownWith(r, r.making),
       making: null,
       nextRekeyAt: turn.at + r.options.rekeyEveryMs,
     }));
@@ -432,7 +440,8 @@ function inviteMade(turn: AdminTurn, event: Extract<SessionEvent, { kind: "invit
       expiresAt: event.expiresAt,
       revoked: false,
     };
-    const live = admin.invites.filter((i) => isUsable(i, turn.at));
+    // A spent one stays until it expires: somebody known may come back with it.
+    const live = admin.invites.filter((i) => !i.revoked && turn.at < i.expiresAt);
     turn.change(admin.id, (r) => ({ ...r, invites: [...live, record] }));
     turn.session.do({ kind: "save-invites", room: admin.id, invites: [...live, record] });
     turn.session.say({

@@ -24,21 +24,55 @@ export const systemClock: Clock = {
   },
 };
 
+/** An invite with its secrets, as the admin's profile keeps it. */
+export interface KeptInvite extends InviteRecord {
+  /** Secret, 32 hex digits. */
+  readonly secret: string;
+  /** The room secret that the link carries. Secret, 64 hex digits. */
+  readonly roomSecret: string;
+}
+
+/** Where a member stands after it accepted an epoch. All keys in hex. */
+export interface KeptMembership {
+  readonly room: string;
+  /** Its local name. */
+  readonly name: string;
+  readonly epoch: number;
+  readonly h: string;
+  readonly admin: string;
+  readonly roomKey: string;
+  /** Secret. */
+  readonly roomSecret: string;
+}
+
+/** What an admin stores before a commit leaves. */
+export interface KeptCommit {
+  readonly room: string;
+  readonly epoch: number;
+  /** 64 hex digits. */
+  readonly h: string;
+  /** From this epoch on; a kick replaces it. Secret, 64 hex digits. */
+  readonly roomSecret: string;
+  readonly invites: readonly KeptInvite[];
+  readonly barred: readonly string[];
+  /** Who is admitted without a question, those whom this commit adds included. */
+  readonly known: readonly string[];
+}
+
 /** What a session keeps between runs. Every call resolves when it is durable. */
 export interface SessionStore {
-  /** The highest epoch of a room and its hash, hex; the admin's before the first byte of a commit leaves. */
-  saveEpoch(room: string, epoch: number, h: string): Promise<void>;
-  saveInvites(
-    room: string,
-    invites: readonly InviteRecord[],
-    barred: readonly string[] | null,
-  ): Promise<void>;
+  /** A member's place: what a returner needs, and what tells a rollback. */
+  saveMembership(membership: KeptMembership): Promise<void>;
+  /** All of a commit in one: before the first byte of it leaves, and never for an epoch that was stored before. */
+  saveCommit(commit: KeptCommit): Promise<void>;
+  saveInvites(room: string, invites: readonly KeptInvite[]): Promise<void>;
   saveVerified(identities: readonly string[]): Promise<void>;
 }
 
 /** The store of a session without a profile: nothing outlives the run. */
 export const noStore: SessionStore = {
-  saveEpoch: () => Promise.resolve(),
+  saveMembership: () => Promise.resolve(),
+  saveCommit: () => Promise.resolve(),
   saveInvites: () => Promise.resolve(),
   saveVerified: () => Promise.resolve(),
 };

@@ -9,8 +9,9 @@
 import { AdminKeys } from "../crypto/admin_keys.ts";
 import { MemberKeys } from "../crypto/member_keys.ts";
 import type { Outgoing } from "../crypto/room_keys.ts";
-import type { Effect, OutgoingMessage } from "../session/effect.ts";
+import type { Effect, InviteRecord, OutgoingMessage } from "../session/effect.ts";
 import type { EventBody, SessionEvent } from "../session/event.ts";
+import { EXIT } from "../session/step.ts";
 import type { UserIntent } from "../session/intent.ts";
 import type { Bytes } from "../wire/codec.ts";
 import {
@@ -31,7 +32,7 @@ import { fingerprintOf } from "../crypto/join.ts";
 import { Connection } from "./connection.ts";
 import { EventQueue } from "./event_queue.ts";
 import { epochEvent, Inbound, joinedEvent } from "./inbound.ts";
-import type { Ports } from "./ports.ts";
+import type { KeptInvite, Ports } from "./ports.ts";
 import { Worker } from "./worker.ts";
 
 const TICK_MS = 1000;
@@ -65,17 +66,17 @@ class Driver<S> {
   #nonce: Challenge | null = null;
   readonly #handles = new Map<string, Handle>();
   #stop: { exitCode: number } | null = null;
+  /** What failed when nobody took events any more. */
+  #failedLate: { code: string; message: string } | null = null;
 
   constructor(ports: Ports<S>) {
     this.#ports = ports;
     this.#state = ports.initial;
     this.#inbound = new Inbound(ports.ring, ports.clock.now);
     const failed = (what: string, error: unknown): void => {
-      this.#queue.push({
-        kind: "failed",
-        what,
-        message: `${what} failed: ${error instanceof Error ? error.message : String(error)}`,
-      });
+      const message = `${what} failed: ${error instanceof Error ? error.message : String(error)}`;
+      if (this.#stop !== null) this.#failedLate ??= { code: what, message };
+      this.#queue.push({ kind: "failed", what, message });
     };
     this.#cryptoWorker = new Worker(WORKER_CAPACITY, failed);
     this.#storeWorker = new Worker(WORKER_CAPACITY, failed);
@@ -124,7 +125,9 @@ class Driver<S> {
     await this.#connection.close();
     await this.#storeWorker.idle();
     this.#ports.ring.wipe();
-    return this.#stop.exitCode;
+    if (this.#failedLate === null) return this.#stop.exitCode;
+    face.notice({ type: "error", ...this.#failedLate });
+    return this.#stop.exitCode === EXIT.left ? EXIT.failed : this.#stop.exitCode;
   }
 
   async #readFace(): Promise<void> {
@@ -145,7 +148,7 @@ class Driver<S> {
       const { state, effects } = this.#ports.role.step(this.#state, stamped);
       this.#state = state;
       for (const effect of effects) this.#carryOut(effect);
-      if (event.kind === "joined" || event.kind === "epoch-began") this.#saveEpoch(event.room);
+      if (event.kind === "joined" || event.kind === "epoch-began") this.#saveMembership(event.room);
     }
   }
 
@@ -237,7 +240,7 @@ class Driver<S> {
         keys.onlyInvites(effect.invites.filter((i) => !i.revoked).map((i) => i.id));
         return this.#storeWorker.run(
           "saving invites",
-          () => this.#ports.store.saveInvites(effect.room, effect.invites, null),
+          () => this.#ports.store.saveInvites(effect.room, kept(keys, effect.invites)),
         );
       case "make-commit":
         return this.#cryptoWorker.run("making a new epoch", async () => {
@@ -246,9 +249,17 @@ class Driver<S> {
         });
       case "save-commit":
         return this.#storeWorker.run("saving the new epoch", async () => {
-          const { epoch, h } = keys.made();
-          await this.#ports.store.saveInvites(effect.room, effect.invites, effect.barred);
-          await this.#ports.store.saveEpoch(effect.room, epoch, h.toHex());
+          const { epoch, h, roomSecret } = keys.made();
+          keys.onlyInvites(effect.invites.filter((i) => !i.revoked).map((i) => i.id));
+          await this.#ports.store.saveCommit({
+            room: effect.room,
+            epoch,
+            h: h.toHex(),
+            roomSecret: roomSecret.toHex(),
+            invites: kept(keys, effect.invites),
+            barred: effect.barred,
+            known: effect.known,
+          });
           this.#queue.push({ kind: "commit-saved", room: effect.room, epoch });
         });
       case "publish-commit":
@@ -321,15 +332,24 @@ class Driver<S> {
     });
   }
 
-  /** Members remember their highest epoch, to notice a rollback; the admin's was saved before. */
-  #saveEpoch(room: string): void {
+  /** Members remember where they are, to return and to notice a rollback; the admin's was saved before. */
+  #saveMembership(room: string): void {
     const keys = this.#ports.ring.get(room);
     if (!(keys instanceof MemberKeys) || keys.current === null) return;
+    const { admin, roomKey, secret } = keys;
+    if (admin === null || roomKey === null) return;
+    const { rooms } = this.#ports.role.view(this.#state);
     const { epoch, h } = keys.current.place;
-    this.#storeWorker.run(
-      "saving the epoch",
-      () => this.#ports.store.saveEpoch(room, epoch, h.toHex()),
-    );
+    const membership = {
+      room,
+      name: rooms.find((r) => r.roomId === room)?.name ?? room,
+      epoch,
+      h: h.toHex(),
+      admin: admin.toHex(),
+      roomKey: roomKey.toHex(),
+      roomSecret: secret.toHex(),
+    };
+    this.#storeWorker.run("saving the epoch", () => this.#ports.store.saveMembership(membership));
   }
 
   // ---- sending
@@ -398,6 +418,15 @@ type AdminEffect = Extract<
       | "publish-commit";
   }
 >;
+
+function kept(keys: AdminKeys, invites: readonly InviteRecord[]): readonly KeptInvite[] {
+  return invites.flatMap((invite) => {
+    const secrets = keys.inviteSecrets(invite.id);
+    if (secrets === undefined) return [];
+    const { secret, roomSecret } = secrets;
+    return [{ ...invite, secret: secret.toHex(), roomSecret: roomSecret.toHex() }];
+  });
+}
 
 function outgoing(message: OutgoingMessage): Outgoing {
   return message.kind === "text" ? { ...message, id: messageId(fromHex(message.id)) } : message;

@@ -94,6 +94,8 @@ export type Effect =
     readonly epoch: number;
     readonly invites: readonly InviteRecord[];
     readonly barred: readonly string[];
+    /** Identities that are admitted without a question, those that this commit adds included. */
+    readonly known: readonly string[];
   }
   /** Sends wraps, welcomes and the commit, and moves to its epoch; answered by `epoch-began` or, for the founder, `joined`. */
   | {
