@@ -98,7 +98,8 @@ export function makeHello(
  * Checks an admin's greeting.
  *
  * @param expected the invite's fingerprint of the admin, or `null` in an open room at the first contact
- * @throws {CryptoError} `bad-signature`, `bad-key`, or `bad-structure` for another room, another admin or no common version
+ * @throws {OtherAdmin} if it is signed by somebody else than the admin expected
+ * @throws {CryptoError} `bad-signature`, `bad-key`, or `bad-structure` for another room or no common version
  */
 export function checkHello(
   hello: Signed<Hello>,
@@ -109,16 +110,22 @@ export function checkHello(
   if (!sameBytes(value.room, room)) {
     throw new CryptoError("bad-structure", "a HELLO is of another room");
   }
-  if (expected !== null && !sameBytes(fingerprintOf(value.admin), expected)) {
-    throw new CryptoError("bad-structure", "a HELLO is not from this room's admin");
-  }
   if (!verifyRaw(value.admin, "hello", body, signature)) {
     throw new CryptoError("bad-signature", "a HELLO is not signed by the admin it names");
   }
+  const found = fingerprintOf(value.admin);
+  if (expected !== null && !sameBytes(found, expected)) throw new OtherAdmin(found, expected);
   if (value.minVersion > VERSIONS.maxVersion || value.maxVersion < VERSIONS.minVersion) {
     throw new CryptoError("bad-structure", "the admin speaks no version that we speak");
   }
   checkKemKey(value.kemKey);
+}
+
+/** Somebody greets as the admin of a room whose admin is another (P2). */
+export class OtherAdmin extends CryptoError {
+  constructor(readonly found: Fingerprint, readonly expected: Fingerprint) {
+    super("bad-structure", "a HELLO is not from this room's admin");
+  }
 }
 
 /** What a CERT is made of, apart from room and admin. */

@@ -10,7 +10,7 @@
  */
 import { AdminKeys } from "../crypto/admin_keys.ts";
 import { type AcceptedCommit, CommitRefused } from "../crypto/accept_commit.ts";
-import { fingerprintOf, InviteRefused } from "../crypto/join.ts";
+import { fingerprintOf, InviteRefused, OtherAdmin } from "../crypto/join.ts";
 import type { KeyRing } from "../crypto/key_ring.ts";
 import type { MemberKeys } from "../crypto/member_keys.ts";
 import type { MessageResult } from "../crypto/room_keys.ts";
@@ -19,8 +19,11 @@ import { CryptoError } from "../crypto/primitives.ts";
 import type { EventBody, MessageContent, RosterEntry } from "../session/event.ts";
 import { type Bytes, WireError } from "../wire/codec.ts";
 import { formatFingerprint, type Handle, type Leaf, type RoomId } from "../wire/ids.ts";
+import type { Hello } from "../wire/handshake.ts";
 import type { RelayMessage, UnknownRelayMessage } from "../wire/relay_message.ts";
+import { isOpenRoom } from "../wire/room_id.ts";
 import type { SealedMessage, UnknownSealedMessage } from "../wire/sealed_message.ts";
+import type { Signed } from "../wire/signed.ts";
 
 /** Messages of the next epoch that may wait for its commit (§8). */
 const MAX_EARLY = 1024;
@@ -166,16 +169,8 @@ export class Inbound {
     }
     if (keys instanceof AdminKeys) return await this.#forAdmin(keys, delivered, message);
     switch (message.kind) {
-      case "hello": {
-        const { admin, fingerprint, pinned } = keys.takeHello(message.content);
-        return [{
-          kind: "greeted",
-          room,
-          admin: admin.toHex(),
-          fingerprint: formatFingerprint(fingerprint),
-          pinned,
-        }];
-      }
+      case "hello":
+        return [greetedEvent(keys, message.content)];
       case "pending":
         return [{ kind: "pending", room }];
       case "denied": {
@@ -271,6 +266,33 @@ export class Inbound {
       default:
         return [];
     }
+  }
+}
+
+function greetedEvent(keys: MemberKeys, hello: Signed<Hello>): EventBody {
+  const room = keys.room.toHex();
+  try {
+    const { admin, fingerprint, pinned } = keys.takeHello(hello);
+    return {
+      kind: "greeted",
+      room,
+      admin: admin.toHex(),
+      fingerprint: formatFingerprint(fingerprint),
+      pinned,
+    };
+  } catch (error) {
+    if (!(error instanceof OtherAdmin)) throw error;
+    return {
+      kind: "commit-refused",
+      room,
+      code: "unverified-admin",
+      message: `somebody else than the admin of this room answers: fingerprint ${
+        formatFingerprint(error.found)
+      }, and the admin's is ${formatFingerprint(error.expected)}; nothing was sent to them`,
+      // A member can be the one, and the admin may answer yet. But an open room that greets us with another
+      // admin than the one we remember is another room.
+      fatal: isOpenRoom(keys.room) && keys.admin === null,
+    };
   }
 }
 

@@ -128,7 +128,8 @@ export type EventBody =
   | {
     readonly kind: "commit-refused";
     readonly room: string;
-    readonly code: "bad-commit" | "fork" | "rollback" | "two-devices";
+    /** `unverified-admin`: a greeting by somebody else than the admin that was pinned. */
+    readonly code: "bad-commit" | "fork" | "rollback" | "two-devices" | "unverified-admin";
     readonly message: string;
     /** The admin signed it: this room cannot go on. */
     readonly fatal: boolean;
