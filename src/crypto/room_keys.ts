@@ -101,10 +101,12 @@ export abstract class RoomKeys {
   readonly gate: SigningKey;
   protected readonly random: RandomSource;
   protected outer: OuterSeal;
-  /** Until the epoch that it belongs to is dropped. */
-  #outerBefore: OuterSeal | null = null;
   #current: EpochKeys | null = null;
-  #previous: EpochKeys | null = null;
+  /**
+   * Epochs before this one, oldest first, with the seal of their time: epochs may follow each other faster than
+   * messages arrive, and a message of any of them may still be on its way.
+   */
+  #past: { readonly keys: EpochKeys; readonly outer: OuterSeal }[] = [];
   /** The first epoch that we have keys of. */
   #firstEpoch = 0;
 
@@ -141,7 +143,9 @@ export abstract class RoomKeys {
 
   /** Other room secrets that may have sealed something for us. */
   protected otherSeals(): readonly OuterSeal[] {
-    return this.#outerBefore === null ? [] : [this.#outerBefore];
+    const seals = new Set(this.#past.map(({ outer }) => outer));
+    seals.delete(this.outer);
+    return [...seals].reverse();
   }
 
   /** The signature of ENTER by which we enter with `key` (§3.2). */
@@ -183,7 +187,12 @@ export abstract class RoomKeys {
     return { kind: "unreadable" };
   }
 
-  /** Begins an epoch: the one before stays open for what is on its way. */
+  /** The epoch before this one. */
+  get #previous(): EpochKeys | undefined {
+    return this.#past.at(-1)?.keys;
+  }
+
+  /** Begins an epoch: those before stay open for what is on its way, each until {@linkcode dropPrevious}. */
   protected beginEpoch(
     epoch: Epoch,
     h: EpochHash,
@@ -192,33 +201,31 @@ export abstract class RoomKeys {
     secret: Bytes,
     newRoomSecret: RoomSecret | undefined,
   ): EpochKeys {
-    this.dropPrevious();
-    this.#previous = this.#current;
+    if (this.#current === null) this.#firstEpoch = epoch;
+    else this.#past.push({ keys: this.#current, outer: this.outer });
     this.#current = new EpochKeys({ room: this.room, epoch, h }, roster, myLeaf, secret);
-    if (this.#previous === null) this.#firstEpoch = epoch;
     if (newRoomSecret !== undefined && !sameBytes(newRoomSecret, this.outer.secret)) {
-      this.#outerBefore = this.outer;
       this.outer = new OuterSeal(this.room, newRoomSecret);
     }
     return this.#current;
   }
 
-  /** Wipes the epoch before and tells, by leaf, what of it never came. */
+  /** Wipes the oldest of the epochs before this one and tells, by leaf, what of it never came. */
   dropPrevious(): { leaf: Leaf; count: number }[] {
-    const previous = this.#previous;
-    this.#previous = null;
-    this.#outerBefore = null;
-    if (previous === null) return [];
-    const missing = previous.roster.flatMap(({ leaf }) => {
-      const count = previous.missing(leaf);
+    const oldest = this.#past.shift()?.keys;
+    if (oldest === undefined) return [];
+    const missing = oldest.roster.flatMap(({ leaf }) => {
+      const count = oldest.missing(leaf);
       return count > 0 ? [{ leaf, count }] : [];
     });
-    previous.wipe();
+    oldest.wipe();
     return missing;
   }
 
   /** After a commit removed a leaf: how many of the messages that count have not come. */
   protected limitPrevious(leaf: Leaf, count: number): number {
+    // The commit counts the epoch that it ended. In those before, what it sent came before that.
+    for (const { keys } of this.#past) keys.limit(leaf, keys.chain(leaf)?.next ?? 0);
     return this.#previous?.limit(leaf, count) ?? 0;
   }
 
@@ -236,20 +243,20 @@ export abstract class RoomKeys {
       this.#fillIn(current, outgoing),
       this.own.session.signing.privateKey,
     );
-    if (current === this.#current) this.#previous?.stopSending();
+    if (current === this.#current) { for (const { keys } of this.#past) keys.stopSending(); }
     return this.outer.payload(header, body);
   }
 
   #epochKeys(epoch: number): EpochKeys | undefined {
     if (this.#current?.place.epoch === epoch) return this.#current;
-    return this.#previous?.place.epoch === epoch ? this.#previous : undefined;
+    return this.#past.find(({ keys }) => keys.place.epoch === epoch)?.keys;
   }
 
   #fillIn(current: EpochKeys, outgoing: Outgoing): RoomMessage {
     switch (outgoing.kind) {
       case "close": {
         const previous = this.#previous;
-        if (previous === null) throw new RangeError("there is no epoch to close");
+        if (previous === undefined) throw new RangeError("there is no epoch to close");
         const { count, hash: rolling } = previous.sent;
         return { kind: "close", epoch: previous.place.epoch, count, hash: hash(rolling) };
       }
@@ -262,7 +269,7 @@ export abstract class RoomKeys {
     }
   }
 
-  /** Opens a message of the epoch that we are in, or of the one before. */
+  /** Opens a message of the epoch that we are in, or of one before that is not dropped. */
   openMessage(header: MessageHeader, body: Bytes): MessageResult {
     const { epoch, leaf } = header;
     const current = this.#current;
@@ -279,8 +286,11 @@ export abstract class RoomKeys {
       if (result.kind !== "opened") return { kind: "refused", code: result.kind, leaf };
       const { value: message, skipped, lost, late } = result;
       const opened = { kind: "opened" as const, leaf, epoch, message, skipped, lost, late };
-      if (message.kind === "close" && this.#previous?.place.epoch === message.epoch) {
-        return { ...opened, ...this.#previous.close(leaf, message.count, message.hash) };
+      const closed = message.kind === "close" && message.epoch < epoch
+        ? this.#epochKeys(message.epoch)
+        : undefined;
+      if (message.kind === "close" && closed !== undefined) {
+        return { ...opened, ...closed.close(leaf, message.count, message.hash) };
       }
       const fork = message.kind === "heartbeat" &&
         (message.count !== header.n ||
@@ -294,7 +304,7 @@ export abstract class RoomKeys {
 
   /** Wipes everything. */
   wipe(): void {
-    this.dropPrevious();
+    while (this.#past.length > 0) this.dropPrevious();
     this.#current?.wipe();
     this.#current = null;
   }

@@ -44,8 +44,8 @@ export interface RoomState {
   readonly stale: "no" | "asked" | "agreed";
   readonly nextHeartbeatAt: number;
   readonly nextKnockAt: number;
-  /** Receiving chains of the epoch before are dropped then; 0 if there are none. */
-  readonly dropPreviousAt: number;
+  /** When the receiving chains of each epoch before this one are dropped, oldest first. */
+  readonly dropPreviousAt: readonly number[];
 }
 
 /** A member of the roster. */
@@ -72,6 +72,8 @@ export interface PendingText {
 
 /** PROTOCOL §5 and §9 fix some of these; the others are ours. */
 export const MAX_PENDING_TEXTS = 1000;
+/** Epochs before the current one that can still be read, however quickly they follow. */
+export const MAX_PAST_EPOCHS = 16;
 /** How often a knock is repeated while nobody answers. */
 export const KNOCK_AGAIN_MS = 20_000;
 
@@ -107,7 +109,7 @@ export function enteringRoom(id: string, name: string): RoomState {
     stale: "no",
     nextHeartbeatAt: 0,
     nextKnockAt: 0,
-    dropPreviousAt: 0,
+    dropPreviousAt: [],
   };
 }
 

@@ -16,6 +16,7 @@ import { COMMANDS, parseCommand } from "./commands.ts";
 import {
   enteringRoom,
   KNOCK_AGAIN_MS,
+  MAX_PAST_EPOCHS,
   MAX_PENDING_TEXTS,
   type Member,
   memberByLeaf,
@@ -397,7 +398,7 @@ function epochBegan(turn: Turn, event: Of<"epoch-began">): void {
       sent: 0,
       adminHeardAt: turn.at,
       stale: "no",
-      dropPreviousAt: turn.at + CHAIN_LIFE_MS,
+      dropPreviousAt: [...r.dropPreviousAt, turn.at + CHAIN_LIFE_MS],
     }));
     for (const entry of event.added) {
       turn.say({
@@ -410,6 +411,7 @@ function epochBegan(turn: Turn, event: Of<"epoch-began">): void {
       });
     }
     sayEpoch(turn, room.id, event.reason);
+    dropPrevious(turn, room.id, (_at, kept) => kept > MAX_PAST_EPOCHS);
     // §8: whoever sent in the epoch before closes it with its first message of this one.
     if (hadSent) turn.send(room.id, { kind: "close" });
     if (room.myLeaf !== event.adminLeaf) {
@@ -608,10 +610,7 @@ function tick(turn: Turn): void {
           nextHeartbeatAt: turn.at + heartbeatPeriodMs(r.members.length, admin),
         }));
       }
-      if (room.dropPreviousAt > 0 && turn.at >= room.dropPreviousAt) {
-        turn.change(id, (r) => ({ ...r, dropPreviousAt: 0 }));
-        turn.do({ kind: "drop-previous-epoch", room: id });
-      }
+      dropPrevious(turn, id, (at) => turn.at >= at);
       if (!admin && room.stale === "no" && turn.at - room.adminHeardAt >= STALE_AFTER_MS) {
         turn.change(id, (r) => ({ ...r, stale: "asked" }));
         turn.warn(
@@ -628,6 +627,19 @@ function tick(turn: Turn): void {
       }
     });
   }
+}
+
+/** Drops epochs before this one, oldest first, as long as the next is due. */
+function dropPrevious(turn: Turn, id: string, due: (at: number, kept: number) => boolean): void {
+  const times = turn.room(id)?.dropPreviousAt ?? [];
+  let dropped = 0;
+  for (const at of times) {
+    if (!due(at, times.length - dropped)) break;
+    turn.do({ kind: "drop-previous-epoch", room: id });
+    dropped++;
+  }
+  if (dropped === 0) return;
+  turn.change(id, (r) => ({ ...r, dropPreviousAt: r.dropPreviousAt.slice(dropped) }));
 }
 
 const staleRef = (room: string): string => `stale-${room}`;

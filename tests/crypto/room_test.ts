@@ -170,6 +170,31 @@ Deno.test("late messages of the epoch before are read until it is dropped, and t
   assert.equal(textOf(results.get("admin") ?? { kind: "unknown" }), "late 3");
 });
 
+Deno.test("a message is read however many epochs and room secrets later it comes, until its own is dropped", async () => {
+  const story = await Story.found();
+  await story.join(["ada", "bob", "eve"]);
+  const late = [1, 2].map((i) => story.seals("ada", story.text(`late ${i}`)));
+  const ofEve = story.seals("eve", story.text("of somebody removed since"));
+  await story.rekey();
+  await story.commit({
+    reason: "kick",
+    adds: [],
+    removes: [{ leaf: story.leafOf("eve"), reason: "kicked" }],
+  });
+  await story.rekey();
+  const [first, second] = late;
+  assert.ok(first !== undefined && second !== undefined);
+  const results = await story.broadcast("ada", first);
+  assert.deepEqual([...results.values()].map(textOf), ["late 1", "late 1"]);
+  // In the epochs before the one that it was removed from, what counts is what had come by then.
+  assert.equal(textOf(await story.adminTakes(story.adminHandle, ofEve)), "refused: unknown-sender");
+  const bob = story.keysOf("bob");
+  assert.deepEqual(bob.dropPrevious(), []);
+  const dropped = await story.broadcast("ada", second);
+  assert.notEqual(textOf(dropped.get("bob") ?? { kind: "unknown" }), "late 2");
+  assert.equal(textOf(dropped.get("admin") ?? { kind: "unknown" }), "late 2");
+});
+
 Deno.test("CLOSE says what of the epoch before is missing, and dropping it too", async () => {
   const story = await Story.found();
   await story.join(["ada", "bob"]);
