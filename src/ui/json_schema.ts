@@ -201,3 +201,34 @@ export const JsonEvent: v.GenericSchema<unknown, EventFields & { at: string }> =
   v.variant("type", Object.values(NOTICE_SCHEMAS)),
   v.object({ at: time }),
 ]);
+
+const handle = v.pipe(text, v.hexadecimal(), v.length(32));
+
+/** The fields beside `at` of what only `stm demo` tells; what its participants tell are notices. */
+export const DEMO_SCHEMAS = {
+  "relay-frame": v.object({
+    type: v.literal("relay-frame"),
+    ms: count,
+    connection: count,
+    direction: v.picklist(["in", "out"]),
+    kind: text,
+    bytes: count,
+    head: text,
+    roomId: v.exactOptional(roomId),
+    fromHandle: v.exactOptional(handle),
+    toHandle: v.exactOptional(handle),
+  }),
+  "summary": v.object({
+    type: v.literal("summary"),
+    ok: flag,
+    problem: v.exactOptional(text),
+    waitingFor: texts,
+    ms: count,
+    relayBytes: count,
+    framesIn: count,
+    framesOut: count,
+    searchedFor: count,
+    foundAtRelay: texts,
+    foundAtMembers: count,
+  }),
+} as const;

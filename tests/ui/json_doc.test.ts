@@ -3,7 +3,7 @@ import * as v from "valibot";
 import { COMMANDS } from "../../src/session/commands.ts";
 import type { Notice } from "../../src/session/notice.ts";
 import { JSON_COMMANDS, readJsonLine } from "../../src/ui/json_input.ts";
-import { JsonEvent, NOTICE_SCHEMAS } from "../../src/ui/json_schema.ts";
+import { DEMO_SCHEMAS, JsonEvent, NOTICE_SCHEMAS } from "../../src/ui/json_schema.ts";
 
 // The types hold the schemas against session/notice.ts, in both directions: this file does not
 // compile once a field or a word is only on one side.
@@ -89,6 +89,18 @@ Deno.test("docs/JSON.md's example of each event is one, with every field", () =>
     v.parse(JsonEvent, event);
     const keys = Object.keys(v.parse(v.record(v.string(), v.unknown()), event)).sort();
     assert.deepEqual(keys, ["at", "type", ...Object.keys(fields)].sort(), type);
+  }
+});
+
+Deno.test("docs/JSON.md describes exactly the demo's own events, and its examples have every field", () => {
+  const described = sectionsOf("The demo's events");
+  assert.deepEqual(Object.keys(described), Object.keys(DEMO_SCHEMAS));
+  for (const [type, schema] of Object.entries(DEMO_SCHEMAS)) {
+    assert.deepEqual(described[type]?.fields, fieldsOf(schema), type);
+    const example: unknown = JSON.parse(described[type]?.example ?? "");
+    v.parse(schema, example);
+    const keys = Object.keys(v.parse(v.record(v.string(), v.unknown()), example)).sort();
+    assert.deepEqual(keys, ["at", ...Object.keys(schema.entries)].sort(), type);
   }
 });
 
