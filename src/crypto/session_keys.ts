@@ -93,9 +93,21 @@ export async function importRsaPublicKey(spki: Uint8Array): Promise<CryptoKey> {
   return await crypto.subtle.importKey("spki", new Uint8Array(spki), RSA, false, ["encrypt"]);
 }
 
-/** RSA-OAEP with a label, PROTOCOL's ctR: 384 bytes. */
-export async function rsaEncrypt(key: CryptoKey, label: Bytes, secret: Bytes): Promise<Bytes> {
-  return new Uint8Array(await crypto.subtle.encrypt({ name: "RSA-OAEP", label }, key, secret));
+/**
+ * The OAEP label for a wrap's context: its hex digits in ASCII (PROTOCOL §7). Deno up to 2.9 reads a label as UTF-8
+ * and puts U+FFFD for what is none: random bytes would be another label than RFC 8017's, and many contexts one.
+ */
+function oaepParams(ctx: Uint8Array): { name: string; label: Bytes } {
+  return { name: RSA.name, label: new TextEncoder().encode(ctx.toHex()) };
+}
+
+/**
+ * Seals to a member's RSA key, PROTOCOL's ctR: 384 bytes.
+ *
+ * @param ctx goes into the label
+ */
+export async function rsaEncrypt(key: CryptoKey, ctx: Bytes, secret: Bytes): Promise<Bytes> {
+  return new Uint8Array(await crypto.subtle.encrypt(oaepParams(ctx), key, secret));
 }
 
 /**
@@ -106,9 +118,9 @@ export async function rsaEncrypt(key: CryptoKey, label: Bytes, secret: Bytes): P
  *
  * @throws {CryptoError} `open-failed`
  */
-export async function rsaDecrypt(key: CryptoKey, label: Bytes, sealed: Bytes): Promise<Bytes> {
+export async function rsaDecrypt(key: CryptoKey, ctx: Bytes, sealed: Bytes): Promise<Bytes> {
   try {
-    return new Uint8Array(await crypto.subtle.decrypt({ name: "RSA-OAEP", label }, key, sealed));
+    return new Uint8Array(await crypto.subtle.decrypt(oaepParams(ctx), key, sealed));
   } catch (cause) {
     throw new CryptoError("open-failed", "RSA-OAEP did not open", { cause });
   }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { generateKeyPairSync } from "node:crypto";
+import { constants, generateKeyPairSync, KeyObject, privateDecrypt } from "node:crypto";
 import { CryptoError, systemRandom } from "../../src/crypto/primitives.ts";
 import {
   importRsaPublicKey,
@@ -10,6 +10,7 @@ import {
   rsaEncrypt,
 } from "../../src/crypto/session_keys.ts";
 import type { Bytes } from "../../src/wire/codec.ts";
+import { oaepEncryptWith } from "../support/deterministic.ts";
 import { pooledSessionKeys } from "../support/session_pool.ts";
 
 const [keys, others] = await pooledSessionKeys(2);
@@ -110,6 +111,32 @@ Deno.test("importRsaPublicKey() takes a modulus that is no product of primes: it
     const key = await importRsaPublicKey(spki);
     assert.equal((await rsaEncrypt(key, systemRandom(32), systemRandom(32))).length, 384);
   }
+});
+
+Deno.test("rsaEncrypt() is RFC 8017's OAEP with the context's hex digits for a label", async () => {
+  const ctx = systemRandom(32);
+  const secret = systemRandom(32);
+  const label = new TextEncoder().encode(ctx.toHex());
+  const byHand = oaepEncryptWith(keys.rsaSpki, label, secret, systemRandom(32));
+  assert.deepEqual(await rsaDecrypt(keys.rsaPrivate, ctx, byHand), secret);
+  const sealed = await rsaEncrypt(await importRsaPublicKey(keys.rsaSpki), ctx, secret);
+  const byNode = privateDecrypt({
+    key: KeyObject.from(keys.rsaPrivate),
+    padding: constants.RSA_PKCS1_OAEP_PADDING,
+    oaepHash: "sha256",
+    oaepLabel: Buffer.from(label),
+  }, Buffer.from(sealed));
+  assert.deepEqual(new Uint8Array(byNode), secret);
+});
+
+Deno.test("the runtime reads a label as UTF-8, so that two can be one: a known limit", async () => {
+  const key = await importRsaPublicKey(keys.rsaSpki);
+  const name = "RSA-OAEP";
+  const label = new Uint8Array(32).fill(0x80);
+  const sealed = await crypto.subtle.encrypt({ name, label }, key, systemRandom(32));
+  // When this throws, labels may be bytes; the protocol's stay hex all the same.
+  const other = new Uint8Array(32).fill(0xfe);
+  assert.ok(await crypto.subtle.decrypt({ name, label: other }, keys.rsaPrivate, sealed));
 });
 
 Deno.test("RSA-OAEP opens with its key and label only", async () => {
