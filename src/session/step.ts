@@ -92,8 +92,24 @@ export class Turn {
     this.change(id, (r) => ({ ...r, sent: r.sent + 1 }));
   }
 
+  /** Says that the texts that wait in a room will not be sent: nothing that was typed vanishes silently. */
+  drop(room: RoomState): void {
+    const texts = room.pending;
+    const named = texts.filter((text) => text.ref !== undefined);
+    for (const { ref } of named) this.fail("not-sent", `${room.name}: the text was not sent`, ref);
+    const others = texts.length - named.length;
+    if (others > 0) {
+      this.fail(
+        "not-sent",
+        `${room.name}: ${others} ${others === 1 ? "text was" : "texts were"} not sent`,
+      );
+    }
+    this.change(room.id, (r) => ({ ...r, pending: [] }));
+  }
+
   stop(exitCode: number, reason: string): void {
     if (this.state.stopped) return;
+    for (const room of this.state.rooms) this.drop(room);
     this.state = { ...this.state, stopped: true };
     this.say({ type: "bye", reason, exitCode });
     this.do({ kind: "stop", exitCode, reason });
@@ -247,6 +263,8 @@ function freeName(turn: Turn, wanted: string, id: string): string {
 
 function entered(turn: Turn, event: Of<"entered">): void {
   inRoom(turn, event.room, (room) => {
+    // We never knock at a room that we are in: a relay that says so would have us wait outside it.
+    if (event.role === "knocker" && room.phase === "joined") return;
     turn.change(room.id, (r) => ({ ...r, handle: event.handle }));
     if (event.role !== "knocker") return;
     turn.change(room.id, (r) => ({ ...r, phase: "waiting", nextKnockAt: Infinity }));
@@ -310,11 +328,18 @@ function closeRoom(turn: Turn, id: string, exitCode: number, code: string, why: 
 }
 
 function forgetRoom(turn: Turn, id: string): void {
-  turn.change(id, (r) => ({ ...r, phase: "closed", members: [], pending: [], handle: null }));
+  const room = turn.room(id);
+  if (room !== undefined) turn.drop(room);
+  turn.change(id, (r) => ({ ...r, phase: "closed", members: [], handle: null }));
   turn.do({ kind: "leave-room", room: id });
   turn.do({ kind: "forget-room", room: id });
   const open = turn.state.rooms.find((r) => r.phase !== "closed");
-  if (turn.state.front === id) turn.state = { ...turn.state, front: open?.id ?? null };
+  if (turn.state.front === id) toFront(turn, open?.id ?? null);
+}
+
+function toFront(turn: Turn, id: string | null): void {
+  turn.state = { ...turn.state, front: id };
+  if (id !== null) turn.change(id, (r) => ({ ...r, unread: 0 }));
 }
 
 // ---- epochs
@@ -826,8 +851,7 @@ function frontRoom(turn: Turn, name: string | undefined, ref?: string): void {
   }
   const room = roomByName(turn.state, name);
   if (room === undefined) return turn.fail("no-such-room", `you are in no room named ${name}`, ref);
-  turn.state = { ...turn.state, front: room.id };
-  turn.change(room.id, (r) => ({ ...r, unread: 0 }));
+  toFront(turn, room.id);
   turn.ok(ref);
 }
 
