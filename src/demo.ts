@@ -111,7 +111,8 @@ class Demo {
   readonly #tap: Tap;
   readonly #people: Readonly<Record<Label, DemoPerson>>;
   readonly #began = performance.now();
-  #relay: DemoRelay | null = null;
+  #relay: Promise<DemoRelay | null> = Promise.resolve(null);
+  readonly #awaited = new Set<string>();
   /** What a demo that has failed still says while it is taken down is of no interest. */
   #over = false;
 
@@ -134,8 +135,10 @@ class Demo {
     const script = this.#play().then(() => this.#unlikeScript(), startProblem);
     let problem = await Promise.race([script, failed]);
     const waitingFor = problem === null ? [] : this.#waitingFor();
-    if (problem !== null) { for (const person of this.#everybody()) person.interrupt(); }
-    await this.#relay?.close();
+    this.#over = problem !== null;
+    if (this.#over) { for (const person of this.#everybody()) person.interrupt(); }
+    // A relay that was just starting has a folder to remove.
+    await (await this.#relay.catch(() => null))?.close();
     const searched = problem === null ? this.#search() : NOTHING_SEARCHED;
     if (searched.foundAtRelay.length > 0) problem = "the relay could read something";
     else if (searched.foundAtMembers < searched.searchedFor) problem = "the search is blind";
@@ -160,7 +163,9 @@ class Demo {
   async #play(): Promise<void> {
     const { owl, fox, bat } = this.#people;
     const show = this.#show;
-    const relay = this.#relay = await startDemoRelay(this.#tap);
+    const starting = startDemoRelay(this.#tap);
+    this.#relay = starting;
+    const relay = await this.#wait("the relay", starting);
     const { link } = relay;
     show.relayReady({
       host: link.host,
@@ -171,7 +176,7 @@ class Demo {
     });
     show.makingKeys();
     this.#start(relay);
-    await Promise.all(this.#everybody().map(({ keysMade }) => keysMade));
+    await Promise.all(this.#everybody().map((p) => this.#wait(`${p.label}: its keys`, p.keysMade)));
     show.keysMade(this.#ms());
 
     show.scene("owl opens a room and makes an invite");
@@ -193,7 +198,7 @@ class Demo {
     show.scene("bat leaves, so the others get a new key");
     await this.#say(GOODBYE, this.#everybody());
     bat.command("/leave");
-    await Promise.all([bat.exit, this.#epoch(owl, 4), this.#epoch(fox, 4)]);
+    await Promise.all([this.#gone(bat), this.#epoch(owl, 4), this.#epoch(fox, 4)]);
     show.settled(["bat", "owl", "fox"]);
 
     show.scene("the two who are left go on");
@@ -204,9 +209,9 @@ class Demo {
 
     show.scene("everybody goes home");
     fox.command("/leave");
-    await Promise.all([fox.exit, this.#epoch(owl, 5)]);
+    await Promise.all([this.#gone(fox), this.#epoch(owl, 5)]);
     owl.command("/quit");
-    await owl.exit;
+    await this.#gone(owl);
     show.settled(["fox", "owl"]);
   }
 
@@ -222,13 +227,15 @@ class Demo {
       pin: undefined,
       acceptNew: false,
       ephemeral: true,
+      profile: null,
     });
     const firstInvite = { uses: 2, lifeMs: 3_600_000 };
     this.#people.owl.start((ports) =>
       runAdmin({
         ...options("owl"),
         link,
-        rooms: [ROOM],
+        open: false,
+        room: ROOM,
         admin: { ...DEFAULT_ADMIN_OPTIONS, firstInvite },
       }, ports)
     );
@@ -330,8 +337,19 @@ class Demo {
     return CAST.map((label) => this.#people[label]);
   }
 
+  async #wait<T>(what: string, promise: Promise<T>): Promise<T> {
+    this.#awaited.add(what);
+    const value = await promise;
+    this.#awaited.delete(what);
+    return value;
+  }
+
+  #gone(person: DemoPerson): Promise<number> {
+    return this.#wait(`${person.label}: the end of its program`, person.exit);
+  }
+
   #waitingFor(): string[] {
-    return this.#everybody().flatMap((person) => person.waitingFor());
+    return [...this.#awaited, ...this.#everybody().flatMap((person) => person.waitingFor())];
   }
 
   #ms(): number {

@@ -137,8 +137,10 @@ export function lineShow(
     ends(result, frames, exitCode) {
       flush();
       print("\n");
-      if (frames.length > 0) panel(frames);
-      if (result.searchedFor > 0) verdict(result);
+      if (result.searchedFor > 0) {
+        panel(frames);
+        verdict(result);
+      }
       if (result.problem === null) {
         rows([as("done", "good"), ` in ${seconds(result.ms)} s`]);
         return;
