@@ -492,7 +492,8 @@ function heard(turn: Turn, room: RoomState, member: Member, handle: string): voi
     turn.change(room.id, (r) => ({ ...r, adminHeardAt: turn.at, stale: "no" }));
     if (room.stale !== "no") flushPending(turn, room.id);
   }
-  if (member.handle === handle && member.present) return;
+  // What comes late of somebody who said goodbye does not bring them back.
+  if (member.left || (member.handle === handle && member.present)) return;
   turn.change(
     room.id,
     (r) => withMember(r, member.leaf, (m) => ({ ...m, handle, present: true, goneAt: 0 })),
