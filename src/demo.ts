@@ -99,8 +99,10 @@ function look(): Parameters<typeof lineShow>[1] {
     TERM: Deno.env.get("TERM"),
     COLORTERM: Deno.env.get("COLORTERM"),
   };
+  const columns = screen ? processTerminal().size().columns : 0;
   return {
-    columns: screen ? processTerminal().size().columns : 80,
+    // A terminal that does not know its size says 0.
+    columns: columns > 0 ? columns : 80,
     depth: colorDepth(env, screen),
   };
 }

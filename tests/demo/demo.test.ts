@@ -197,36 +197,32 @@ Deno.test("a demo that takes too long says so to a program too, and says nothing
   assert.ok(bye?.notice?.type === "bye" && bye.notice.exitCode === 1);
 });
 
-Deno.test({
-  name: "^C ends a demo at once, with exit code 1, one line, and nothing left behind",
-  ignore: Deno.build.os === "windows",
-  async fn() {
-    for (const moment of ["relay ready", "they talk"]) {
-      await withFolder(async (temp) => {
-        const child = new Deno.Command(Deno.execPath(), {
-          args: ["run", "-A", "--no-check", "--no-lock", "main.ts", "demo"],
-          cwd: ROOT,
-          env: { TMPDIR: temp },
-          stdin: "null",
-          stdout: "piped",
-          stderr: "piped",
-          signal: AbortSignal.timeout(120_000),
-        }).spawn();
-        const errors = child.stderr.text();
-        let text = "";
-        for await (const part of child.stdout.pipeThrough(new TextDecoderStream())) {
-          if (text.includes(moment)) {
-            text += part;
-            continue;
-          }
+Deno.test("^C ends a demo at once, with exit code 1, one line, and nothing left behind", async () => {
+  for (const moment of ["relay ready", "they talk"]) {
+    await withFolder(async (temp) => {
+      const child = new Deno.Command(Deno.execPath(), {
+        args: ["run", "-A", "--no-check", "--no-lock", "main.ts", "demo"],
+        cwd: ROOT,
+        env: { TMPDIR: temp },
+        stdin: "null",
+        stdout: "piped",
+        stderr: "piped",
+        signal: AbortSignal.timeout(120_000),
+      }).spawn();
+      const errors = child.stderr.text();
+      let text = "";
+      for await (const part of child.stdout.pipeThrough(new TextDecoderStream())) {
+        if (text.includes(moment)) {
           text += part;
-          if (text.includes(moment)) child.kill("SIGINT");
+          continue;
         }
-        assert.equal((await child.status).code, 1);
-        assert.match(text, /did not succeed \(exit code 1\): ended by SIGINT/);
-        assert.equal(await errors, "");
-        assert.deepEqual([...Deno.readDirSync(temp)], []);
-      });
-    }
-  },
+        text += part;
+        if (text.includes(moment)) child.kill("SIGINT");
+      }
+      assert.equal((await child.status).code, 1);
+      assert.match(text, /did not succeed \(exit code 1\): ended by SIGINT/);
+      assert.equal(await errors, "");
+      assert.deepEqual([...Deno.readDirSync(temp)], []);
+    });
+  }
 });
