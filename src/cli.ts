@@ -15,12 +15,25 @@ import {
 import { readLimits, SERVER_OPTIONS } from "./server/options.ts";
 import { VERSION } from "./version.ts";
 import type { ParticipantOptions, ParticipantPorts } from "./driver/participant.ts";
+import type { SealOptions } from "./driver/passphrase.ts";
+import type { ProfileOptions } from "./driver/session_profile.ts";
+
+const SEAL_OPTIONS: readonly OptionSpec[] = [
+  {
+    name: "passphrase-file",
+    value: "FILE",
+    help:
+      "the profile's passphrase is its first line (or STM_PASSPHRASE_FILE); else it is asked for",
+    example: "passphrase.txt",
+  },
+  { name: "no-passphrase", help: "the profile is not sealed: whoever reads its file can be you" },
+];
 
 const PARTICIPANT_OPTIONS: readonly OptionSpec[] = [
   {
     name: "name",
     value: "NAME",
-    help: "how you are called in the room; asked for, or made up, if not given",
+    help: "how you are called in the room; the profile's, or asked for, or made up, if not given",
     example: "fox",
   },
   {
@@ -30,7 +43,13 @@ const PARTICIPANT_OPTIONS: readonly OptionSpec[] = [
     example: "relay.example.org",
   },
   { name: "port", value: "PORT", help: "the relay's port", default: "5000", example: "5000" },
-  { name: "room", value: "NAME", help: "the room's name", default: "main", example: '"book club"' },
+  {
+    name: "room",
+    value: "NAME",
+    help: "the room's name; with --profile, of a room that it remembers",
+    default: "main",
+    example: '"book club"',
+  },
   {
     name: "pin",
     value: "KEY",
@@ -38,6 +57,13 @@ const PARTICIPANT_OPTIONS: readonly OptionSpec[] = [
     example: '"3f2a 11c0 …"',
   },
   { name: "accept-new", help: "believe a relay that is met for the first time" },
+  {
+    name: "profile",
+    value: "NAME",
+    help: "be who the profile says, and go on with its rooms (see stm profile create)",
+    example: "owl",
+  },
+  ...SEAL_OPTIONS,
   { name: "ephemeral", help: "remember nothing, not even the relay's key" },
   {
     name: "ui",
@@ -65,7 +91,7 @@ const ADMIN: CommandSpec = {
   args: "[LINK]",
   maxArgs: 1,
   summary:
-    "Opens a room and runs it: makes its key, invites, admits and removes people.\nWith the relay's LINK the room is for invited people. With --host it is an open room,\nand everybody who asks waits for your /admit.",
+    "Opens a room and runs it: makes its key, invites, admits and removes people.\nWith the relay's LINK the room is for invited people. With --host it is an open room,\nand everybody who asks waits for your /admit. With --profile a room can be run again:\nits invites stay good, and its members come in without a question.",
   options: [
     ...PARTICIPANT_OPTIONS,
     {
@@ -93,6 +119,7 @@ const ADMIN: CommandSpec = {
   examples: [
     "stm admin 'stm://203.0.113.7:5000/#…' --room \"book club\" --name owl",
     "stm admin --host 127.0.0.1",
+    'stm admin --profile owl --room "book club"',
   ],
 };
 
@@ -101,7 +128,7 @@ const CLIENT: CommandSpec = {
   args: "[INVITE…]",
   maxArgs: 64,
   summary:
-    "Joins a room. The invite is asked for, or read from standard input (-) or a file,\nor given as an argument. With --host it asks to be admitted to an open room.",
+    "Joins a room. The invite is asked for, or read from standard input (-) or a file,\nor given as an argument. With --host it asks to be admitted to an open room.\nWith --profile and no invite it enters a room again that the profile remembers.",
   options: [
     ...PARTICIPANT_OPTIONS,
     {
@@ -111,7 +138,42 @@ const CLIENT: CommandSpec = {
       example: "invite.txt",
     },
   ],
-  examples: ["stm client", "stm client - --name fox < invite.txt", "stm client --host 127.0.0.1"],
+  examples: [
+    "stm client",
+    "stm client - --name fox < invite.txt",
+    "stm client --host 127.0.0.1",
+    'stm client --profile fox --room "book club"',
+  ],
+};
+
+const PROFILE_CREATE: CommandSpec = {
+  name: "profile create",
+  args: "[NAME]",
+  maxArgs: 1,
+  summary:
+    "Makes a profile: your identity, the rooms you are in and whom you have verified, in one\nfile sealed under a passphrase. NAME is 1 to 32 of a-z, 0-9, - and _; default if not\ngiven. The file lies in $STM_HOME, else where this system keeps such things; it says where.",
+  options: [
+    {
+      name: "name",
+      value: "NAME",
+      help: "how you are called in rooms; the profile's name if not given",
+      example: "fox",
+    },
+    ...SEAL_OPTIONS,
+  ],
+  examples: [
+    "stm profile create owl",
+    'stm profile create work --name "Barn Owl" --passphrase-file passphrase.txt',
+  ],
+};
+
+const PROFILE_LIST: CommandSpec = {
+  name: "profile list",
+  args: "",
+  maxArgs: 0,
+  summary: "Lists your profiles and their files.",
+  options: [],
+  examples: ["stm profile list"],
 };
 
 const DEMO: CommandSpec = {
@@ -142,7 +204,15 @@ const VERSION_COMMAND: CommandSpec = {
 };
 
 /** All commands, in the order of help. */
-export const COMMANDS: readonly CommandSpec[] = [SERVER, ADMIN, CLIENT, DEMO, VERSION_COMMAND];
+export const COMMANDS: readonly CommandSpec[] = [
+  SERVER,
+  ADMIN,
+  CLIENT,
+  PROFILE_CREATE,
+  PROFILE_LIST,
+  DEMO,
+  VERSION_COMMAND,
+];
 
 /** The help of the whole program. */
 export function help(): string {
@@ -182,14 +252,16 @@ export async function run(args: readonly string[]): Promise<number> {
 }
 
 async function dispatch(args: readonly string[]): Promise<number> {
-  const [name, ...rest] = args;
+  const [name, second, ...others] = args;
+  const rest = args.slice(1);
   if (name === undefined || name === "--help" || name === "-h" || name === "help") {
-    const about = COMMANDS.find((c) => c.name === rest[0]);
-    print(about === undefined ? help() : commandHelp(about));
+    const about = named(rest);
+    print(about.length === 0 ? help() : about.map(commandHelp).join("\n"));
     return name === undefined ? 2 : 0;
   }
   if (name === "--version" || name === "-V") return version();
-  const command = COMMANDS.find((c) => c.name === name);
+  const [command, ...alternatives] = named(args);
+  if (alternatives.length > 0) return group(name, second);
   if (command === undefined) {
     const near = nearest(name, COMMANDS.map((c) => c.name));
     throw new UsageError(
@@ -198,7 +270,7 @@ async function dispatch(args: readonly string[]): Promise<number> {
       }`,
     );
   }
-  const given = parseArguments(command, rest);
+  const given = parseArguments(command, command.name === name ? rest : others);
   if (given.has("help")) {
     print(commandHelp(command));
     return 0;
@@ -214,9 +286,34 @@ async function dispatch(args: readonly string[]): Promise<number> {
       const { runDemo } = await import("./demo.ts");
       return await runDemo(given.choice("ui", UIS, "line"), VERSION);
     }
+    case PROFILE_CREATE:
+      return await profileCreate(given);
+    case PROFILE_LIST:
+      return await profileList();
     default:
       return version();
   }
+}
+
+/** The commands that the first words name: one, or all that begin with the first. */
+function named(words: readonly string[]): readonly CommandSpec[] {
+  const [first = "", second = ""] = words;
+  const exact = COMMANDS.filter((c) => c.name === first || c.name === `${first} ${second}`);
+  return exact.length > 0 ? exact : COMMANDS.filter((c) => c.name.startsWith(`${first} `));
+}
+
+/** `stm profile` alone: what may follow it. */
+function group(name: string, second: string | undefined): number {
+  const commands = named([name]);
+  if (second === "--help" || second === "-h") {
+    print(commands.map(commandHelp).join("\n"));
+    return 0;
+  }
+  const words = commands.map((c) => c.name.slice(name.length + 1));
+  throw new UsageError(
+    `stm ${name} takes ${words.join(" or ")}${second === undefined ? "" : `, not "${second}"`}; ` +
+      `for example: ${commands[0]?.examples[0] ?? name}`,
+  );
 }
 
 const UIS = ["line", "json"] as const;
@@ -241,10 +338,7 @@ async function server(given: Arguments): Promise<number> {
       ui: given.choice("ui", UIS, "line"),
       limits: readLimits((name, fallback, min, max) => given.number(name, fallback, min, max)),
     },
-    {
-      out: (line) => print(`${line}\n`),
-      err: (line) => console.error(line),
-    },
+    OUTPUT,
     { version: VERSION, stop: stopAtSignals(), addresses: machineAddresses },
   );
 }
@@ -261,8 +355,54 @@ function participantOptions(given: Arguments): ParticipantOptions {
     pin: given.text("pin"),
     acceptNew: given.has("accept-new"),
     ephemeral: given.has("ephemeral"),
+    profile: profileOptions(given),
   };
 }
+
+function sealOptions(given: Arguments): SealOptions {
+  const passphraseFile = given.text("passphrase-file");
+  const noPassphrase = given.has("no-passphrase");
+  if (noPassphrase && passphraseFile !== undefined) {
+    throw new UsageError("give --passphrase-file FILE or --no-passphrase, not both");
+  }
+  return { passphraseFile, noPassphrase };
+}
+
+function profileOptions(given: Arguments): ProfileOptions | null {
+  const name = given.text("profile");
+  const seal = sealOptions(given);
+  if (name !== undefined) {
+    if (!given.has("ephemeral")) return { name, ...seal };
+    throw new UsageError("--ephemeral remembers nothing and --profile does: give one of them");
+  }
+  if (seal.noPassphrase || seal.passphraseFile !== undefined) {
+    throw new UsageError("there is no profile to open: give --profile NAME too, as --profile owl");
+  }
+  return null;
+}
+
+async function profileCreate(given: Arguments): Promise<number> {
+  const { runProfileCreate, DEFAULT_PROFILE } = await import("./driver/profile_command.ts");
+  return await runProfileCreate(
+    {
+      ...sealOptions(given),
+      profile: given.positionals[0] ?? DEFAULT_PROFILE,
+      name: given.text("name"),
+    },
+    await participantPorts(),
+    OUTPUT,
+  );
+}
+
+async function profileList(): Promise<number> {
+  const { runProfileList } = await import("./driver/profile_command.ts");
+  return await runProfileList(await participantPorts(), OUTPUT);
+}
+
+const OUTPUT = {
+  out: (line: string) => print(`${line}\n`),
+  err: (line: string) => console.error(line),
+};
 
 async function participantPorts(): Promise<ParticipantPorts> {
   const { processPorts } = await import("./driver/participant.ts");
@@ -292,7 +432,7 @@ async function admin(given: Arguments): Promise<number> {
     if (link.kind !== "server") {
       throw new UsageError("that is an invite, not a server link: stm client takes it");
     }
-  } else if (!given.has("host")) {
+  } else if (!given.has("host") && !given.has("profile")) {
     throw new UsageError(
       `give the relay's link, or --host for an open room; for example: ${ADMIN.examples[0]}`,
     );
@@ -302,9 +442,10 @@ async function admin(given: Arguments): Promise<number> {
   return await runAdmin({
     ...participantOptions(given),
     link,
-    rooms: [given.text("room") ?? "main"],
+    open: given.has("host"),
+    room: given.text("room"),
     admin: {
-      firstInvite: link === null ? null : { uses, lifeMs: hours * 3_600_000 },
+      firstInvite: { uses, lifeMs: hours * 3_600_000 },
       graceMs: given.number("grace", 60, 1, 86_400) * 1000,
       rekeyEveryMs: 24 * 3_600_000,
     },
@@ -325,6 +466,6 @@ async function client(given: Arguments): Promise<number> {
     invites: given.positionals,
     inviteFile: given.text("invite-file"),
     open,
-    room: given.text("room") ?? "main",
+    room: given.text("room"),
   }, await participantPorts());
 }

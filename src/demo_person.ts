@@ -148,13 +148,8 @@ export class DemoPerson {
       terminal: this.#terminal(),
       env: { get: () => undefined },
       // Links hold the relay's key, so nothing has to be remembered.
-      known: {
-        path: "",
-        pins: {
-          pinFor: () => Promise.resolve(undefined),
-          remember: () => Promise.reject(new Error("the demo remembers no relay")),
-          forget: () => Promise.resolve(false),
-        },
+      folder: () => {
+        throw new Error("the demo remembers nothing");
       },
       sessionKeys: async () => {
         const keys = await generateSessionKeys();

@@ -6,7 +6,9 @@ import {
   runParticipant,
 } from "../driver/participant.ts";
 import { readInvites } from "../driver/invites.ts";
-import { prepareInvited, prepareOpen, type RoomMaker } from "../driver/rooms.ts";
+import type { PreparedRoom } from "../driver/ports.ts";
+import { savedClientRoom } from "../driver/profile_rooms.ts";
+import { prepareInvited, prepareOpen, prepareReturn, type RoomMaker } from "../driver/rooms.ts";
 import { initialState, type SessionState } from "../session/state.ts";
 import type { InviteLink } from "../wire/link_url.ts";
 import { clientRole } from "./role.ts";
@@ -18,9 +20,12 @@ export interface ClientOptions extends ParticipantOptions {
   readonly inviteFile: string | undefined;
   /** `--host` was given: an open room, no invite. */
   readonly open: boolean;
-  /** The open room's name. */
-  readonly room: string;
+  /** The open room's name, or that of a room that the profile knows. */
+  readonly room: string | undefined;
 }
+
+/** What an open room is called if nobody says. */
+const DEFAULT_ROOM = "main";
 
 /**
  * Runs `stm client`.
@@ -28,13 +33,27 @@ export interface ClientOptions extends ParticipantOptions {
  * @returns the exit code, see docs/JSON.md
  */
 export function runClient(options: ClientOptions, ports: ParticipantPorts): Promise<number> {
-  return runParticipant(options, ports, "client", async () => {
+  return runParticipant(options, ports, "client", async (profile) => {
     if (options.open) {
       const relay = { host: options.host, port: options.port, key: null };
-      return { relay, start: openStart(options.room), warning: null };
+      const { room = DEFAULT_ROOM } = options;
+      return {
+        relay,
+        start: startOf(async (maker) => [await prepareOpen(maker, room)]),
+        warning: null,
+      };
+    }
+    const invited = options.invites.length > 0 || options.inviteFile !== undefined;
+    const back = profile === null || invited ? null : savedClientRoom(profile, options.room);
+    if (back !== null) {
+      const start = startOf(async (maker) => [await prepareReturn(maker, back.saved)]);
+      return { relay: back.relay, start, warning: null };
     }
     const { invites, warning } = await readInvites(options, ports.terminal);
-    return { relay: relayOf(invites[0]), start: invitedStart(invites), warning };
+    const start = startOf((maker) =>
+      Promise.all(invites.map((invite) => prepareInvited(maker, invite)))
+    );
+    return { relay: relayOf(invites[0]), start, warning };
   });
 }
 
@@ -42,22 +61,14 @@ function relayOf(invite: InviteLink): RelayPlace {
   return { host: invite.host, port: invite.port, key: invite.relayKey };
 }
 
-function openStart(room: string): RoleStart<SessionState> {
+function startOf(
+  prepare: (maker: RoomMaker) => Promise<readonly PreparedRoom[]>,
+): RoleStart<SessionState> {
   return {
     role: clientRole,
-    begin: async (maker: RoomMaker, me) => ({
-      rooms: [await prepareOpen(maker, room)],
-      initial: initialState(me),
-    }),
-  };
-}
-
-function invitedStart(invites: readonly InviteLink[]): RoleStart<SessionState> {
-  return {
-    role: clientRole,
-    begin: async (maker: RoomMaker, me) => ({
-      rooms: await Promise.all(invites.map((invite) => prepareInvited(maker, invite))),
-      initial: initialState(me),
+    begin: async (maker, me, verified) => ({
+      rooms: await prepare(maker),
+      initial: initialState(me, verified),
     }),
   };
 }

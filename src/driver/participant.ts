@@ -2,37 +2,47 @@
  * The start of a participant, the same for admin and client:
  *
  * 1. the face, and the run's keys in the background (RSA takes a moment);
- * 2. who we are; which relay, and that it is the right one;
+ * 2. who we are, by a profile or for this run; which relay, and that it is the right one;
  * 3. the rooms, in the key ring; then `run_role.ts` takes over;
  * 4. whatever happens, the face is closed and there is one exit code.
  */
+import { fingerprintOf } from "../crypto/join.ts";
 import { KeyRing } from "../crypto/key_ring.ts";
 import { systemRandom } from "../crypto/primitives.ts";
 import {
   generateSessionKeys,
   generateSigningKey,
   type SessionKeys,
+  type SigningKey,
 } from "../crypto/session_keys.ts";
 import { suggestedName } from "../crypto/safety_code.ts";
 import type { Notice } from "../session/notice.ts";
 import { EXIT } from "../session/step.ts";
 import { serverPinsPath, stateFolder } from "../store/paths.ts";
+import type { SavedServer } from "../store/profile.ts";
 import { serverPins } from "../store/server_pins.ts";
 import { StoreError } from "../store/store_error.ts";
 import { dial } from "../transport/dial.ts";
 import type { Face } from "../ui/face.ts";
 import { jsonFace } from "../ui/json.ts";
 import { lineFace } from "../ui/line.ts";
-import { askLine, confirm, PromptError } from "../ui/prompt.ts";
+import { askLine, askSecret, confirm, PromptError } from "../ui/prompt.ts";
 import { processTerminal, type Terminal } from "../ui/terminal.ts";
 import { sha256 } from "../crypto/primitives.ts";
-import type { RelayKey } from "../wire/ids.ts";
+import { formatFingerprint, type Generation, type RelayKey } from "../wire/ids.ts";
 import { LinkError, parseLink } from "../wire/link_url.ts";
 import { isName } from "../wire/name.ts";
-import { noStore, type PreparedRoom, type Role, systemClock } from "./ports.ts";
+import { noStore, type PreparedRoom, type Role, type SessionStore, systemClock } from "./ports.ts";
+import { profileSessionStore } from "./profile_session_store.ts";
 import { nextGeneration, prepareInvited, type RoomMaker } from "./rooms.ts";
 import { runRole } from "./run_role.ts";
 import { dialFailure, type KnownServers, trustedKey } from "./server_trust.ts";
+import {
+  openSessionProfile,
+  type ProfileOptions,
+  type SessionProfile,
+  takeGeneration,
+} from "./session_profile.ts";
 import { StartError } from "./start_error.ts";
 
 /** How long the last output may take to leave the process. */
@@ -52,6 +62,8 @@ export interface ParticipantOptions {
   readonly pin: string | undefined;
   readonly acceptNew: boolean;
   readonly ephemeral: boolean;
+  /** `--profile`; `null` for an identity of this run only. */
+  readonly profile: ProfileOptions | null;
 }
 
 /** Which relay a session goes to. */
@@ -65,10 +77,17 @@ export interface RelayPlace {
 /** What a role adds to the start. */
 export interface RoleStart<S> {
   readonly role: Role<S>;
-  /** Prepares the rooms and the state before the first event. */
+  /**
+   * Prepares the rooms and the state before the first event.
+   *
+   * @param verified identities that were verified in earlier runs
+   * @param server the relay, as a profile keeps it
+   */
   begin(
     maker: RoomMaker,
     me: { name: string; identity: string },
+    verified: readonly string[],
+    server: SavedServer,
   ): Promise<{ readonly rooms: readonly PreparedRoom[]; readonly initial: S }>;
 }
 
@@ -76,21 +95,21 @@ export interface RoleStart<S> {
 export interface ParticipantPorts {
   readonly terminal: Terminal;
   readonly env: { get(name: string): string | undefined };
-  readonly known: KnownServers;
+  /** The folder of what is kept between runs. @throws {StoreError} `no-home` */
+  readonly folder: () => string;
   /** The run's keys; tests have a pool of them. */
   readonly sessionKeys: () => Promise<SessionKeys>;
   /** Calls back at SIGINT and SIGTERM until the returned function is called. */
   readonly onSignal: (callback: () => void) => () => void;
 }
 
-/** The process's own. @throws {StoreError} `no-home` if there is no folder to keep anything in */
+/** The process's own. */
 export function processPorts(): ParticipantPorts {
-  const { os } = Deno.build;
-  const path = serverPinsPath(os, stateFolder(os, (name) => Deno.env.get(name)));
   return {
     terminal: processTerminal(),
     env: Deno.env,
-    known: { path, pins: serverPins(path) },
+    // Asked only where something is remembered: a session by an invite needs no home.
+    folder: () => stateFolder(Deno.build.os, (name) => Deno.env.get(name)),
     sessionKeys: generateSessionKeys,
     onSignal: onProcessSignal,
   };
@@ -105,6 +124,11 @@ function onProcessSignal(callback: () => void): () => void {
   };
 }
 
+/** Which relay, and what to do there. */
+export type Place<S> = (
+  profile: SessionProfile | null,
+) => Promise<{ relay: RelayPlace; start: RoleStart<S>; warning: Notice | null }>;
+
 /**
  * Runs a participant to its exit code.
  *
@@ -114,7 +138,7 @@ export async function runParticipant<S>(
   options: ParticipantOptions,
   ports: ParticipantPorts,
   roleName: string,
-  place: () => Promise<{ relay: RelayPlace; start: RoleStart<S>; warning: Notice | null }>,
+  place: Place<S>,
 ): Promise<number> {
   const face = openFace(options, ports);
   face.notice({ type: "hello", schema: 1, version: options.version, role: roleName });
@@ -182,16 +206,47 @@ async function runWith<S>(
   options: ParticipantOptions,
   ports: ParticipantPorts,
   face: Face,
-  place: () => Promise<{ relay: RelayPlace; start: RoleStart<S>; warning: Notice | null }>,
+  place: Place<S>,
 ): Promise<number> {
   const session = ports.sessionKeys();
   // A failure before we wait for it is not unhandled; the wait below reports it.
   session.catch(() => {});
-  const { relay, start, warning } = await place();
-  if (warning !== null) face.notice(warning);
   const asksPerson = options.ui === "line" && ports.terminal.isTerminal;
-  const name = await ownName(options, ports, asksPerson);
-  const known = options.ephemeral ? null : ports.known;
+  const profile = options.profile === null
+    ? null
+    : await openOwnProfile(options.profile, ports, asksPerson);
+  try {
+    return await runAs(profile, session, options, ports, face, place);
+  } finally {
+    await profile?.store.close();
+  }
+}
+
+function openOwnProfile(
+  profile: ProfileOptions,
+  ports: ParticipantPorts,
+  asksPerson: boolean,
+): Promise<SessionProfile> {
+  const question = `Passphrase of the profile ${profile.name}`;
+  const ask = asksPerson ? () => askSecret(question, ports.terminal) : null;
+  return openSessionProfile(profile, ports.folder(), ports.env, ask);
+}
+
+async function runAs<S>(
+  profile: SessionProfile | null,
+  session: Promise<SessionKeys>,
+  options: ParticipantOptions,
+  ports: ParticipantPorts,
+  face: Face,
+  place: Place<S>,
+): Promise<number> {
+  const asksPerson = options.ui === "line" && ports.terminal.isTerminal;
+  const { relay, start, warning } = await place(profile);
+  if (warning !== null) face.notice(warning);
+  const name = await ownName(options, ports, profile, asksPerson);
+  const known = relay.key !== null || options.pin !== undefined || options.ephemeral
+    ? null
+    : knownServers(ports);
   const key = relay.key ?? await trustedKey({
     host: relay.host,
     port: relay.port,
@@ -200,25 +255,28 @@ async function runWith<S>(
     known,
     confirm: asksPerson ? (question) => confirm(question, ports.terminal) : null,
   });
-  const identity = await generateSigningKey();
-  face.notice({
-    type: "info",
-    text: "no profile: you have a new identity, and nothing of this session is kept",
+  const identity = profile?.identity ?? await generateSigningKey();
+  face.notice({ type: "info", text: whoWeAre(profile, identity) });
+  const { next, store } = memoryOf(profile, {
+    host: relay.host,
+    port: relay.port,
+    pin: key.toHex(),
   });
-  const own = { identity, session: await session, name };
   const ring = new KeyRing();
-  const now = Date.now();
-  const maker: RoomMaker = {
+  const maker = async (): Promise<RoomMaker> => ({
     ring,
-    own,
+    own: { identity, session: await session, name },
     relay: key,
     random: systemRandom,
-    generation: nextGeneration(0, now),
-  };
-  const { rooms, initial } = await start.begin(maker, {
-    name,
-    identity: identity.publicKey.toHex(),
+    generation: await next(),
+    profile,
   });
+  const { rooms, initial } = await start.begin(
+    await maker(),
+    { name, identity: identity.publicKey.toHex() },
+    profile?.store.profile.verified ?? [],
+    { host: relay.host, port: relay.port, pin: key.toHex() },
+  );
   try {
     return await runRole({
       role: start.role,
@@ -228,15 +286,52 @@ async function runWith<S>(
       dial: () => dial({ host: relay.host, port: relay.port, pin: key }),
       face,
       rooms,
-      prepareJoin: (text) => joinOneMore(maker, text),
-      store: noStore,
+      // A room that we were in needs a newer generation than it had of us.
+      prepareJoin: async (text) => await joinOneMore(await maker(), text),
+      store,
       clock: systemClock,
       random: systemRandom,
       onSignal: ports.onSignal,
     });
   } catch (error) {
-    throw dialFailure(error, relay.key === null ? known : null);
+    throw dialFailure(error, known);
   }
+}
+
+function knownServers(ports: ParticipantPorts): KnownServers {
+  const path = serverPinsPath(Deno.build.os, ports.folder());
+  return { path, pins: serverPins(path) };
+}
+
+function whoWeAre(profile: SessionProfile | null, identity: SigningKey): string {
+  if (profile === null) {
+    return "no profile: you have a new identity, and nothing of this session is kept";
+  }
+  const fingerprint = formatFingerprint(fingerprintOf(identity.publicKey));
+  return `profile ${profile.name}, fingerprint ${fingerprint}` +
+    (profile.sealed ? "" : `; it is not sealed: whoever can read ${profile.store.path} can be you`);
+}
+
+/** Where a session's memory is: in its profile, or gone with it. */
+function memoryOf(
+  profile: SessionProfile | null,
+  server: SavedServer,
+): { next: () => Promise<Generation>; store: SessionStore } {
+  if (profile !== null) {
+    return {
+      next: () => takeGeneration(profile.store, Date.now()),
+      store: profileSessionStore(profile.store, server),
+    };
+  }
+  let last = 0;
+  return {
+    next: () => {
+      const taken = nextGeneration(last, Date.now());
+      last = taken;
+      return Promise.resolve(taken);
+    },
+    store: noStore,
+  };
 }
 
 async function joinOneMore(maker: RoomMaker, text: string): Promise<PreparedRoom> {
@@ -253,19 +348,25 @@ async function joinOneMore(maker: RoomMaker, text: string): Promise<PreparedRoom
 async function ownName(
   options: ParticipantOptions,
   ports: ParticipantPorts,
+  profile: SessionProfile | null,
   asksPerson: boolean,
 ): Promise<string> {
-  const given = options.name ??
-    (asksPerson
-      ? await askLine("Your name in the room", ports.terminal, suggestedName(systemRandom))
-      : suggestedName(systemRandom));
-  const name = given.normalize("NFKC").trim();
-  if (!isName(name)) {
-    throw new StartError(
-      "usage",
-      EXIT.usage,
-      `--name takes 1 to 64 bytes of text without control characters, not "${given}"; for example --name fox`,
-    );
-  }
+  const kept = options.name ?? profile?.store.profile.name;
+  if (kept !== undefined) return checkedName(kept);
+  const made = suggestedName(systemRandom);
+  const name = checkedName(
+    asksPerson ? await askLine("Your name in the room", ports.terminal, made) : made,
+  );
+  await profile?.store.update((p) => ({ ...p, name }));
   return name;
+}
+
+function checkedName(given: string): string {
+  const name = given.normalize("NFKC").trim();
+  if (isName(name)) return name;
+  throw new StartError(
+    "usage",
+    EXIT.usage,
+    `--name takes 1 to 64 bytes of text without control characters, not "${given}"; for example --name fox`,
+  );
 }

@@ -1,24 +1,31 @@
-/** Rooms by what people have of them: an invite, a name, or the wish to run one. */
+/** Rooms by what people have of them: an invite, a name, a profile that was there, or the wish to run one. */
 import { AdminKeys } from "../crypto/admin_keys.ts";
+import { inviteIdOf } from "../crypto/join.ts";
 import type { KeyRing } from "../crypto/key_ring.ts";
-import { MemberKeys } from "../crypto/member_keys.ts";
+import { MemberKeys, type RoomPins } from "../crypto/member_keys.ts";
 import { derive, type RandomSource, sha256 } from "../crypto/primitives.ts";
 import type { OwnKeys } from "../crypto/room_keys.ts";
-import { generateSigningKey, type SigningKey } from "../crypto/session_keys.ts";
+import { generateSigningKey, importSigningKey, type SigningKey } from "../crypto/session_keys.ts";
+import type { InviteRecord } from "../session/effect.ts";
+import { EXIT } from "../session/step.ts";
+import type { SavedAdminRoom, SavedClientRoom, SavedServer } from "../store/profile.ts";
 import { openSecretInfo, openSecretMaterial } from "../wire/contexts.ts";
 import {
-  type EpochHash,
+  fromHex,
   type Generation,
   generation,
+  inviteSecret,
   type RelayKey,
   type RoomId,
-  type RoomKey,
   type RoomSecret,
   roomSecret,
 } from "../wire/ids.ts";
 import type { InviteLink } from "../wire/link_url.ts";
-import { keyedRoomId, openRoomId, openRoomIdInput } from "../wire/room_id.ts";
+import { isOpenRoom, keyedRoomId, openRoomId, openRoomIdInput } from "../wire/room_id.ts";
 import type { PreparedRoom } from "./ports.ts";
+import { lastEpoch, remembered, returnPlace } from "./profile_rooms.ts";
+import type { SessionProfile } from "./session_profile.ts";
+import { StartError } from "./start_error.ts";
 
 /** What rooms are made with. */
 export interface RoomMaker {
@@ -28,89 +35,207 @@ export interface RoomMaker {
   readonly random: RandomSource;
   /** Above every generation that this identity used before. */
   readonly generation: Generation;
+  /** What earlier runs left, and where this one's rooms are kept. */
+  readonly profile?: SessionProfile | null;
 }
 
-/** A generation for an identity that used `last` at the most (PROTOCOL §6). */
+/**
+ * A generation for an identity that used `last` at the most (PROTOCOL §6).
+ *
+ * @param now milliseconds since 1970: an old copy of a profile does not bring old generations back
+ */
 export function nextGeneration(last: number, now: number): Generation {
   return generation(Math.max(last + 1, now));
 }
 
-/** What an earlier visit to a room taught us. */
-export interface RememberedRoom {
-  readonly highestEpoch: number;
-  readonly roomKey: RoomKey | null;
-}
-
-const NOTHING: RememberedRoom = { highestEpoch: 0, roomKey: null };
-
-/** Prepares to join by an invite. */
-export async function prepareInvited(
-  maker: RoomMaker,
-  invite: InviteLink,
-  remembered: RememberedRoom = NOTHING,
-): Promise<PreparedRoom> {
-  maker.ring.add(
-    new MemberKeys(invite.room, maker.own, await generateSigningKey(), maker.random, {
-      secret: invite.roomSecret,
-      admin: invite.adminFingerprint,
-      invite: invite.inviteSecret,
-      ...remembered,
-    }, maker.generation),
-  );
+/** Prepares to join by an invite. An earlier visit's memory stays: the admin is the invite's word, the epoch is not. */
+export async function prepareInvited(maker: RoomMaker, invite: InviteLink): Promise<PreparedRoom> {
+  await addMember(maker, invite.room, {
+    ...remembered(maker.profile ?? null, invite.room),
+    secret: invite.roomSecret,
+    admin: invite.adminFingerprint,
+    invite: invite.inviteSecret,
+  });
   // The room's name comes with its roster.
   return { id: invite.room.toHex(), name: invite.room.toHex().slice(0, 8) };
 }
 
 /** Prepares to ask for admission to an open room. */
-export async function prepareOpen(
-  maker: RoomMaker,
-  name: string,
-  remembered: RememberedRoom = NOTHING,
-): Promise<PreparedRoom> {
+export async function prepareOpen(maker: RoomMaker, name: string): Promise<PreparedRoom> {
   const { room, secret } = openRoom(maker.relay, name);
-  maker.ring.add(
-    new MemberKeys(room, maker.own, await generateSigningKey(), maker.random, {
-      secret,
-      admin: null,
-      invite: null,
-      ...remembered,
-    }, maker.generation),
-  );
+  await addMember(maker, room, {
+    ...remembered(maker.profile ?? null, room),
+    secret,
+    invite: null,
+  });
   return { id: room.toHex(), name };
 }
 
-/** What an admin keeps of a room between runs. */
-export interface AdministeredRoom {
-  readonly roomKey: SigningKey;
-  readonly secret: RoomSecret | null;
-  readonly from: { readonly epoch: number; readonly h: EpochHash } | null;
+/** Prepares to enter a room again that a profile remembers. */
+export async function prepareReturn(
+  maker: RoomMaker,
+  saved: SavedClientRoom,
+): Promise<PreparedRoom> {
+  const { room, name, pins } = returnPlace(saved);
+  await addMember(maker, room, { ...pins, invite: null });
+  return { id: room.toHex(), name };
+}
+
+async function addMember(maker: RoomMaker, room: RoomId, pins: RoomPins): Promise<void> {
+  const { own, random, generation } = maker;
+  maker.ring.add(
+    new MemberKeys(room, own, await generateSigningKey(), random, pins, generation),
+  );
+}
+
+/** What the admin's step knows of a room from before. */
+export interface AdministeredRoom extends PreparedRoom {
+  readonly kept: {
+    readonly invites: readonly InviteRecord[];
+    readonly barred: readonly string[];
+    readonly known: readonly string[];
+  };
 }
 
 /**
- * Prepares to run a room.
+ * Prepares to run a room. With a profile it is the room of that name that the profile ran on this relay, if
+ * there is one; else the profile keeps the new one from here on.
  *
  * @param open an open room: anybody who knows the relay and the name may ask for admission
+ * @throws {StartError} exit code 2 if the profile is a member of it
  */
 export async function prepareAdministered(
   maker: RoomMaker,
   name: string,
   open: boolean,
-  kept: AdministeredRoom | null = null,
-): Promise<PreparedRoom> {
-  const roomKey = kept?.roomKey ?? await generateSigningKey();
-  const { room, secret } = open ? openRoom(maker.relay, name) : {
-    room: keyedRoomId(sha256(roomKey.publicKey)),
-    secret: kept?.secret ?? roomSecret(maker.random(32)),
-  };
-  maker.ring.add(
-    new AdminKeys(room, secret, maker.own, await generateSigningKey(), maker.random, {
-      name,
-      roomKey,
-      generation: maker.generation,
-      from: kept?.from ?? null,
-    }),
+  server: SavedServer,
+): Promise<AdministeredRoom> {
+  const { profile = null } = maker;
+  if (profile === null) {
+    const roomKey = await generateSigningKey();
+    const { room, secret } = newRoom(maker, name, open, roomKey);
+    await addAdmin(maker, { room, name, secret, roomKey, from: null });
+    return { id: room.toHex(), name, kept: { invites: [], barred: [], known: [] } };
+  }
+  const saved = ranBefore(profile, name, open, server) ??
+    await newSavedRoom(maker, profile, name, open, server);
+  await profile.store.update((p) => ({
+    ...p,
+    rooms: p.rooms.map((r) => r.roomId === saved.roomId ? { ...r, server } : r),
+  }));
+  return await prepareAgain(maker, saved);
+}
+
+async function prepareAgain(maker: RoomMaker, saved: SavedAdminRoom): Promise<AdministeredRoom> {
+  const seed = fromHex(saved.roomKeySeed);
+  const roomKey = await importSigningKey(seed);
+  seed.fill(0);
+  const { room, name } = returnPlace(saved);
+  const keys = await addAdmin(maker, {
+    room,
+    name,
+    secret: roomSecret(fromHex(saved.roomSecret)),
+    roomKey,
+    from: lastEpoch(saved),
+  });
+  for (const invite of saved.invites) {
+    const secret = inviteSecret(fromHex(invite.secret));
+    keys.keepInvite(inviteIdOf(secret), secret, roomSecret(fromHex(invite.roomSecret)));
+  }
+  const { barred, known } = saved;
+  const invites = saved.invites.map(({ id, usesLeft, shared, expires, revoked }) => ({
+    id,
+    usesLeft,
+    shared,
+    expiresAt: Date.parse(expires),
+    revoked,
+  }));
+  return { id: saved.roomId, name, kept: { invites, barred, known } };
+}
+
+function ranBefore(
+  profile: SessionProfile,
+  name: string,
+  open: boolean,
+  server: SavedServer,
+): SavedAdminRoom | undefined {
+  return profile.store.profile.rooms.filter((room) => room.role === "admin").find((room) =>
+    room.name === name && room.server.pin === server.pin &&
+    isOpenRoom(returnPlace(room).room) === open
   );
-  return { id: room.toHex(), name };
+}
+
+async function newSavedRoom(
+  maker: RoomMaker,
+  profile: SessionProfile,
+  name: string,
+  open: boolean,
+  server: SavedServer,
+): Promise<SavedAdminRoom> {
+  const seed = maker.random(32);
+  const roomKey = await importSigningKey(seed);
+  const { room, secret } = newRoom(maker, name, open, roomKey);
+  const roomId = room.toHex();
+  if (profile.store.profile.rooms.some((saved) => saved.roomId === roomId)) {
+    throw new StartError(
+      "usage",
+      EXIT.usage,
+      `the profile ${profile.name} is a member of the open room ${name} of this relay, whose admin is somebody ` +
+        "else: choose another name with --room",
+    );
+  }
+  const saved: SavedAdminRoom = {
+    role: "admin",
+    name,
+    roomId,
+    server,
+    adminIdentity: profile.identity.publicKey.toHex(),
+    roomSecret: secret.toHex(),
+    highestEpoch: 0,
+    highestHash: new Uint8Array(32).toHex(),
+    roomKeySeed: seed.toHex(),
+    invites: [],
+    barred: [],
+    known: [],
+    ...(open ? { openRoomKey: roomKey.publicKey.toHex() } : {}),
+  };
+  seed.fill(0);
+  await profile.store.update((p) => ({ ...p, rooms: [...p.rooms, saved] }));
+  return saved;
+}
+
+function newRoom(
+  maker: RoomMaker,
+  name: string,
+  open: boolean,
+  roomKey: SigningKey,
+): { room: RoomId; secret: RoomSecret } {
+  if (open) return openRoom(maker.relay, name);
+  return {
+    room: keyedRoomId(sha256(roomKey.publicKey)),
+    secret: roomSecret(maker.random(32)),
+  };
+}
+
+async function addAdmin(
+  maker: RoomMaker,
+  { room, name, secret, roomKey, from }: {
+    readonly room: RoomId;
+    readonly name: string;
+    readonly secret: RoomSecret;
+    readonly roomKey: SigningKey;
+    readonly from: ReturnType<typeof lastEpoch>;
+  },
+): Promise<AdminKeys> {
+  const { own, random, generation } = maker;
+  const keys = new AdminKeys(room, secret, own, await generateSigningKey(), random, {
+    name,
+    roomKey,
+    generation,
+    from,
+  });
+  maker.ring.add(keys);
+  return keys;
 }
 
 function openRoom(relay: RelayKey, name: string): { room: RoomId; secret: RoomSecret } {

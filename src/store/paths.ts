@@ -63,7 +63,12 @@ export function profilePath(os: OperatingSystem, folder: string, name: string): 
       "a profile's name is 1 to 32 lower-case letters, digits, - and _, for example owl-work",
     );
   }
-  return (os === "windows" ? win32 : posix).join(folder, "profiles", `${name}.stm`);
+  return (os === "windows" ? win32 : posix).join(profilesFolder(os, folder), `${name}.stm`);
+}
+
+/** The folder of all profiles. @param folder what {@linkcode stateFolder} gave */
+export function profilesFolder(os: OperatingSystem, folder: string): string {
+  return (os === "windows" ? win32 : posix).join(folder, "profiles");
 }
 
 /** The file of the servers' pins, see `server_pins.ts`. */
