@@ -25,7 +25,7 @@ import { isOpenRoom } from "../wire/room_id.ts";
 import type { SealedMessage, UnknownSealedMessage } from "../wire/sealed_message.ts";
 import type { Signed } from "../wire/signed.ts";
 
-/** Messages of the next epoch that may wait for its commit (§8). */
+/** Messages of the next epoch that may wait for its commit (§8), or of our first for WELCOME. */
 const MAX_EARLY = 1024;
 
 /** A payload with the handle that the relay names as its sender. */
@@ -88,6 +88,7 @@ export class Inbound {
     try {
       const opened = keys.open(delivered.payload);
       if (opened.kind === "message") {
+        if (keys.current === null) return this.#keep(delivered);
         return this.#message(keys, delivered, keys.openMessage(opened.header, opened.body));
       }
       if (opened.kind === "sealed") {
@@ -98,9 +99,18 @@ export class Inbound {
       if (!(error instanceof WireError || error instanceof CryptoError)) throw error;
     }
     // Anybody may knock with nonsense; among members nonsense is the relay's doing, or a member's.
-    return delivered.broadcast
-      ? [{ kind: "message-refused", room, code: "bad-message", leaf: null }]
-      : [];
+    if (!delivered.broadcast) return [];
+    // We may not know the secret yet that WELCOME will bring.
+    if (keys.current === null) return this.#keep(delivered);
+    return [{ kind: "message-refused", room, code: "bad-message", leaf: null }];
+  }
+
+  /** Keeps what came before our WELCOME: who was admitted with us may be quicker. */
+  #keep(delivered: Delivered): readonly EventBody[] {
+    const early = this.#early.get(delivered.room.toHex()) ?? [];
+    if (early.length < MAX_EARLY) early.push(delivered);
+    this.#early.set(delivered.room.toHex(), early);
+    return [];
   }
 
   // ---- messages
@@ -188,7 +198,8 @@ export class Inbound {
           const accepted = await keys.takeWelcome(message.content);
           return [
             joinedEvent(keys, accepted.change.roomName, accepted.roster),
-            ...await this.#takeEarly(delivered.room),
+            // The rest was not for us: it is of epochs before ours.
+            ...(await this.#takeEarly(delivered.room)).filter((e) => e.kind === "message"),
           ];
         });
       case "commit":

@@ -267,15 +267,16 @@ class Driver<S> {
     }
   }
 
-  /** WRAPs and WELCOMEs, ADMITs, the commit, then the removed leave: the order of PROTOCOL §7. */
+  /** ADMITs, WRAPs and WELCOMEs, the commit, then the removed leave: the order of PROTOCOL §7. */
   #publish(keys: AdminKeys, room: string): void {
     const founding = keys.current === null;
     const published = keys.publish(Math.floor(this.#ports.clock.now() / 1000));
     const id = keys.room;
-    for (const { to, payload } of published.direct) this.#direct(room, to, payload);
+    // A newcomer speaks as soon as it is welcome: the relay has to know it as a member by then.
     for (const { handle, ticket } of published.admit) {
       this.#connection?.send({ kind: "admit", room: id, handle, ticket });
     }
+    for (const { to, payload } of published.direct) this.#direct(room, to, payload);
     this.#broadcast(room, published.broadcast);
     for (const handle of published.evict) {
       this.#connection?.send({ kind: "evict", room: id, handle, bar: true });

@@ -1,3 +1,4 @@
+import { KEPT_COMMITS } from "../wire/limits.ts";
 import type { Person, Via } from "./notice.ts";
 
 /**
@@ -72,8 +73,11 @@ export interface PendingText {
 
 /** PROTOCOL §5 and §9 fix some of these; the others are ours. */
 export const MAX_PENDING_TEXTS = 1000;
-/** Epochs before the current one that can still be read, however quickly they follow. */
-export const MAX_PAST_EPOCHS = 16;
+/**
+ * Epochs before the current one that can still be read, however quickly they follow: as many as the admin keeps
+ * commits of (§7). While a hundred people join, dozens can pass within one round trip.
+ */
+export const MAX_PAST_EPOCHS = KEPT_COMMITS;
 /** How often a knock is repeated while nobody answers. */
 export const KNOCK_AGAIN_MS = 20_000;
 
