@@ -190,7 +190,9 @@ function take(turn: AdminTurn, event: SessionEvent): void {
       }
       return;
     case "knocked":
-      return turn.session.do({ kind: "greet", room: event.room, handle: event.handle });
+      return inRoom(turn, event.room, (admin) => {
+        turn.session.do({ kind: "greet", room: admin.id, handle: event.handle });
+      });
     case "bundle-opened":
       return decide(turn, event);
     case "bundle-refused":
@@ -208,11 +210,13 @@ function take(turn: AdminTurn, event: SessionEvent): void {
         });
       });
     case "kem-updated":
-      return turn.session.do({
-        kind: "ack-kem",
-        room: event.room,
-        leaf: event.leaf,
-        handle: event.handle,
+      return inRoom(turn, event.room, (admin) => {
+        turn.session.do({
+          kind: "ack-kem",
+          room: admin.id,
+          leaf: event.leaf,
+          handle: event.handle,
+        });
       });
     case "commit-made":
       return inRoom(turn, event.room, (admin) => {
@@ -226,7 +230,9 @@ function take(turn: AdminTurn, event: SessionEvent): void {
         });
       });
     case "commit-saved":
-      return turn.session.do({ kind: "publish-commit", room: event.room, epoch: event.epoch });
+      return inRoom(turn, event.room, (admin) => {
+        turn.session.do({ kind: "publish-commit", room: admin.id, epoch: event.epoch });
+      });
     case "joined":
     case "epoch-began":
       return epochIsOn(turn, event.room);
@@ -267,14 +273,16 @@ function decide(
   event: Extract<SessionEvent, { kind: "bundle-opened" }>,
 ): void {
   inRoom(turn, event.room, (admin, room) => {
-    const deny = (code: "invite-invalid" | "name-taken" | "room-full"): void =>
+    const deny = (code: "denied" | "invite-invalid" | "name-taken" | "room-full"): void =>
       turn.session.do({ kind: "deny", room: admin.id, request: event.request, code });
     const add = (via: Add["via"]): void => admitted(turn, admin.id, { ...event, via });
 
+    // Our own identity, run elsewhere: it would take our own leaf's place.
+    if (event.identity === turn.session.state.me.identity) return deny("denied");
     if (!isName(event.name) || nameTaken(admin, room, event.name, event.identity)) {
       return deny("name-taken");
     }
-    if (room.members.length + admin.adds.length >= MAX_LEAVES) return deny("room-full");
+    if (isFull(admin, room)) return deny("room-full");
     const barred = admin.barred.includes(event.identity);
     // Before the invite: who comes back with the link that let them in the first time spends nothing.
     const member = room.members.some((m) => m.identity === event.identity && !m.left);
@@ -301,6 +309,11 @@ function nameTaken(admin: AdminRoom, room: RoomState, name: string, identity: st
   const key = nameKey(name);
   const others = [...room.members, ...admin.adds, ...(admin.making?.adds ?? [])];
   return others.some((other) => other.identity !== identity && nameKey(other.name) === key);
+}
+
+function isFull(admin: AdminRoom, room: RoomState): boolean {
+  const coming = admin.adds.length + (admin.making?.adds.length ?? 0);
+  return room.members.length + coming >= MAX_LEAVES;
 }
 
 function ask(
@@ -349,10 +362,12 @@ function admitted(turn: AdminTurn, id: string, add: Add & { readonly handle?: st
 
 function remove(turn: AdminTurn, id: string, leaf: number, reason: Remove["reason"]): void {
   inRoom(turn, id, (admin, room) => {
-    if (leaf === room.myLeaf) return;
-    const listed = [...admin.removes, ...(admin.making?.removes ?? [])];
-    if (listed.some((r) => r.leaf === leaf)) return;
-    turn.change(id, (r) => ({ ...r, removes: [...r.removes, { leaf, reason }] }));
+    if (leaf === room.myLeaf || admin.making?.removes.some((r) => r.leaf === leaf)) return;
+    const listed = admin.removes.find((r) => r.leaf === leaf);
+    // A kick weighs more than any other reason: it brings a new room secret.
+    if (listed !== undefined && reason !== "kicked") return;
+    const others = admin.removes.filter((r) => r !== listed);
+    turn.change(id, (r) => ({ ...r, removes: [...others, { leaf, reason }] }));
   });
 }
 
@@ -410,7 +425,7 @@ function knownWith(admin: AdminRoom, making: AdminRoom["making"]): readonly stri
 }
 
 function epochIsOn(turn: AdminTurn, id: string): void {
-  inRoom(turn, id, (admin) => {
+  inRoom(turn, id, (admin, room) => {
     const first = !admin.founded;
     turn.change(id, (r) => ({
       ...r,
@@ -419,6 +434,10 @@ function epochIsOn(turn: AdminTurn, id: string): void {
       making: null,
       nextRekeyAt: turn.at + r.options.rekeyEveryMs,
     }));
+    // Kicked while the commit that let them in again was on its way.
+    for (const member of room.members) {
+      if (admin.barred.includes(member.identity)) remove(turn, id, member.leaf, "kicked");
+    }
     const invite = admin.options.firstInvite;
     if (first && invite !== null) {
       turn.session.do({
@@ -476,12 +495,17 @@ function tick(turn: AdminTurn): void {
   }
 }
 
-function refuse(turn: AdminTurn, id: string, request: JoinRequest): void {
+function refuse(
+  turn: AdminTurn,
+  id: string,
+  request: JoinRequest,
+  code: "denied" | "name-taken" | "room-full" = "denied",
+): void {
   turn.change(id, (r) => ({
     ...r,
     requests: r.requests.filter((q) => q.request !== request.request),
   }));
-  turn.session.do({ kind: "deny", room: id, request: request.request, code: "denied" });
+  turn.session.do({ kind: "deny", room: id, request: request.request, code });
 }
 
 // ---- what the admin's person wants
@@ -500,7 +524,7 @@ function command(turn: AdminTurn, intent: Extract<UserIntent, { kind: "command" 
       return invite(turn, room, args, intent.ref);
     case "admit":
     case "deny":
-      return answer(turn, admin, name, args[0], intent.ref);
+      return answer(turn, admin, room, name, args[0], intent.ref);
     case "kick":
       return kick(turn, admin, room, args[0], intent.ref);
     case "rekey":
@@ -534,6 +558,7 @@ function invite(turn: AdminTurn, room: RoomState, args: readonly string[], ref?:
 function answer(
   turn: AdminTurn,
   admin: AdminRoom,
+  room: RoomState,
   name: "admit" | "deny",
   who: string | undefined,
   ref?: string,
@@ -553,6 +578,17 @@ function answer(
     );
   }
   if (name === "admit") {
+    // Much may have happened since the question.
+    const obstacle = nameTaken(admin, room, request.name, request.identity)
+      ? "name-taken"
+      : isFull(admin, room)
+      ? "room-full"
+      : null;
+    if (obstacle !== null) {
+      refuse(turn, admin.id, request, obstacle);
+      const why = obstacle === "room-full" ? "the room is full" : "that name is taken by now";
+      return turn.session.fail(obstacle, `${request.name} was not admitted: ${why}`, ref);
+    }
     turn.change(admin.id, (r) => ({
       ...r,
       barred: r.barred.filter((identity) => identity !== request.identity),
@@ -583,12 +619,17 @@ function kick(
   if (member.leaf === room.myLeaf) {
     return turn.session.fail("usage", "you cannot kick yourself: /leave leaves the room", ref);
   }
+  // On their way in once more: not any longer.
+  for (const { request } of admin.adds.filter((a) => a.identity === member.identity)) {
+    turn.session.do({ kind: "deny", room: admin.id, request, code: "denied" });
+  }
   const used = admin.cameBy[member.identity];
   turn.change(admin.id, (r) => ({
     ...r,
     invites: r.invites.map((i) => i.id === used || i.shared ? { ...i, revoked: true } : i),
     barred: [...new Set([...r.barred, member.identity])],
     known: r.known.filter((identity) => identity !== member.identity),
+    adds: r.adds.filter((a) => a.identity !== member.identity),
   }));
   remove(turn, admin.id, member.leaf, "kicked");
   turn.session.ok(ref);

@@ -1,0 +1,347 @@
+import assert from "node:assert/strict";
+import { DEFAULT_ADMIN_OPTIONS } from "../../src/admin/role.ts";
+import { AdminStage } from "../support/admin_stage.ts";
+import { orders, outline, said } from "../support/pure_step.ts";
+import { CODE, entry, handleOf, identityOf, OTHER_ROOM, ROOM } from "../support/session_stage.ts";
+
+const GRACE_MS = DEFAULT_ADMIN_OPTIONS.graceMs;
+
+Deno.test("the first commit founds the room when the relay has let us in as owner", () => {
+  const stage = new AdminStage({ firstInvite: { uses: 3, lifeMs: 7200_000 } });
+  stage.take({ kind: "connected", host: "h", port: 1, pin: "07".repeat(32) });
+  assert.deepEqual(outline(stage.take({ kind: "room-prepared", room: ROOM, name: "den" })), [
+    "enter",
+  ]);
+  const owner = { room: ROOM, handle: handleOf(1), role: "owner", ownerPresent: true } as const;
+  assert.deepEqual(stage.take({ kind: "entered", ...owner }), [
+    { kind: "make-commit", room: ROOM, reason: "founded", adds: [], removes: [] },
+  ]);
+  assert.deepEqual(outline(stage.made()), ["save-commit"]);
+  assert.deepEqual(outline(stage.saved()), ["publish-commit"]);
+  const effects = stage.published();
+  assert.deepEqual(outline(effects), ["joined", "make-invite"]);
+  assert.deepEqual(orders(effects, "make-invite"), [
+    { kind: "make-invite", room: ROOM, uses: 3, expiresAt: stage.at + 7200_000 },
+  ]);
+  // Later epochs make no invite, and entering again founds nothing.
+  stage.commands("/rekey");
+  assert.equal(orders(stage.finish(), "make-invite").length, 0);
+  assert.deepEqual(stage.take({ kind: "entered", ...owner }), []);
+});
+
+Deno.test("an invite that was made is told and saved, with those that are good still", () => {
+  const stage = AdminStage.founded();
+  const old = stage.invites(1, 1000);
+  stage.after(1000);
+  const effects = stage.take({
+    kind: "invite-made",
+    room: ROOM,
+    invite: "12".repeat(8),
+    url: "stm://x/#y",
+    uses: 2,
+    expiresAt: stage.at + 5000,
+    ref: "i",
+  });
+  assert.deepEqual(outline(effects), ["save-invites", "invite", "ok"]);
+  const [save] = orders(effects, "save-invites");
+  assert.deepEqual(save?.invites, [{
+    id: "12".repeat(8),
+    usesLeft: 2,
+    shared: true,
+    expiresAt: stage.at + 5000,
+    revoked: false,
+  }]);
+  assert.ok(stage.admin.invites.every((i) => i.id !== old));
+  assert.deepEqual(said(effects, "invite")[0], {
+    type: "invite",
+    room: "den",
+    roomId: ROOM,
+    invite: "12".repeat(8),
+    url: "stm://x/#y",
+    uses: 2,
+    expires: new Date(stage.at + 5000).toISOString(),
+  });
+});
+
+Deno.test("/invite takes uses and hours; what is no number of either is refused with an example", () => {
+  const stage = AdminStage.founded();
+  const [plain] = orders(stage.commands("/invite", { ref: "i" }), "make-invite");
+  assert.deepEqual([plain?.uses, plain?.expiresAt, plain?.ref], [1, stage.at + 24 * 3600_000, "i"]);
+  const [five] = orders(stage.commands("/invite 5 0.5"), "make-invite");
+  assert.deepEqual([five?.uses, five?.expiresAt], [5, stage.at + 1800_000]);
+  assert.equal(orders(stage.commands("/invite 1000 8784"), "make-invite").length, 1);
+  for (const line of ["0", "-1", "1.5", "x", "1001", '""', "1 0", "1 -5", "1 x", "1 8785"]) {
+    const effects = stage.commands(`/invite ${line}`, { ref: "i" });
+    assert.deepEqual(outline(effects), ["error"], line);
+    const [error] = said(effects, "error");
+    assert.deepEqual([error?.code, error?.ref], ["usage", "i"]);
+    assert.match(error?.message ?? "", /\/invite 5/);
+  }
+});
+
+Deno.test("those who are admitted while a commit is made share the next one", () => {
+  const stage = AdminStage.founded();
+  const invite = stage.invites(9);
+  stage.asks("fox", { invite });
+  for (const name of ["elk", "bat", "cat"]) {
+    assert.deepEqual(orders(stage.asks(name, { invite }), "make-commit"), []);
+  }
+  assert.deepEqual(stage.made().filter((e) => e.kind === "make-commit"), []);
+  assert.deepEqual(stage.saved().filter((e) => e.kind === "make-commit"), []);
+  const [next] = orders(stage.published(), "make-commit");
+  assert.deepEqual(next?.adds.map((a) => a.request), ["r2", "r3", "r4"]);
+  stage.finishAll();
+  assert.deepEqual(stage.names, ["owl", "fox", "elk", "bat", "cat"]);
+  assert.equal(stage.room.epoch, 3);
+});
+
+Deno.test("a change of any kind that comes during a commit goes into the next, together", () => {
+  const stage = AdminStage.founded();
+  const invite = stage.invites(9);
+  stage.admits("fox", "elk", "bat");
+  stage.commands("/rekey");
+  const before = stage.leafOf("elk");
+  stage.hears(before, "leave");
+  stage.commands("/kick fox");
+  // The kick revoked the shared invite before cat came with it.
+  assert.equal(orders(stage.asks("cat", { invite }), "deny")[0]?.code, "invite-invalid");
+  stage.asks("dog");
+  stage.commands("/admit dog");
+  assert.deepEqual(orders(stage.finish(), "make-commit"), [{
+    kind: "make-commit",
+    room: ROOM,
+    reason: "kick",
+    adds: [{ request: stage.lastRequest, via: "approved" }],
+    removes: [{ leaf: before, reason: "left" }, { leaf: 1, reason: "kicked" }],
+  }]);
+  stage.finishAll();
+  assert.deepEqual(stage.names, ["owl", "bat", "dog"]);
+});
+
+Deno.test("no commit holds more than 200 newcomers; the others are in the next", () => {
+  const stage = AdminStage.founded();
+  const invite = stage.invites(500);
+  stage.asks("first", { invite });
+  for (let i = 0; i < 201; i++) stage.asks(`m${i}`, { invite });
+  const [second] = orders(stage.finish(), "make-commit");
+  assert.equal(second?.adds.length, 200);
+  const [third] = orders(stage.finish(), "make-commit");
+  assert.deepEqual(third?.adds.map((a) => a.request), ["r202"]);
+  stage.finishAll();
+  assert.equal(stage.names.length, 203);
+});
+
+Deno.test("a kick bars, revokes the invite that was used and all shared ones, and makes a commit", () => {
+  const stage = AdminStage.founded();
+  const [single, shared, other] = [stage.invites(1), stage.invites(5), stage.invites(1)];
+  stage.asks("fox", { invite: single });
+  stage.finishAll();
+  const effects = stage.commands("/kick fox", { ref: "k" });
+  assert.deepEqual(orders(effects, "make-commit"), [{
+    kind: "make-commit",
+    room: ROOM,
+    reason: "kick",
+    adds: [],
+    removes: [{ leaf: 1, reason: "kicked" }],
+  }]);
+  assert.deepEqual(said(effects, "ok"), [{ type: "ok", ref: "k" }]);
+  assert.deepEqual(
+    stage.admin.invites.map((i) => [i.id, i.revoked]),
+    [[single, true], [shared, true], [other, false]],
+  );
+  const [save] = orders(stage.made(), "save-commit");
+  assert.deepEqual([save?.barred, save?.known], [[identityOf("fox")], []]);
+  assert.deepEqual(save?.invites.map((i) => i.revoked), [true, true, false]);
+  // A revoked invite admits nobody any more, a good one does.
+  const deny = (invite: string, name: string) =>
+    orders(stage.asks(name, { invite }), "deny").map((d) => d.code);
+  assert.deepEqual(deny(shared, "elk"), ["invite-invalid"]);
+  assert.deepEqual(deny(other, "bat"), []);
+});
+
+Deno.test("oneself cannot be kicked, nor somebody who is not there", () => {
+  const stage = AdminStage.founded();
+  const codes = (line: string) =>
+    said(stage.commands(line, { ref: "k" }), "error").map((e) => [e.code, e.ref]);
+  assert.deepEqual(codes("/kick owl"), [["usage", "k"]]);
+  assert.deepEqual(codes("/kick fax"), [["no-such-member", "k"]]);
+  assert.deepEqual(codes("/kick"), [["no-such-member", "k"]]);
+  assert.equal(stage.making, null);
+});
+
+Deno.test("a kick of somebody who is on the way in again keeps them out", () => {
+  const stage = AdminStage.founded();
+  stage.admits("fox");
+  stage.commands("/rekey");
+  stage.asks("fox");
+  assert.equal(stage.admin.adds.length, 1);
+  const effects = stage.commands("/kick fox");
+  assert.deepEqual(orders(effects, "deny").map((d) => [d.request, d.code]), [["r2", "denied"]]);
+  stage.finishAll();
+  assert.deepEqual(stage.names, ["owl"]);
+  assert.deepEqual(stage.admin.known, []);
+});
+
+Deno.test("a kick of somebody whose return is being committed removes the new leaf too", () => {
+  const stage = AdminStage.founded();
+  stage.admits("fox");
+  stage.asks("fox");
+  stage.commands("/kick fox");
+  stage.finishAll();
+  assert.deepEqual(stage.names, ["owl"]);
+  assert.deepEqual(stage.admin.known, []);
+  const reasons = orders(stage.all, "make-commit").map((m) => m.reason);
+  assert.equal(reasons.at(-1), "kick", "a kick brings a new room secret");
+});
+
+Deno.test("a kick of somebody who was about to be removed as gone is a kick", () => {
+  const stage = AdminStage.founded();
+  stage.admits("fox");
+  stage.hears(1);
+  stage.commands("/rekey");
+  stage.vanishes(1);
+  stage.ticks(GRACE_MS);
+  assert.deepEqual(stage.admin.removes, [{ leaf: 1, reason: "gone" }]);
+  stage.commands("/kick fox");
+  const [next] = orders(stage.finish(), "make-commit");
+  assert.deepEqual([next?.reason, next?.removes], ["kick", [{ leaf: 1, reason: "kicked" }]]);
+});
+
+Deno.test("somebody who says LEAVE is removed by a commit of that reason, once", () => {
+  const stage = AdminStage.founded();
+  stage.admits("fox", "elk");
+  const effects = stage.hears(1, "leave");
+  assert.deepEqual(orders(effects, "make-commit").map((m) => [m.reason, m.removes]), [
+    ["leave", [{ leaf: 1, reason: "left" }]],
+  ]);
+  stage.ticks();
+  stage.finishAll();
+  assert.deepEqual(orders(stage.all, "make-commit").filter((m) => m.removes.length > 0).length, 1);
+  assert.deepEqual(stage.names, ["owl", "elk"]);
+});
+
+Deno.test("somebody who is away is removed after the grace, not before, and not if they came back", () => {
+  const stage = AdminStage.founded();
+  stage.admits("fox", "elk");
+  for (const leaf of [1, 2]) stage.hears(leaf);
+  for (const leaf of [1, 2]) stage.vanishes(leaf);
+  stage.ticks(GRACE_MS - 1);
+  assert.equal(stage.making, null);
+  stage.hears(2, "heartbeat", handleOf(99));
+  stage.ticks(1);
+  assert.deepEqual(stage.admin.making?.removes, [{ leaf: 1, reason: "gone" }]);
+  assert.equal(orders(stage.all, "make-commit").at(-1)?.reason, "gone");
+  stage.finishAll();
+  assert.deepEqual(stage.names, ["owl", "elk"]);
+});
+
+Deno.test("a removal of somebody whom the commit before removed already makes no commit", () => {
+  const stage = AdminStage.founded();
+  stage.admits("fox");
+  stage.hears(1);
+  // A newer bundle replaces leaf 1; while that commit is made, leaf 1 says LEAVE, and is away for long.
+  stage.asks("fox");
+  stage.hears(1, "leave");
+  stage.ticks(GRACE_MS);
+  assert.deepEqual(orders(stage.finish(), "make-commit"), []);
+  assert.deepEqual(stage.names, ["owl", "fox"]);
+  assert.deepEqual(stage.admin.removes, []);
+});
+
+Deno.test("the key is changed when its time has come, and /rekey changes it at once", () => {
+  const stage = AdminStage.founded({ rekeyEveryMs: 3600_000 });
+  stage.ticks(3600_000 - 1);
+  assert.equal(stage.making, null);
+  const [timed] = orders(stage.ticks(1), "make-commit");
+  assert.deepEqual([timed?.reason, timed?.adds, timed?.removes], ["rekey", [], []]);
+  stage.ticks(3600_000);
+  stage.finishAll();
+  assert.equal(stage.room.epoch, 2, "one timer made one commit");
+  // Any epoch begins the time anew.
+  stage.after(3600_000 - 1).commands("/rekey", { ref: "k" });
+  stage.finishAll();
+  assert.equal(stage.room.epoch, 3);
+  stage.ticks(1);
+  assert.equal(stage.making, null);
+});
+
+Deno.test("a member's fresh key is acknowledged", () => {
+  const stage = AdminStage.founded();
+  assert.deepEqual(
+    stage.take({ kind: "kem-updated", room: ROOM, leaf: 1, handle: handleOf(1) }),
+    [{ kind: "ack-kem", room: ROOM, leaf: 1, handle: handleOf(1) }],
+  );
+});
+
+/** An admin that is also a member of somebody else's room. */
+function withGuestRoom(): AdminStage {
+  const stage = AdminStage.founded();
+  stage.take({ kind: "room-prepared", room: OTHER_ROOM, name: "loft" });
+  stage.take({
+    kind: "joined",
+    room: OTHER_ROOM,
+    roomName: "loft",
+    epoch: 3,
+    myLeaf: 1,
+    adminLeaf: 0,
+    roster: [entry(0, "elk"), entry(1, "owl")],
+    safetyCode: CODE,
+  });
+  return stage;
+}
+
+Deno.test("the admin's commands are refused in a room that it does not administer", () => {
+  const stage = withGuestRoom();
+  for (const name of ["invite", "admit", "deny", "kick", "rekey"]) {
+    const effects = stage.commands(`/${name} elk`, { room: "loft", ref: "c" });
+    assert.deepEqual(said(effects, "error").map((e) => [e.code, e.ref]), [["not-admin", "c"]]);
+    assert.equal(effects.length, 1);
+  }
+  assert.equal(said(stage.commands("/kick elk", { room: "attic", ref: "c" }), "error").length, 1);
+  assert.equal(orders(stage.commands("/invite", { room: "den" }), "make-invite").length, 1);
+});
+
+Deno.test("an admin's guest room takes the same step as anybody's, and makes no commits", () => {
+  const stage = withGuestRoom();
+  stage.take({
+    kind: "message",
+    room: OTHER_ROOM,
+    handle: handleOf(0),
+    leaf: 0,
+    epoch: 3,
+    content: { kind: "leave" },
+    skipped: 0,
+    lost: 0,
+    late: false,
+  });
+  stage.ticks(10 * GRACE_MS);
+  assert.equal(stage.making, null);
+  assert.equal(said(stage.all, "member-left").length, 1);
+});
+
+Deno.test("what still comes of a room that the admin has left orders nothing", () => {
+  const stage = withGuestRoom();
+  stage.asks("fox");
+  stage.commands("/admit fox");
+  stage.made();
+  stage.commands("/leave", { room: "den" });
+  const late = [
+    stage.take({ kind: "commit-saved", room: ROOM, epoch: 2 }),
+    stage.take({ kind: "commit-made", room: ROOM, epoch: 2 }),
+    stage.take({ kind: "knocked", room: ROOM, handle: handleOf(7) }),
+    stage.take({ kind: "kem-updated", room: ROOM, leaf: 1, handle: handleOf(7) }),
+    stage.asks("elk"),
+    stage.ticks(100 * GRACE_MS),
+  ];
+  const ofRoom = late.flat().filter((e) => "room" in e && e.room === ROOM);
+  assert.deepEqual(ofRoom, []);
+});
+
+Deno.test("nothing is decided after stop", () => {
+  const stage = AdminStage.founded();
+  stage.commands("/quit");
+  const { state } = stage;
+  assert.deepEqual(stage.asks("fox"), []);
+  assert.deepEqual(stage.commands("/rekey"), []);
+  assert.equal(stage.state, state);
+});
