@@ -162,7 +162,9 @@ function unknownOption(
   specs: readonly OptionSpec[],
 ): UsageError {
   const near = nearest(rawName.replace(/^-+/, ""), specs.map((o) => o.name));
-  const hint = near === undefined ? `see stm ${command.name} --help` : `did you mean --${near}?`;
+  const hint = near === undefined
+    ? `see stm ${command.name} --help; for example: ${command.examples[0] ?? command.name}`
+    : `did you mean --${near}?`;
   return new UsageError(`stm ${command.name} has no option ${rawName}: ${hint}`);
 }
 
@@ -180,17 +182,22 @@ export function nearest(word: string, words: readonly string[]): string | undefi
   return best;
 }
 
+/** Letters put in, left out, changed, or swapped with their neighbour. */
 function editDistance(a: string, b: string): number {
+  let before: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
     for (let j = 1; j <= b.length; j++) {
+      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
       next.push(Math.min(
         (row[j] ?? 0) + 1,
         (next[j - 1] ?? 0) + 1,
         (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1),
+        swapped ? (before[j - 2] ?? 0) + 1 : Infinity,
       ));
     }
+    before = row;
     row = next;
   }
   return row[b.length] ?? 0;
