@@ -13,7 +13,7 @@ import {
   UsageError,
 } from "./command_line.ts";
 import { readLimits, SERVER_OPTIONS } from "./server/options.ts";
-import { VERSION } from "./version.ts";
+import { COMMIT, PROTOCOL, VERSION } from "./version.ts";
 import type { ParticipantOptions, ParticipantPorts } from "./driver/participant.ts";
 import type { SealOptions } from "./driver/passphrase.ts";
 import type { ProfileOptions } from "./driver/session_profile.ts";
@@ -198,9 +198,31 @@ const VERSION_COMMAND: CommandSpec = {
   name: "version",
   args: "",
   maxArgs: 0,
-  summary: "Prints the version.",
+  summary: "Prints the version. With --ui json also the commit, the runtime and the protocol.",
+  options: [
+    {
+      name: "ui",
+      value: "line|json",
+      help: "for people, or one JSON object",
+      default: "line",
+      example: "json",
+    },
+  ],
+  examples: ["stm version", "stm version --ui json"],
+};
+
+const COMPLETIONS: CommandSpec = {
+  name: "completions",
+  args: "SHELL",
+  maxArgs: 1,
+  choices: ["bash", "zsh", "fish", "powershell"],
+  summary:
+    "Prints what makes a shell complete the commands of stm: SHELL is bash, zsh, fish or\npowershell.",
   options: [],
-  examples: ["stm version"],
+  examples: [
+    "stm completions bash > ~/.local/share/bash-completion/completions/stm",
+    "stm completions fish > ~/.config/fish/completions/stm.fish",
+  ],
 };
 
 /** All commands, in the order of help. */
@@ -211,6 +233,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   PROFILE_CREATE,
   PROFILE_LIST,
   DEMO,
+  COMPLETIONS,
   VERSION_COMMAND,
 ];
 
@@ -259,7 +282,7 @@ async function dispatch(args: readonly string[]): Promise<number> {
     print(about.length === 0 ? help() : about.map(commandHelp).join("\n"));
     return name === undefined ? 2 : 0;
   }
-  if (name === "--version" || name === "-V") return version();
+  if (name === "--version" || name === "-V") return version("line");
   const [command, ...alternatives] = named(args);
   if (alternatives.length > 0) return group(name, second);
   if (command === undefined) {
@@ -290,8 +313,10 @@ async function dispatch(args: readonly string[]): Promise<number> {
       return await profileCreate(given);
     case PROFILE_LIST:
       return await profileList();
+    case COMPLETIONS:
+      return await completionScript(given);
     default:
-      return version();
+      return version(given.choice("ui", UIS, "line"));
   }
 }
 
@@ -322,8 +347,28 @@ function print(text: string): void {
   Deno.stdout.writeSync(new TextEncoder().encode(text));
 }
 
-function version(): number {
-  print(`stm ${VERSION}\n`);
+function version(ui: (typeof UIS)[number]): number {
+  const all = {
+    type: "version",
+    version: VERSION,
+    commit: COMMIT,
+    runtime: `deno ${Deno.version.deno}`,
+    protocol: PROTOCOL,
+  };
+  print(ui === "json" ? `${JSON.stringify(all)}\n` : `stm ${VERSION}\n`);
+  return 0;
+}
+
+async function completionScript(given: Arguments): Promise<number> {
+  const { completions, SHELLS } = await import("./completions.ts");
+  const shell = SHELLS.find((name) => name === given.positionals[0]);
+  if (shell === undefined) {
+    throw new UsageError(
+      `stm completions takes ${SHELLS.slice(0, -1).join(", ")} or ${SHELLS.at(-1)}; ` +
+        "for example: stm completions bash",
+    );
+  }
+  print(completions(shell, COMMANDS));
   return 0;
 }
 

@@ -23,6 +23,8 @@ export interface CommandSpec {
   /** Positional arguments as help shows them. */
   readonly args: string;
   readonly maxArgs: number;
+  /** The words that an argument can be, where it is one of some. */
+  readonly choices?: readonly string[];
   readonly summary: string;
   readonly options: readonly OptionSpec[];
   readonly examples: readonly string[];

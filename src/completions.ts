@@ -1,0 +1,303 @@
+/**
+ * `stm completions SHELL`: scripts made from the command tables, which complete commands, options,
+ * the words that an option takes, and files where it takes one.
+ *
+ * @module
+ */
+import { type CommandSpec, COMMON_OPTIONS, type OptionSpec } from "./command_line.ts";
+
+/** The shells that there is a script for. */
+export const SHELLS = ["bash", "zsh", "fish", "powershell"] as const;
+
+/** One of {@linkcode SHELLS}. */
+export type Shell = (typeof SHELLS)[number];
+
+/** The script for a shell, which keeps working when `commands` grows. */
+export function completions(shell: Shell, commands: readonly CommandSpec[]): string {
+  const places = placesOf(commands);
+  switch (shell) {
+    case "bash":
+      return bash(places);
+    case "zsh":
+      return zsh(places);
+    case "fish":
+      return fish(places);
+    case "powershell":
+      return powershell(places);
+  }
+}
+
+/** A place on the command line: the words before it, and what may come. */
+interface Place {
+  /** `""`, `server`, `profile`, `profile create`. */
+  readonly at: string;
+  readonly words: readonly { readonly word: string; readonly help: string }[];
+  readonly options: readonly OptionSpec[];
+}
+
+function placesOf(commands: readonly CommandSpec[]): Place[] {
+  const groups = new Map<string, CommandSpec[]>();
+  for (const command of commands) {
+    const [first = "", second] = command.name.split(" ");
+    const group = groups.get(first) ?? [];
+    groups.set(first, second === undefined ? [command] : [...group, command]);
+  }
+  const top: Place = {
+    at: "",
+    words: [...groups].map(([word, group]) => ({
+      word,
+      help: group.map(({ summary }) => firstSentence(summary))[0] ?? "",
+    })),
+    options: COMMON_OPTIONS,
+  };
+  const below = [...groups].flatMap(([first, group]): Place[] => {
+    const own = group.map((command): Place => ({
+      at: command.name,
+      words: command.choices?.map((word) => ({ word, help: "" })) ?? [],
+      options: [...command.options, ...COMMON_OPTIONS],
+    }));
+    if (group[0]?.name === first) return own;
+    const words = group.map(({ name, summary }) => ({
+      word: name.slice(first.length + 1),
+      help: firstSentence(summary),
+    }));
+    return [{ at: first, words, options: COMMON_OPTIONS }, ...own];
+  });
+  return [top, ...below];
+}
+
+/** Without the line breaks that help has, and without its full stop. */
+function firstSentence(summary: string): string {
+  return (summary.split(/[.:]\s/)[0] ?? "").replaceAll("\n", " ").replace(/\.$/, "");
+}
+
+/** What an option takes: nothing, a file, a folder, one of some words, or any text. */
+function takes({ value }: OptionSpec): "nothing" | "file" | "folder" | "text" | readonly string[] {
+  if (value === undefined) return "nothing";
+  if (value === "FILE") return "file";
+  if (value === "DIR") return "folder";
+  return /^[a-z]+(\|[a-z]+)+$/.test(value) ? value.split("|") : "text";
+}
+
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+function bash(places: readonly Place[]): string {
+  const values = places.flatMap(({ at, options }) =>
+    options.flatMap((option) => {
+      const what = takes(option);
+      if (what === "nothing") return [];
+      const reply = what === "file"
+        ? "files=-f"
+        : what === "folder"
+        ? "files=-d"
+        : `words=${quoted(what === "text" ? "" : what.join(" "))}`;
+      return [`    ${quoted(`${at} --${option.name}`)}) ${reply} ;;`];
+    })
+  );
+  const all = places.map(({ at, words, options }) =>
+    `        ${quoted(at)}) words=${
+      quoted([...words.map(({ word }) => word), ...options.map((o) => `--${o.name}`)].join(" "))
+    } ;;`
+  );
+  const groups = places.filter(({ at, words }) => at !== "" && words.length > 0).map((p) => p.at);
+  return `# Completion of stm for bash: . <(stm completions bash)
+_stm() {
+  local current=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD-1]}
+  local at= words= files= IFS=$'\\n'
+  # Bash takes the = of --ui=json for a word of its own.
+  if [[ $current == = ]]; then
+    current=
+  elif [[ $previous == = ]]; then
+    previous=\${COMP_WORDS[COMP_CWORD-2]}
+  fi
+  if ((COMP_CWORD > 1)); then at=\${COMP_WORDS[1]}; fi
+  if ((COMP_CWORD > 2)); then
+    case $at in
+      ${
+    groups.map(quoted).join(" | ")
+  }) [[ \${COMP_WORDS[2]} == -* ]] || at+=" \${COMP_WORDS[2]}" ;;
+    esac
+  fi
+  case "$at $previous" in
+${values.join("\n")}
+    *)
+      case $at in
+${all.join("\n")}
+        *) files=-f ;;
+      esac
+      ;;
+  esac
+  if [[ -n $files ]]; then
+    compopt -o filenames 2>/dev/null
+    COMPREPLY=($(compgen $files -- "$current"))
+  else
+    IFS=' '
+    COMPREPLY=($(compgen -W "$words" -- "$current"))
+  fi
+}
+complete -F _stm stm
+`;
+}
+
+function zsh(places: readonly Place[]): string {
+  const spec = (text: string): string => text.replaceAll(/[\\[\]:]/g, "\\$&");
+  const argument = ({ at, words, options }: Place): string => {
+    const lines = options.map((option) => {
+      const what = takes(option);
+      const action = what === "file"
+        ? "_files"
+        : what === "folder"
+        ? "_files -/"
+        : what === "text" || what === "nothing"
+        ? " "
+        : `(${what.join(" ")})`;
+      const value = what === "nothing" ? "" : `:${spec(option.value ?? "")}:${action}`;
+      return quoted(
+        `--${option.name}${what === "nothing" ? "" : "="}[${spec(option.help)}]${value}`,
+      );
+    });
+    const rest = at === "client" ? ["'*:invite:_files'"] : [];
+    const choice = words.length === 0 ? [] : [`'1: :(${words.map(({ word }) => word).join(" ")})'`];
+    return `_arguments ${[...choice, ...lines, ...rest].join(" \\\n          ")}`;
+  };
+  const top = places.filter(({ at }) => at === "").flatMap(({ words }) => words);
+  const groups = places.filter((p) => places.some(({ at }) => at.startsWith(`${p.at} `)));
+  const cases = places.filter(({ at }) => at !== "" && !at.includes(" ")).map((place) => {
+    const within = places.filter(({ at }) => at.startsWith(`${place.at} `));
+    if (!groups.includes(place)) {
+      return `        ${place.at})\n          ${argument(place)}\n          ;;`;
+    }
+    return `        ${place.at})
+          _arguments -C '1: :(${place.words.map(({ word }) => word).join(" ")})' '*:: :->more'
+          if [[ $state == more ]]; then
+            case $words[1] in
+${
+      within.map((p) =>
+        `              ${p.at.slice(place.at.length + 1)})\n          ${argument(p)}\n          ;;`
+      ).join("\n")
+    }
+            esac
+          fi
+          ;;`;
+  });
+  return `#compdef stm
+# Completion of stm for zsh: as _stm in a folder of $fpath, or source <(stm completions zsh)
+_stm() {
+  local state line curcontext=$curcontext
+  _arguments -C '--help[show this help]' '1: :->command' '*:: :->rest'
+  case $state in
+    command)
+      local -a commands=(
+${top.map(({ word, help }) => `        ${quoted(`${word}:${spec(help)}`)}`).join("\n")}
+      )
+      _describe -t commands 'stm command' commands
+      ;;
+    rest)
+      case $words[1] in
+${cases.join("\n")}
+      esac
+      ;;
+  esac
+}
+if [[ $funcstack[1] == _stm ]]; then
+  _stm "$@"
+else
+  compdef _stm stm
+fi
+`;
+}
+
+function fish(places: readonly Place[]): string {
+  const escaped = (text: string): string =>
+    `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
+  const lines = places.flatMap(({ at, words, options }) => {
+    const here = `complete -c stm -n ${escaped(at === "" ? "__stm_at" : `__stm_at ${at}`)}`;
+    return [
+      ...words.map(({ word, help }) =>
+        `complete -c stm -n ${escaped(`__stm_right_after ${at}`.trim())} -f -a ${word}${
+          help === "" ? "" : ` -d ${escaped(help)}`
+        }`
+      ),
+      ...options.map((option) => {
+        const what = takes(option);
+        const kind = what === "nothing"
+          ? "-f"
+          : what === "file"
+          ? "-r -F"
+          : what === "folder"
+          ? "-x -a '(__fish_complete_directories)'"
+          : what === "text"
+          ? "-x"
+          : `-x -a ${escaped(what.join(" "))}`;
+        const short = option.short === undefined ? "" : ` -s ${option.short}`;
+        return `${here} -l ${option.name}${short} ${kind} -d ${escaped(option.help)}`;
+      }),
+    ];
+  });
+  return `# Completion of stm for fish: stm completions fish | source
+function __stm_at
+    set -l words (commandline -opc)
+    set -e words[1]
+    test (count $argv) -eq 0; and test (count $words) -eq 0; and return 0
+    test (count $argv) -gt 0; and test (count $words) -ge (count $argv)
+    and test "$words[1..(count $argv)]" = "$argv"
+end
+function __stm_right_after
+    test (count (commandline -opc)) -eq (math 1 + (count $argv)); and __stm_at $argv
+end
+complete -c stm -f
+${lines.join("\n")}
+`;
+}
+
+function powershell(places: readonly Place[]): string {
+  const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`;
+  const entries = places.map(({ at, words, options }) => {
+    const rows = [
+      ...words.map(({ word, help }) => [word, help === "" ? word : help]),
+      ...options.map((option) => [`--${option.name}`, option.help]),
+    ].map(([word = "", help = ""]) => `      @(${literal(word)}, ${literal(help)})`);
+    return `    ${literal(at)} = @(\n${rows.join("\n")}\n    )`;
+  });
+  const values = places.flatMap(({ at, options }) =>
+    options.flatMap((option) => {
+      const what = takes(option);
+      return typeof what === "string"
+        ? []
+        : [`    ${literal(`${at} --${option.name}`)} = @(${what.map(literal).join(", ")})`];
+    })
+  );
+  return `# Completion of stm for PowerShell: stm completions powershell | Out-String | Invoke-Expression
+Register-ArgumentCompleter -Native -CommandName stm -ScriptBlock {
+  param($wordToComplete, $commandAst, $cursorPosition)
+  $places = @{
+${entries.join("\n")}
+  }
+  $values = @{
+${values.join("\n")}
+  }
+  $before = @($commandAst.CommandElements | Select-Object -Skip 1 | ForEach-Object { "$_" })
+  if ($wordToComplete -ne '' -and $before.Count -gt 0) {
+    $before = @($before | Select-Object -SkipLast 1)
+  }
+  $at = ''
+  foreach ($count in 1, 2) {
+    if ($before.Count -ge $count) {
+      $words = ($before | Select-Object -First $count) -join ' '
+      if ($places.ContainsKey($words)) { $at = $words }
+    }
+  }
+  $previous = if ($before.Count -gt 0) { "$at $($before[-1])" } else { '' }
+  $found = if ($values.ContainsKey($previous)) {
+    $values[$previous] | ForEach-Object { , @($_, $_) }
+  } else {
+    $places[$at]
+  }
+  $found | Where-Object { $_[0] -like "$wordToComplete*" } | ForEach-Object {
+    [System.Management.Automation.CompletionResult]::new($_[0], $_[0], 'ParameterValue', $_[1])
+  }
+}
+`;
+}

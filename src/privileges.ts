@@ -1,0 +1,99 @@
+/**
+ * The least that each command needs of the system, as data. The launchers of the packages are made
+ * from it (tools/release_launchers.ts), `deno compile` gets all of it together, and
+ * {@linkcode dropPrivileges} gives back at the start whatever the command at hand does not need.
+ * docs/PACKAGES.md says which package holds how much of it.
+ */
+
+/** What one command may do. Starting programs and loading libraries is nobody's. */
+export interface Privileges {
+  /** Sockets. */
+  readonly net: boolean;
+  /** Variables of the environment. */
+  readonly env: readonly string[];
+  /** Facts about the machine, by the names of `--allow-sys`. */
+  readonly sys: readonly string[];
+  /** Options that name a file to read. */
+  readonly readOptions: readonly string[];
+  /** Variables that name a file to read. */
+  readonly readVariables: readonly string[];
+  /** Options that name a folder to read and write, with the folder if the option is not given. */
+  readonly folders: Readonly<Record<string, string>>;
+  /** Whether it reads and writes the folder of profiles and pins (`src/store/paths.ts`). */
+  readonly state: boolean;
+  /** Whether it makes temporary files. */
+  readonly temporary: boolean;
+}
+
+/** For `--help`, `version` and everything else that only prints. */
+export const NO_PRIVILEGES: Privileges = {
+  net: false,
+  env: [],
+  sys: [],
+  readOptions: [],
+  readVariables: [],
+  folders: {},
+  state: false,
+  temporary: false,
+};
+
+const TERMINAL = ["TERM", "NO_COLOR", "COLORTERM"];
+const STATE_FOLDER = ["STM_HOME", "XDG_CONFIG_HOME", "HOME", "APPDATA"];
+
+const PROFILE: Privileges = {
+  ...NO_PRIVILEGES,
+  env: [...TERMINAL, ...STATE_FOLDER, "STM_PASSPHRASE_FILE"],
+  readOptions: ["passphrase-file"],
+  readVariables: ["STM_PASSPHRASE_FILE"],
+  state: true,
+};
+
+/** By the first word of the command; whoever is missing gets {@linkcode NO_PRIVILEGES}. */
+export const PRIVILEGES: Readonly<Record<string, Privileges>> = {
+  server: {
+    ...NO_PRIVILEGES,
+    net: true,
+    // For the address that its link names when --public is not given.
+    sys: ["networkInterfaces"],
+    folders: { certs: "certs" },
+  },
+  admin: { ...PROFILE, net: true },
+  client: { ...PROFILE, net: true, readOptions: ["invite-file", ...PROFILE.readOptions] },
+  profile: PROFILE,
+  demo: { ...NO_PRIVILEGES, net: true, env: TERMINAL, temporary: true },
+};
+
+/** The privileges of a command line, by its first word. */
+export function privilegesOf(command: string | undefined): Privileges {
+  return command !== undefined && Object.hasOwn(PRIVILEGES, command)
+    ? PRIVILEGES[command] ?? NO_PRIVILEGES
+    : NO_PRIVILEGES;
+}
+
+/** Whole kinds of access that a command does without, by the names of `Deno.permissions`. */
+export function needless(privileges: Privileges): Deno.PermissionName[] {
+  const files = privileges.state || privileges.temporary ||
+    Object.keys(privileges.folders).length > 0;
+  const kinds: [Deno.PermissionName, boolean][] = [
+    ["run", false],
+    ["ffi", false],
+    ["net", privileges.net],
+    ["env", privileges.env.length > 0],
+    ["sys", privileges.sys.length > 0],
+    ["read", files || privileges.readOptions.length > 0],
+    ["write", files],
+  ];
+  return kinds.filter(([, needed]) => !needed).map(([kind]) => kind);
+}
+
+/**
+ * Gives back, for the rest of this process, every kind of access that the command does without.
+ * Called before anything is read. (Importing from elsewhere cannot be given back so; the launchers
+ * and the compiler get `--deny-import`.) Whoever runs the program with everything allowed, as a compiled
+ * one or a checkout does, is then left with what the command needs.
+ *
+ * @param command the first argument of the command line
+ */
+export function dropPrivileges(command: string | undefined): void {
+  for (const name of needless(privilegesOf(command))) Deno.permissions.revokeSync({ name });
+}
