@@ -52,10 +52,16 @@ async function copyTree(from: string, to: string): Promise<void> {
  * Copies src/, main.ts, deno.json and the lock file into `folder`, with the patches.
  *
  * @param folder new, or empty
+ * @param only of src/ just these folders, for tests that import no other
  * @throws {PatchError} as {@linkcode applyPatch}
  */
-export async function copyProgram(folder: string, patches: readonly Patch[]): Promise<void> {
-  await copyTree(join(ROOT, "src"), join(folder, "src"));
+export async function copyProgram(
+  folder: string,
+  patches: readonly Patch[],
+  only?: readonly string[],
+): Promise<void> {
+  const parts = only?.map((part) => join("src", part)) ?? ["src"];
+  for (const part of parts) await copyTree(join(ROOT, part), join(folder, part));
   for (const file of ["main.ts", "deno.json", "deno.lock"]) {
     try {
       await Deno.copyFile(join(ROOT, file), join(folder, file));
@@ -103,6 +109,8 @@ export async function runIn(
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", "--no-lock", "--config", join(folder, "deno.json"), ...args],
     cwd: folder,
+    // Copies live once: what was compiled of them is not worth keeping.
+    env: { DENO_EMIT_CACHE_MODE: "disable" },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
@@ -131,24 +139,33 @@ export interface AttackOutcome {
 }
 
 /**
- * Runs every row of a table on a copy without its defence, in one process.
+ * Runs every row of a table on a copy without its defence, in one process. Rows with one patch share a copy.
  *
- * @param script absolute path of a program that is started once, with `{ name, folder }[]` as JSON in its only
+ * @param script absolute path of a program that is started once, with `{ name, folder }[]` as JSON in a file, its only
  *   argument; for each it imports the program from the folder, tries the attack, and prints
  *   `{ name, outcome }` as a line of JSON
+ * @param only as for {@linkcode copyProgram}
  * @returns the outcomes in the order of the rows
  */
 export async function runPatched(
   script: string,
   rows: readonly AttackRow[],
+  only?: readonly string[],
 ): Promise<readonly AttackOutcome[]> {
   const outcomes: AttackOutcome[] = [];
   await withFolder(async (folder) => {
-    const variants = await Promise.all(rows.map(async ({ name, patch }, i) => {
-      const copy = join(folder, `variant${i}`);
-      await copyProgram(copy, [patch]);
-      return { name, folder: copy };
-    }));
+    const copies = new Map<string, string>();
+    const variants: { name: string; folder: string }[] = [];
+    for (const { name, patch } of rows) {
+      const key = JSON.stringify([patch.file, patch.from, patch.to]);
+      let copy = copies.get(key);
+      if (copy === undefined) {
+        copy = join(folder, `variant${copies.size}`);
+        copies.set(key, copy);
+        await copyProgram(copy, [patch], only);
+      }
+      variants.push({ name, folder: copy });
+    }
     await Deno.copyFile(join(ROOT, "deno.json"), join(folder, "deno.json"));
     const list = join(folder, "variants.json");
     await Deno.writeTextFile(list, JSON.stringify(variants));

@@ -15,6 +15,7 @@ import {
   type Handle,
   handle,
   type InviteSecret,
+  type KemKey,
   messageId,
   type RelayKey,
   relayKey,
@@ -109,6 +110,8 @@ export class Story {
   readonly sent: Sent[] = [];
   /** What each has made of the messages that came, by name; the admin is "admin". */
   readonly heard = new Map<string, MessageResult[]>();
+  /** The ML-KEM keys of the bundles that were taken, by the hex of the handle. */
+  readonly kemKeys = new Map<string, KemKey>();
   nowMs = BEGIN_MS;
   #handles = 0;
   #generation = BEGIN_MS;
@@ -235,11 +238,11 @@ export class Story {
         const hello = await this.admin.greet(from, this.nowMs);
         return { kind: "knock", value: this.post(this.adminHandle, from, hello, "HELLO") };
       }
-      case "bundle":
-        return {
-          kind: "bundle",
-          value: await this.admin.takeBundle(from, message.content, this.nowMs),
-        };
+      case "bundle": {
+        const value = await this.admin.takeBundle(from, message.content, this.nowMs);
+        this.kemKeys.set(from.toHex(), value.opened.wrapKeys.kem);
+        return { kind: "bundle", value };
+      }
       case "kem-update":
         return { kind: "kem-update", value: this.admin.takeKemUpdate(message.content) };
       case "unknown":
