@@ -1,0 +1,385 @@
+/**
+ * A room full of people in one process: the real driver and the real steps over memory links, a relay with an
+ * enemy at every link, a clock that stands still. Everybody's keys leak (see leak.ts), so anybody can turn out to
+ * be the enemy.
+ */
+import assert from "node:assert/strict";
+import type { AdminKeys } from "../../src/crypto/admin_keys.ts";
+import type { MemberKeys } from "../../src/crypto/member_keys.ts";
+import { derive, sha256, systemRandom } from "../../src/crypto/primitives.ts";
+import type { OwnKeys } from "../../src/crypto/room_keys.ts";
+import { generateSigningKey, type SigningKey } from "../../src/crypto/session_keys.ts";
+import { noStore, type Role } from "../../src/driver/ports.ts";
+import { DEFAULT_RELAY_LIMITS, type RelayLimits } from "../../src/server/relay_limits.ts";
+import { initialState } from "../../src/session/state.ts";
+import type { Face } from "../../src/ui/face.ts";
+import { IntentQueue } from "../../src/ui/intent_queue.ts";
+import { openSecretInfo, openSecretMaterial } from "../../src/wire/contexts.ts";
+import { generation, type Handle, relayKey, type RoomId, roomSecret } from "../../src/wire/ids.ts";
+import { parseLink } from "../../src/wire/link_url.ts";
+import { keyedRoomId, openRoomId, openRoomIdInput } from "../../src/wire/room_id.ts";
+import { Chronicle, type EventOf } from "../support/chronicle.ts";
+import { settled } from "../support/memory_link.ts";
+import { pooledSessionKeys } from "../support/session_pool.ts";
+import { FakeClock } from "./fake_clock.ts";
+import { HostileRelay } from "./hostile_relay.ts";
+import type { House } from "./house.ts";
+import { type Leaking, type LeakingAdmin, leakyAdmin, leakyMember } from "./leak.ts";
+
+/** How long anything may take before a test fails. */
+const BOUND_MS = 20_000;
+const RELAY_KEY = relayKey(new Uint8Array(32).fill(7));
+const HOST = "127.0.0.1";
+const PORT = 5000;
+
+/** What a joiner may bring besides an invite. */
+export interface Joiner {
+  /** The identity of an earlier run. */
+  readonly identity?: SigningKey;
+  /** The highest epoch that its profile remembers. */
+  readonly highestEpoch?: number;
+  /** It knows the room secret and has no invite. */
+  readonly withoutInvite?: boolean;
+  /** It forgets nothing when it is removed. */
+  readonly keeps?: boolean;
+}
+
+/** Somebody with the program, and all that it said. */
+export class Actor<K extends (MemberKeys | AdminKeys) & Leaking> extends Chronicle {
+  readonly #intents = new IntentQueue();
+  #refs = 0;
+  #mark = 0;
+  /** Settles with the exit code, or says why the program broke. */
+  exit: Promise<number> = Promise.resolve(-1);
+
+  constructor(readonly name: string, readonly keys: K, private readonly world: World) {
+    super(name);
+  }
+
+  /** Runs the program. */
+  run<S>(role: Role<S>, initial: S, roomName: string): void {
+    const { house, clock, relay } = this.world;
+    const ring = new house.KeyRing();
+    ring.add(this.keys);
+    const face: Face = {
+      notice: (notice) => {
+        this.add(notice);
+        this.look();
+      },
+      view: () => {},
+      intents: () => this.#intents,
+      close: () => Promise.resolve(),
+    };
+    this.exit = house.runRole({
+      role,
+      initial,
+      ring,
+      relay: { host: HOST, port: PORT, key: RELAY_KEY },
+      dial: () => Promise.resolve(relay.connect(this.name)),
+      face,
+      rooms: [{ id: this.keys.room.toHex(), name: roomName }],
+      prepareJoin: () => Promise.reject(new Error("one room is enough here")),
+      store: noStore,
+      clock,
+      random: systemRandom,
+      onSignal: () => () => {},
+    });
+    this.exit.catch((error) => {
+      // A program that breaks is seen by whoever waits for something of it.
+      this.add({ type: "error", code: "broken", message: `${error?.stack ?? error}` });
+    }).then(() => {
+      this.#intents.close();
+      this.end();
+    });
+  }
+
+  say(text: string): void {
+    this.#intents.push({ kind: "say", text });
+  }
+
+  /** Gives a command and waits for its answer; what it was. */
+  async command(line: string): Promise<string> {
+    const ref = `hostile-${++this.#refs}`;
+    this.#intents.push({ kind: "command", line, ref });
+    const answer = await this.until(
+      line,
+      () => this.events.find((e) => (e.type === "ok" || e.type === "error") && e.ref === ref),
+      BOUND_MS,
+    );
+    return answer.type === "error" ? answer.code : "ok";
+  }
+
+  /** Waits until a text has come. */
+  async hears(text: string): Promise<void> {
+    await this.until(`"${text}"`, () => this.hasHeard(text) || undefined, BOUND_MS);
+  }
+
+  /** Waits for an event. */
+  sees<T extends EventOf<"bye">["type"] | Chronicle["events"][number]["type"]>(
+    type: T,
+    fits: (event: EventOf<T>) => boolean = () => true,
+  ): Promise<EventOf<T>> {
+    return this.event(type, fits, BOUND_MS);
+  }
+
+  /** What is told from here on is `told`. */
+  mark(): void {
+    this.#mark = this.events.length;
+  }
+
+  /** What it told since the mark, in short; what matters to nobody is left out. */
+  get told(): string[] {
+    return this.events.slice(this.#mark).flatMap((e) => {
+      switch (e.type) {
+        case "warning":
+          return [`warning ${e.code}`];
+        case "message":
+          return [`${e.from}: ${e.text}`];
+        case "missing":
+          return [`missing ${e.count} of ${e.from}`];
+        case "repaired":
+          return [`late from ${e.from}`];
+        case "joined":
+          return [`joined ${e.members.map((m) => m.name).join("+")}`];
+        case "member-joined":
+          return [`${e.name} joined`];
+        case "member-left":
+          return [`${e.name} ${e.reason}`];
+        case "join-request":
+          return [`${e.name} asks`];
+        case "error":
+          return [`error ${e.code}`];
+        case "ask":
+          return ["asks its person"];
+        case "sent":
+          return [`sent ${e.text}`];
+        case "bye":
+          return [`bye ${e.exitCode}`];
+        default:
+          return [];
+      }
+    });
+  }
+
+  /** The names in the room, as its program sees them. */
+  get members(): string {
+    const last = this.events.findLast((e) => e.type === "joined" || e.type === "epoch");
+    if (last?.type !== "joined" && last?.type !== "epoch") return "";
+    return last.members.map((m) => m.name).join("+");
+  }
+
+  /** The safety code that its program shows. */
+  get safetyCode(): string {
+    const last = this.events.findLast((e) => e.type === "joined" || e.type === "epoch");
+    return last?.type === "joined" || last?.type === "epoch" ? last.safetyCode : "";
+  }
+
+  /** The epoch that its program shows. */
+  get epoch(): number {
+    const last = this.events.findLast((e) => e.type === "joined" || e.type === "epoch");
+    return last?.type === "joined" || last?.type === "epoch" ? last.epoch : 0;
+  }
+
+  /** Waits for an epoch. */
+  async reaches(epoch: number): Promise<void> {
+    await this.until(`epoch ${epoch}`, () => this.epoch >= epoch || undefined, BOUND_MS);
+  }
+
+  /** Our handle at the relay. */
+  get handle(): Handle {
+    return this.world.relay.handleOf(this.name);
+  }
+
+  /** Ends its program, if it has not ended. */
+  async leaves(): Promise<void> {
+    this.#intents.push({ kind: "interrupt" });
+    await this.exit.catch(() => {});
+  }
+}
+
+/** A member or joiner. */
+export type MemberActor = Actor<MemberKeys & Leaking>;
+/** An admin. */
+export type AdminActor = Actor<AdminKeys & LeakingAdmin>;
+
+/** A relay, its enemy, and everybody. `await using` ends them. */
+export class World implements AsyncDisposable {
+  readonly clock = new FakeClock();
+  readonly relay: HostileRelay;
+  readonly #actors: { leaves(): Promise<void> }[] = [];
+  #generation = this.clock.now();
+  #flushes = 0;
+
+  constructor(readonly house: House, limits: Partial<RelayLimits> = {}) {
+    this.relay = new HostileRelay(
+      house,
+      new house.Relay(
+        RELAY_KEY,
+        { ...DEFAULT_RELAY_LIMITS, ...limits },
+        this.clock.relayPorts,
+      ),
+    );
+  }
+
+  async #own(name: string, identity?: SigningKey): Promise<OwnKeys> {
+    const [session] = await pooledSessionKeys(1);
+    assert.ok(session !== undefined);
+    return { identity: identity ?? await generateSigningKey(), session, name };
+  }
+
+  /**
+   * Somebody runs a room, and gives its first invite.
+   *
+   * @param uses of that invite
+   * @param open name of an open room
+   */
+  async founds(
+    name: string,
+    { uses = 1000, open }: { uses?: number; open?: string } = {},
+  ): Promise<{ owl: AdminActor; invite: string }> {
+    const { house } = this;
+    const own = await this.#own(name);
+    const roomKey = await generateSigningKey();
+    const room = open === undefined
+      ? keyedRoomId(sha256(roomKey.publicKey))
+      : openRoomId(sha256(openRoomIdInput(RELAY_KEY, open)));
+    const secret = open === undefined ? roomSecret(systemRandom(32)) : openSecret(room);
+    const keys = leakyAdmin(house, [
+      room,
+      secret,
+      own,
+      await generateSigningKey(),
+      systemRandom,
+      { name: open ?? "club", roomKey, generation: generation(++this.#generation), from: null },
+    ]);
+    const owl = new Actor(name, keys, this);
+    const state = house.initialAdminState(
+      initialState({ name, identity: own.identity.publicKey.toHex() }),
+    );
+    owl.run(
+      house.adminRole,
+      house.addAdminRoom(state, room.toHex(), {
+        ...house.DEFAULT_ADMIN_OPTIONS,
+        firstInvite: open === undefined ? { uses, lifeMs: 24 * 3600_000 } : null,
+      }),
+      "club",
+    );
+    this.#actors.push(owl);
+    this.relay.lens(new house.OuterSeal(room, secret));
+    if (open !== undefined) {
+      await owl.sees("joined");
+      return { owl, invite: "" };
+    }
+    return { owl, invite: (await owl.sees("invite")).url };
+  }
+
+  /** Asks the admin for one more invite. */
+  async invite(owl: AdminActor, line = "/invite 1"): Promise<string> {
+    const before = owl.every("invite").length;
+    assert.equal(await owl.command(line), "ok");
+    return await owl.until("an invite", () => owl.every("invite")[before]?.url, BOUND_MS);
+  }
+
+  /** Somebody starts the program with an invite. */
+  async knocks(name: string, invite: string, joiner: Joiner = {}): Promise<MemberActor> {
+    const link = parseLink(invite, sha256);
+    assert.ok(link.kind === "invite");
+    return await this.#begins(name, link.room, {
+      secret: link.roomSecret,
+      admin: link.adminFingerprint,
+      invite: joiner.withoutInvite ? null : link.inviteSecret,
+      roomKey: null,
+      highestEpoch: joiner.highestEpoch ?? 0,
+    }, joiner);
+  }
+
+  /** Somebody starts the program at an open room. */
+  async knocksOpen(name: string, open: string, joiner: Joiner = {}): Promise<MemberActor> {
+    const room = openRoomId(sha256(openRoomIdInput(RELAY_KEY, open)));
+    return await this.#begins(name, room, {
+      secret: openSecret(room),
+      admin: null,
+      invite: null,
+      roomKey: null,
+      highestEpoch: joiner.highestEpoch ?? 0,
+    }, joiner);
+  }
+
+  async #begins(
+    name: string,
+    room: RoomId,
+    pins: ConstructorParameters<House["MemberKeys"]>[4],
+    { identity, keeps }: Joiner,
+  ): Promise<MemberActor> {
+    const { house } = this;
+    const own = await this.#own(name, identity);
+    const keys = leakyMember(house, [
+      room,
+      own,
+      await generateSigningKey(),
+      systemRandom,
+      pins,
+      generation(++this.#generation),
+    ], keeps ?? false);
+    const actor = new Actor(name, keys, this);
+    this.#actors.push(actor);
+    actor.run(
+      house.clientRole,
+      initialState({ name, identity: own.identity.publicKey.toHex() }),
+      "club",
+    );
+    return actor;
+  }
+
+  /** Somebody joins, and everybody who is named has seen it. */
+  async joins(
+    name: string,
+    invite: string,
+    others: readonly (MemberActor | AdminActor)[],
+    joiner: Joiner = {},
+  ): Promise<MemberActor> {
+    const actor = await this.knocks(name, invite, joiner);
+    await actor.sees("joined");
+    for (const other of others) await other.reaches(actor.epoch);
+    // Its first message tells where it is.
+    for (const other of others) await this.settle(other);
+    return actor;
+  }
+
+  /** Everything that is on its way to somebody has been dealt with. */
+  async settle(actor: MemberActor | AdminActor): Promise<void> {
+    // What others have sent is through the relay first: links of memory take no time but turns.
+    await settled();
+    const token = ++this.#flushes + 1_000_000;
+    const over = actor.exit.then(() => undefined, () => undefined);
+    const pong = this.relay.passed((c) =>
+      c.direction === "up" && c.who === actor.name && c.message.kind === "pong" &&
+      c.message.token === token
+    );
+    this.relay.inject(actor.name, { kind: "ping", token });
+    await Promise.race([pong, over]);
+    const last = actor.events.at(-1);
+    if (last?.type === "bye") return;
+    await Promise.race([actor.command("/room"), over]);
+  }
+
+  /** As `settle`, for several, twice: what one did because of another is dealt with too. */
+  async settleAll(...actors: (MemberActor | AdminActor)[]): Promise<void> {
+    for (let i = 0; i < 2; i++) for (const actor of actors) await this.settle(actor);
+  }
+
+  /** Time goes by for everybody. */
+  async pass(ms: number, ...actors: (MemberActor | AdminActor)[]): Promise<void> {
+    await this.clock.pass(ms, async () => {
+      for (const actor of actors) await this.settle(actor);
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const actor of this.#actors) await actor.leaves();
+  }
+}
+
+function openSecret(room: RoomId) {
+  return roomSecret(derive(openSecretMaterial(RELAY_KEY, room), openSecretInfo(), 32));
+}
