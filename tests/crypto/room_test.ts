@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { OuterSeal } from "../../src/crypto/outer_seal.ts";
-import { keyedRoomId, sha256, verifySignature } from "../../src/server/verify.ts";
+import { keyedRoomId, verifySignature } from "../../src/server/verify.ts";
 import { judgeEnter, judgeTicket } from "../../src/server/gate_entry.ts";
-import { challenge, hash, roomKey } from "../../src/wire/ids.ts";
+import type { GateConnection, GatePorts } from "../../src/server/gate_state.ts";
+import { DEFAULT_RELAY_LIMITS } from "../../src/server/relay_limits.ts";
+import { type Challenge, challenge, handle, relayKey, roomKey } from "../../src/wire/ids.ts";
 import { decodeTicket } from "../../src/wire/ticket.ts";
-import { PROTOCOL_VERSION } from "../../src/wire/relay_message.ts";
 import { systemRandom } from "../../src/crypto/primitives.ts";
 import { codeOf, type Person, Story, type Taken, textOf } from "../support/room_story.ts";
 
@@ -321,60 +322,54 @@ Deno.test("messages of the next epoch are early, and open once its commit has co
 
 // ---- tickets, with the relay's own code
 
-const ports = (story: Story) => ({
+const portsOf = (story: Story): GatePorts => ({
+  limits: DEFAULT_RELAY_LIMITS,
   relayKey: story.relayKey,
   verify: verifySignature,
   keyedRoomId,
-  sha256,
+  newHandle: () => handle(systemRandom(16)),
 });
+
+function connectionOf(nonce: Challenge): GateConnection {
+  const bucket = { tokens: 1, atMs: 0 };
+  return {
+    id: 1,
+    nonce,
+    started: true,
+    seats: new Map(),
+    barredFrom: new WeakSet(),
+    entries: bucket,
+    tickets: bucket,
+  };
+}
 
 Deno.test("the relay's code takes every ticket and credential that comes with an epoch", async () => {
   const story = await Story.found();
   const persons = await story.join(["ada", "bob"]);
   await story.rekey();
+  const ports = portsOf(story);
   const now = { ms: story.nowMs, unixS: Math.floor(story.nowMs / 1000) };
   const nonce = challenge(systemRandom(32));
+  const { room } = story;
+  const judge = (entering: ReturnType<typeof story.admin.enter>) =>
+    judgeEnter(ports, connectionOf(nonce), undefined, { kind: "enter", room, ...entering }, now);
   for (const { keys } of persons) {
     const { ticket } = keys;
     assert.ok(ticket !== null);
     assert.deepEqual(decodeTicket(ticket).value, {
-      room: story.room,
+      room,
       ticketEpoch: 3,
       expires: now.unixS + 86_400,
       gateKey: keys.gateKey,
     });
     const key = roomKey(story.roomKey.publicKey);
-    // Only the ports that a judgement asks are there.
-    const judged = judgeTicket(
-      Object(ports(story)),
-      story.room,
-      undefined,
-      key,
-      ticket,
-      Object(now),
-    );
-    assert.ok(judged.ok);
-    for (const relay of [story.relayKey, hash(systemRandom(32))]) {
-      const enter = keys.enter(nonce, Object(relay));
-      const verdict = judgeEnter(
-        Object(ports(story)),
-        Object({ nonce, version: PROTOCOL_VERSION }),
-        undefined,
-        { kind: "enter", room: story.room, ...enter },
-        Object(now),
-      );
-      // A signature made for another relay is worth nothing here.
-      assert.equal(verdict.ok, relay === story.relayKey);
-    }
+    assert.ok(judgeTicket(ports, room, undefined, key, ticket, now).ok);
+    assert.equal(judge(keys.enter(nonce, story.relayKey)).ok, true);
+    // A signature made for another relay, or for another challenge, is worth nothing here.
+    assert.equal(judge(keys.enter(nonce, relayKey(systemRandom(32)))).ok, false);
+    assert.equal(judge(keys.enter(challenge(systemRandom(32)), story.relayKey)).ok, false);
   }
-  const owner = story.admin.enter(nonce, story.relayKey);
-  const verdict = judgeEnter(
-    Object(ports(story)),
-    Object({ nonce }),
-    undefined,
-    { kind: "enter", room: story.room, ...owner },
-    Object(now),
-  );
+  const verdict = judge(story.admin.enter(nonce, story.relayKey));
   assert.ok(verdict.ok && verdict.role === "owner");
 });
 
