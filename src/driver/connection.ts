@@ -45,10 +45,7 @@ export class Connection {
     this.#link = link;
     this.#handlers = handlers;
     this.#lastHeard = now();
-    this.#outbox = new Outbox(link, () => {
-      this.#end("stalled", "the relay does not read what we send");
-      link.destroy();
-    });
+    this.#outbox = new Outbox(link, () => this.abandon());
     link.start({
       onData: (bytes) => this.#data(bytes),
       onEnd: (end) => {
@@ -69,6 +66,12 @@ export class Connection {
     await this.#outbox.flushed();
     this.#end("closed-by-us", "closed");
     this.#link.close();
+  }
+
+  /** Ends it now, whatever waits to be sent. */
+  abandon(): void {
+    this.#end("stalled", "the relay does not read what we send");
+    this.#link.destroy();
   }
 
   /** To be called about once a second: PING when it is quiet, the end when the relay is dead (§2). */
@@ -152,6 +155,11 @@ export class Connection {
         new Error(
           `the relay speaks version ${challenge.minVersion} to ${challenge.maxVersion}, we speak ${PROTOCOL_VERSION}`,
         ),
+      );
+    }
+    if (challenge.access !== 0) {
+      return this.#broken(
+        new Error(`the relay asks for access ${challenge.access}, which this stm does not know`),
       );
     }
     this.#started = true;

@@ -12,7 +12,7 @@ import { AdminKeys } from "../crypto/admin_keys.ts";
 import { type AcceptedCommit, CommitRefused } from "../crypto/accept_commit.ts";
 import { fingerprintOf, InviteRefused, OtherAdmin } from "../crypto/join.ts";
 import type { KeyRing } from "../crypto/key_ring.ts";
-import type { MemberKeys } from "../crypto/member_keys.ts";
+import { MemberKeys } from "../crypto/member_keys.ts";
 import type { MessageResult } from "../crypto/room_keys.ts";
 import type { MemberLeaf, Roster } from "../crypto/roster.ts";
 import { CryptoError } from "../crypto/primitives.ts";
@@ -173,7 +173,8 @@ export class Inbound {
   ): Promise<readonly EventBody[]> {
     const room = delivered.room.toHex();
     if (message.kind === "unknown") {
-      return message.critical
+      // Anybody may knock, also with what no version knows: strangers do not end an admin's room.
+      return message.critical && keys instanceof MemberKeys
         ? [{ kind: "message-refused", room, code: "unsupported", leaf: null }]
         : [];
     }

@@ -39,6 +39,8 @@ const TICK_MS = 1000;
 /** Events that may wait before the network is held back. */
 const QUEUE_CAPACITY = 1024;
 const WORKER_CAPACITY = 4096;
+/** How long the relay may take to read our last words. */
+const CLOSE_MS = 3000;
 
 /**
  * Runs a session to its end.
@@ -122,12 +124,22 @@ class Driver<S> {
       stopClock();
       stopSignals();
     }
-    await this.#connection.close();
+    await this.#close(this.#connection);
     await this.#storeWorker.idle();
     this.#ports.ring.wipe();
     if (this.#failedLate === null) return this.#stop.exitCode;
     face.notice({ type: "error", ...this.#failedLate });
     return this.#stop.exitCode === EXIT.left ? EXIT.failed : this.#stop.exitCode;
+  }
+
+  /** A relay that reads no more must not keep us from leaving. */
+  async #close(connection: Connection): Promise<void> {
+    const stopWaiting = this.#ports.clock.every(CLOSE_MS, () => connection.abandon());
+    try {
+      await connection.close();
+    } finally {
+      stopWaiting();
+    }
   }
 
   async #readFace(): Promise<void> {
@@ -169,7 +181,7 @@ class Driver<S> {
       case "knock":
         return this.#toOwners(effect.room, this.#member(effect.room).knock());
       case "send-bundle":
-        return this.#cryptoWorker.run("joining", async () => {
+        return this.#slowly(this.#cryptoWorker, "joining", effect.room, async () => {
           const keys = this.#member(effect.room);
           this.#toOwners(effect.room, await keys.makeBundle());
         });
@@ -179,10 +191,8 @@ class Driver<S> {
           this.#keys(effect.room).sealMessage(effect.epoch, effect.n, outgoing(effect.message)),
         );
       case "update-kem":
-        return this.#cryptoWorker.run("the key update", async () => {
-          const keys = this.#ports.ring.get(effect.room);
-          // We may have left in the meantime.
-          if (!(keys instanceof MemberKeys)) return;
+        return this.#slowly(this.#cryptoWorker, "the key update", effect.room, async () => {
+          const keys = this.#member(effect.room);
           this.#toOwners(effect.room, await keys.makeKemUpdate());
         });
       case "renew-ticket": {
@@ -214,7 +224,7 @@ class Driver<S> {
     switch (effect.kind) {
       case "greet": {
         const to = handleOf(fromHex(effect.handle));
-        return this.#cryptoWorker.run("greeting", async () => {
+        return this.#slowly(this.#cryptoWorker, "greeting", effect.room, async () => {
           this.#direct(effect.room, to, await keys.greet(to, this.#ports.clock.now()));
         });
       }
@@ -243,12 +253,12 @@ class Driver<S> {
           () => this.#ports.store.saveInvites(effect.room, kept(keys, effect.invites)),
         );
       case "make-commit":
-        return this.#cryptoWorker.run("making a new epoch", async () => {
+        return this.#slowly(this.#cryptoWorker, "making a new epoch", effect.room, async () => {
           const { epoch } = await keys.make(effect);
           this.#queue.push({ kind: "commit-made", room: effect.room, epoch });
         });
       case "save-commit":
-        return this.#storeWorker.run("saving the new epoch", async () => {
+        return this.#slowly(this.#storeWorker, "saving the new epoch", effect.room, async () => {
           const { epoch, h, roomSecret } = keys.made();
           keys.onlyInvites(effect.invites.filter((i) => !i.revoked).map((i) => i.id));
           await this.#ports.store.saveCommit({
@@ -265,6 +275,19 @@ class Driver<S> {
       case "publish-commit":
         return this.#publish(keys, effect.room);
     }
+  }
+
+  /** Queues a slow job with the keys of a room. By its turn, or its end, we may have left: then it is nothing. */
+  #slowly(worker: Worker, what: string, room: string, job: () => Promise<void>): void {
+    const keys = this.#keys(room);
+    const there = (): boolean => this.#ports.ring.get(room) === keys;
+    worker.run(what, async () => {
+      try {
+        if (there()) await job();
+      } catch (error) {
+        if (there()) throw error;
+      }
+    });
   }
 
   /** ADMITs, WRAPs and WELCOMEs, the commit, then the removed leave: the order of PROTOCOL §7. */
