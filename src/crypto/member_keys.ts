@@ -140,7 +140,8 @@ export class MemberKeys extends RoomKeys {
   ): { admin: IdentityKey; fingerprint: Fingerprint; pinned: boolean } {
     const expected = this.#admin === null ? this.#pins.admin : fingerprintOf(this.#admin);
     checkHello(hello, this.room, expected);
-    this.#hello = hello.value;
+    // A member may be shown somebody else's HELLO, and the DENIED that followed it.
+    if (this.current === null) this.#hello = hello.value;
     this.#admin = hello.value.admin;
     return {
       admin: hello.value.admin,
@@ -173,10 +174,10 @@ export class MemberKeys extends RoomKeys {
     return this.seal("bundle", await makeBundle(hello, cert, keys, this.#pins.invite));
   }
 
-  /** The admin's refusal; `null` if it is not the admin's. */
+  /** The admin's refusal; `null` if it is not the admin's, or not for us who are in. */
   takeDenied({ code, signature }: Denied): DeniedCode | null {
     const hello = this.#hello;
-    if (hello === null) return null;
+    if (hello === null || this.current !== null) return null;
     const holds = verifyRaw(hello.admin, "deny", deniedBody(this.room, hello.na, code), signature);
     return holds ? code : null;
   }
