@@ -69,6 +69,8 @@ export interface AcceptedCommit {
   readonly secret: Bytes;
   /** Which of our ML-KEM keys the admin used: older ones can go. */
   readonly kemUsed: KemKeyPair;
+  /** Which of the wraps was ours. */
+  readonly wrapUsed: Wrap;
 }
 
 /** Why a commit was not accepted. `fatal`: the admin signed it, so the room cannot go on. */
@@ -88,7 +90,7 @@ export class CommitRefused extends Error {
  * Accepts the commit that follows our epoch.
  *
  * @param here our epoch, its hash and roster, and the first leaf number never used
- * @param wrapFor our wrap of that epoch, `undefined` if none has come
+ * @param wraps what came as our wrap of that epoch: nothing vouches for one but the hash in the commit
  * @throws {CommitRefused} with nothing changed
  */
 export async function acceptCommit(
@@ -100,7 +102,7 @@ export async function acceptCommit(
     readonly nextLeaf: number;
   },
   signed: Signed<Commit>,
-  wrapFor: Wrap | undefined,
+  wraps: readonly Wrap[],
 ): Promise<AcceptedCommit> {
   checkSigned(acceptor, signed);
   const { value: commit } = signed;
@@ -115,7 +117,7 @@ export async function acceptCommit(
     throw new CommitRefused("fork", "the admin's commit does not follow the epoch we are in", true);
   }
   return await asSignedByAdmin(async () => {
-    const opened = await openSecret(acceptor, commit, wrapFor);
+    const opened = await openSecret(acceptor, commit, wraps);
     const change = decodePadded(
       CHANGE,
       gcmOpen(
@@ -160,7 +162,7 @@ export async function acceptWelcome(
     );
   }
   return await asSignedByAdmin(async () => {
-    const opened = await openSecret(acceptor, commit, welcome.wrap);
+    const opened = await openSecret(acceptor, commit, [welcome.wrap]);
     const change = decodePadded(
       CHANGE,
       gcmOpen(
@@ -239,8 +241,8 @@ async function asSignedByAdmin<T>(check: () => Promise<T>): Promise<T> {
 async function openSecret(
   acceptor: Acceptor,
   commit: Commit,
-  wrap: Wrap | undefined,
-): Promise<{ secret: Bytes; kemUsed: KemKeyPair }> {
+  wraps: readonly Wrap[],
+): Promise<{ secret: Bytes; kemUsed: KemKeyPair; wrapUsed: Wrap }> {
   for (const kem of acceptor.kem) {
     const ctx = wrapContext(
       { room: commit.room, epoch: commit.epoch, admin: acceptor.admin },
@@ -250,7 +252,8 @@ async function openSecret(
     const tag = tagOf(ctx);
     const entry = commit.wraps.find((e) => sameBytes(e.tag, tag));
     if (entry === undefined) continue;
-    if (wrap === undefined || !sameBytes(hash(sha256(wrap)), entry.wrapHash)) {
+    const wrap = wraps.find((bytes) => sameBytes(hash(sha256(bytes)), entry.wrapHash));
+    if (wrap === undefined) {
       throw new CommitRefused(
         "no-wrap",
         "our part of the admin's commit has not come, or was changed on the way",
@@ -262,7 +265,7 @@ async function openSecret(
     if (!sameSecret(kc, commit.kc)) {
       throw new CryptoError("open-failed", "the wrap has another key than the commit");
     }
-    return { secret, kemUsed: kem };
+    return { secret, kemUsed: kem, wrapUsed: wrap };
   }
   throw new CommitRefused("removed", "the admin made a new key that is not for us", false);
 }

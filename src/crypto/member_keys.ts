@@ -14,6 +14,7 @@ import {
   type Challenge,
   type Fingerprint,
   type Generation,
+  type Handle,
   type Hash,
   hash,
   type IdentityKey,
@@ -63,8 +64,10 @@ export interface RoomPins {
 
 /** Commits whose bytes we remember, to tell a fork from a repetition. */
 const REMEMBERED_COMMITS = 64;
-/** Wraps that wait for their commit. */
+/** Epochs ahead of ours whose wraps wait for their commit. */
 const MAX_WAITING_WRAPS = 4;
+/** Handles from which a wrap of one epoch is kept. */
+const MAX_WRAP_SENDERS = 16;
 
 /** The keys of a joiner and member. */
 export class MemberKeys extends RoomKeys {
@@ -79,7 +82,8 @@ export class MemberKeys extends RoomKeys {
   /** Oldest first: the last that the admin has named, then those it may name next. */
   #kem: KemKeyPair[] = [];
   #nextLeaf = 0;
-  readonly #wraps = new Map<number, WrapMessage>();
+  /** By epoch, then by the handle that sent it, the newest last. */
+  readonly #wraps = new Map<number, Map<string, WrapMessage>>();
   readonly #bodies = new Map<number, string>();
 
   /** @param generation above every one that this identity used before (§6) */
@@ -221,11 +225,22 @@ export class MemberKeys extends RoomKeys {
     if (!fits) throw new CommitRefused("bad-commit", "the welcome has another room's key", true);
   }
 
-  /** Keeps our wrap until its commit comes. What is not of the next epochs is dropped. */
-  takeWrap(wrap: WrapMessage): void {
+  /**
+   * Keeps what says it is our wrap until its commit comes; what is not of the next epochs is dropped. Every member
+   * can send one, and the relay lets nobody send in another's name: so one from each, or a false one would take
+   * the place of the admin's.
+   */
+  takeWrap(wrap: WrapMessage, from: Handle): void {
     const ahead = wrap.epoch - (this.current?.place.epoch ?? 0);
     if (ahead < 1 || ahead > MAX_WAITING_WRAPS) return;
-    this.#wraps.set(wrap.epoch, wrap);
+    const waiting = this.#wraps.get(wrap.epoch) ?? new Map<string, WrapMessage>();
+    this.#wraps.set(wrap.epoch, waiting);
+    waiting.delete(from.toHex());
+    waiting.set(from.toHex(), wrap);
+    for (const oldest of waiting.keys()) {
+      if (waiting.size <= MAX_WRAP_SENDERS) break;
+      waiting.delete(oldest);
+    }
   }
 
   /**
@@ -245,7 +260,7 @@ export class MemberKeys extends RoomKeys {
       this.#explainOld(acceptor, signed);
       return null;
     }
-    const wrap = this.#wraps.get(epoch);
+    const wraps = [...this.#wraps.get(epoch)?.values() ?? []];
     const accepted = await acceptCommit(
       acceptor,
       {
@@ -255,10 +270,10 @@ export class MemberKeys extends RoomKeys {
         nextLeaf: this.#nextLeaf,
       },
       signed,
-      wrap?.wrap,
+      wraps.map(({ wrap }) => wrap),
     );
     for (const waiting of this.#wraps.keys()) if (waiting <= epoch) this.#wraps.delete(waiting);
-    if (wrap !== undefined) this.#ticket = wrap.ticket;
+    this.#ticket = wraps.find(({ wrap }) => wrap === accepted.wrapUsed)?.ticket ?? this.#ticket;
     this.#nextLeaf = nextLeafAfter(this.#nextLeaf, accepted.roster);
     this.#began(accepted, current.myLeaf, accepted.change.newRoomSecret);
     const missing = new Map(accepted.change.removed.map(({ leaf, count }) => [

@@ -189,7 +189,7 @@ export class Inbound {
         return code === null ? [] : [{ kind: "denied", room, code }];
       }
       case "wrap":
-        keys.takeWrap(message.content);
+        keys.takeWrap(message.content, delivered.from);
         return [];
       case "kem-ack":
         keys.takeKemAck(message.content);

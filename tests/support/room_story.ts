@@ -267,7 +267,7 @@ export class Story {
       case "commit":
         return { kind: "commit", value: await person.keys.takeCommit(message.content) };
       case "wrap":
-        return { kind: "wrap", value: person.keys.takeWrap(message.content) };
+        return { kind: "wrap", value: person.keys.takeWrap(message.content, this.adminHandle) };
       case "kem-ack":
         return { kind: "kem-ack", value: person.keys.takeKemAck(message.content) };
       case "unknown":

@@ -408,7 +408,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
       acceptor,
       here,
       decodeSigned(COMMIT_BODY, f.hex("commit"), "commit"),
-      wrapBytes(f.hex("wrap")),
+      [wrapBytes(f.hex("wrap"))],
     );
     return {
       h: accepted.h.toHex(),
