@@ -119,10 +119,14 @@ export async function prepareAdministered(
   }
   const saved = ranBefore(profile, name, open, server) ??
     await newSavedRoom(maker, profile, name, open, server);
-  await profile.store.update((p) => ({
-    ...p,
-    rooms: p.rooms.map((r) => r.roomId === saved.roomId ? { ...r, server } : r),
-  }));
+  const { host, port } = saved.server;
+  if (host !== server.host || port !== server.port) {
+    // The same relay, by its key, at another address.
+    await profile.store.update((p) => ({
+      ...p,
+      rooms: p.rooms.map((r) => r.roomId === saved.roomId ? { ...r, server } : r),
+    }));
+  }
   return await prepareAgain(maker, saved);
 }
 

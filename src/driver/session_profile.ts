@@ -48,6 +48,13 @@ export async function openSessionProfile(
       `there is no profile ${name} (${path}): stm profile create ${name} makes it`,
     );
   }
+  if (sealing === "neither") {
+    throw new StoreError(
+      "damaged",
+      path,
+      "is no profile of stm, or damaged. It was left as it is: mend it, or move it away to begin anew",
+    );
+  }
   const passphraseGiven = options.passphraseFile !== undefined ||
     (env.get("STM_PASSPHRASE_FILE") ?? "") !== "";
   if (sealing === "plain" && !options.noPassphrase && !passphraseGiven) {
@@ -57,9 +64,7 @@ export async function openSessionProfile(
       `${path}: this profile is not sealed; if that is how you made it, give --no-passphrase`,
     );
   }
-  // Nobody types a passphrase for a file that no passphrase opens.
-  const canAsk = sealing === "sealed" ? ask : () => Promise.resolve("-");
-  const sealer = await chosenSealer(options, env, canAsk, `the profile ${name}`);
+  const sealer = await chosenSealer(options, env, ask, `the profile ${name}`);
   const store = await openProfile({ path, sealer });
   try {
     const seed = Uint8Array.fromHex(store.profile.identitySeed);

@@ -85,6 +85,9 @@ Deno.test("a profile that does not open is named and stays as it was", async () 
   await Deno.writeFile(file, damaged);
   await says(await admin(...await room.as("owl")), 1, /owl\.stm: is damaged/);
   assert.deepEqual(await Deno.readFile(file), damaged);
+  await Deno.writeTextFile(file, "something else\n");
+  await says(await admin(...await room.as("owl")), 1, /owl\.stm: is no profile of stm, or damaged/);
+  assert.equal(await Deno.readTextFile(file), "something else\n");
   await Deno.writeFile(file, sealed);
   // The passphrase may come by the environment too. This one opens; there is no relay.
   const [, , , passphrase = ""] = await room.as("owl");
