@@ -89,7 +89,7 @@ export function needless(privileges: Privileges): Deno.PermissionName[] {
 /**
  * Gives back, for the rest of this process, every kind of access that the command does without.
  * Called before anything is read. (Importing from elsewhere cannot be given back so; the launchers
- * and the compiler get `--deny-import`.) Whoever runs the program with everything allowed, as a compiled
+ * and the compiler see to that.) Whoever runs the program with everything allowed, as a compiled
  * one or a checkout does, is then left with what the command needs.
  *
  * @param command the first argument of the command line

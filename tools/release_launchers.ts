@@ -17,7 +17,6 @@ export const RUN_FLAGS: readonly string[] = [
   "--no-lock",
   "--no-npm",
   "--no-remote",
-  "--deny-import",
   "--deny-run",
   "--deny-ffi",
 ];
@@ -48,6 +47,14 @@ const CACHE_FOLDERS: Readonly<Record<string, string>> = {
   linux: '"${XDG_CACHE_HOME:+$XDG_CACHE_HOME/stm}" "${HOME:+$HOME/.cache/stm}"',
   darwin: '"${XDG_CACHE_HOME:+$XDG_CACHE_HOME/stm}" "${HOME:+$HOME/Library/Caches/stm}"',
 };
+
+/** Without it the runtime dies with a crash report that helps nobody. */
+const NEEDS_PROC = `if [ ! -L /proc/self/exe ]; then
+  echo "stm: /proc is not there, and the runtime needs it: mount it (mount -t proc proc /proc)" >&2
+  exit 1
+fi
+
+`;
 
 const STATE_FOLDERS: Readonly<Record<string, string>> = {
   linux: `else
@@ -104,6 +111,7 @@ async function shellParts(target: Target, version: string): Promise<Record<strin
     STATE: state,
     COMMANDS: Object.entries(PRIVILEGES).map(([name, may]) => shellCase(name, may)).join("\n"),
     RUN_FLAGS: RUN_FLAGS.join(" "),
+    CHECK: target.os === "linux" ? NEEDS_PROC : "",
     UNSET: UNSET.join(" \\\n  "),
     EXPORT: Object.entries(EXPORT).map(([name, value]) => `export ${name}=${value}`).join("\n"),
   });
@@ -180,6 +188,12 @@ export async function nodeLauncher(version: string): Promise<string> {
   });
 }
 
+/**
+ * Without a list the runtime would import code from half a dozen hosts, and a bare `--deny-import`
+ * does not keep it from that (2.9.5). Nobody serves code there.
+ */
+const NOBODY = "127.0.0.1:9";
+
 /** The flags of `deno compile`: all that any command needs; the program drops the rest itself. */
 export function compileFlags(): string[] {
   const all = Object.values(PRIVILEGES);
@@ -194,7 +208,7 @@ export function compileFlags(): string[] {
     `--allow-sys=${union(all.map(({ sys }) => sys))}`,
     "--deny-run",
     "--deny-ffi",
-    "--deny-import",
+    `--allow-import=${NOBODY}`,
   ];
 }
 

@@ -1,0 +1,208 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import * as v from "valibot";
+import { cmdLauncher, compileFlags } from "../../tools/release_launchers.ts";
+import { layOutNpm, start, TALKING_RUNTIME, unpackArchive } from "../support/package_stage.ts";
+import { withFolder } from "../support/temporary_folder.ts";
+
+const PROBE = await Deno.readTextFile(new URL("../support/privilege_probe.js", import.meta.url));
+const WORKED = v.array(v.string());
+const ENVIRONMENT = ["env HOME", "env TERM"];
+
+interface Case {
+  readonly args: readonly string[];
+  /** What works of what the probe tries, besides the folders. */
+  readonly may: readonly string[];
+  /** Folders below the working directory that it may read and write. */
+  readonly folders?: readonly string[];
+}
+
+/** Everything else that the probe tries has to be refused. */
+const CASES: readonly Case[] = [
+  { args: ["server"], may: ["net", "sys networkInterfaces"], folders: ["certs"] },
+  {
+    args: ["server", "--certs", "my, own certs"],
+    may: ["net", "sys networkInterfaces"],
+    folders: ["my, own certs"],
+  },
+  {
+    args: ["server", "--certs=deep/er"],
+    may: ["net", "sys networkInterfaces"],
+    folders: ["deep/er"],
+  },
+  { args: ["client"], may: ["net", ...ENVIRONMENT], folders: ["state"] },
+  {
+    args: ["client", "--invite-file", "invite.txt", "--try-read", "invite.txt"],
+    may: ["net", ...ENVIRONMENT, "read invite.txt"],
+    folders: ["state"],
+  },
+  {
+    args: ["client", "--try-read", "invite.txt"],
+    may: ["net", ...ENVIRONMENT],
+    folders: ["state"],
+  },
+  {
+    args: ["admin", "--passphrase-file=invite.txt", "--try-read", "invite.txt"],
+    may: ["net", ...ENVIRONMENT, "read invite.txt"],
+    folders: ["state"],
+  },
+  { args: ["profile", "create"], may: ENVIRONMENT, folders: ["state"] },
+  { args: ["demo"], may: ["net", "env TERM"], folders: ["tmp"] },
+  { args: ["version"], may: [] },
+  { args: ["--help"], may: [] },
+  { args: ["no-such-command"], may: [] },
+];
+
+const LAUNCHERS = {
+  "the archive's launcher": async (folder: string) => ({
+    program: await unpackArchive(folder, { link: Deno.execPath() }, PROBE),
+    before: [] as string[],
+  }),
+  "the npm package": async (folder: string) => ({
+    program: "node",
+    before: [await layOutNpm(folder, { link: Deno.execPath() }, PROBE)],
+  }),
+};
+
+for (const [name, unpack] of Object.entries(LAUNCHERS)) {
+  Deno.test(`${name} gives each command what it needs, and nothing more`, async () => {
+    await withFolder(async (folder) => {
+      const { program, before } = await unpack(join(folder, "package"));
+      const work = join(folder, "work");
+      await Deno.mkdir(join(work, "tmp"), { recursive: true });
+      await Deno.writeTextFile(join(work, "invite.txt"), "stm://…");
+      const env = {
+        HOME: join(folder, "home"),
+        STM_HOME: join(work, "state"),
+        TMPDIR: join(work, "tmp"),
+        STM_CACHE: join(folder, "cache"),
+        TERM: "dumb",
+      };
+      for (const { args, may, folders = [] } of CASES) {
+        const probes = ["certs", "my, own certs", "deep/er", "state", "tmp", "elsewhere"];
+        const given = [...args, ...probes.flatMap((path) => ["--probe", join(work, path)])];
+        const { code, out, err } = await start(program, [...before, ...given], { env, cwd: work });
+        assert.equal(code, 0, err);
+        const worked = v.parse(WORKED, JSON.parse(out));
+        const expected = [...may, ...folders.map((path) => `folder ${join(work, path)}`)];
+        assert.deepEqual(worked.sort(), expected.sort(), args.join(" "));
+      }
+    });
+  });
+
+  Deno.test(`${name} lets no variable of the environment reach the runtime that would change its trust`, async () => {
+    await withFolder(async (folder) => {
+      const isNpm = name.includes("npm");
+      const env = {
+        STM_CACHE: join(folder, "cache"),
+        DENO_CERT: "/evil.pem",
+        DENO_TLS_CA_STORE: "system",
+        DENO_V8_FLAGS: "--expose-gc",
+        NODE_TLS_REJECT_UNAUTHORIZED: "0",
+        SSLKEYLOGFILE: join(folder, "keys"),
+      };
+      const program = isNpm ? "node" : await unpackArchive(folder, TALKING_RUNTIME);
+      const args = isNpm ? [await layOutNpm(folder, TALKING_RUNTIME)] : [];
+      const { code, out } = await start(program, [...args, "version"], { env });
+      assert.equal(code, 7);
+      assert.deepEqual(out.trim().split("\n").filter((line) => /^[A-Z]+/.test(line)), [
+        `DENO_DIR=${folder}/cache/deno`,
+        "DENO_NO_PACKAGE_JSON=1",
+        "DENO_NO_UPDATE_CHECK=1",
+      ]);
+    });
+  });
+}
+
+Deno.test("the archive's launcher follows links to itself, and says when its files are missing", async () => {
+  await withFolder(async (folder) => {
+    const stm = await unpackArchive(join(folder, "a b", "package"), TALKING_RUNTIME);
+    await Deno.symlink(stm, join(folder, "one"));
+    await Deno.symlink("one", join(folder, "two"));
+    const env = { HOME: folder };
+    assert.equal((await start(join(folder, "two"), ["version"], { env })).code, 7);
+    await Deno.remove(join(folder, "a b", "package", "lib", "stm.js"));
+    const { code, err } = await start(join(folder, "two"), ["version"], { env });
+    assert.equal(code, 1);
+    assert.match(err, /lib is not complete: unpack the archive again/);
+  });
+});
+
+Deno.test("the npm package passes signals on and comes back with the program's own exit code", async () => {
+  await withFolder(async (folder) => {
+    const ends = (code: number): string => `'kill $!; exit ${code}'`;
+    const waiting = [
+      "#!/bin/sh",
+      `trap ${ends(41)} INT`,
+      `trap ${ends(42)} TERM`,
+      `trap ${ends(43)} HUP`,
+      "sleep 60 &",
+      "echo ready",
+      "wait $!",
+    ].join("\n");
+    const bin = await layOutNpm(folder, waiting);
+    for (const [signal, code] of [["SIGINT", 41], ["SIGTERM", 42], ["SIGHUP", 43]] as const) {
+      const child = new Deno.Command("node", {
+        args: [bin, "demo"],
+        env: { HOME: folder },
+        stdin: "null",
+        stdout: "piped",
+      }).spawn();
+      const reader = child.stdout.getReader();
+      const { value } = await reader.read();
+      assert.equal(new TextDecoder().decode(value), "ready\n");
+      child.kill(signal);
+      assert.equal((await child.status).code, code, signal);
+      await reader.cancel();
+    }
+  });
+});
+
+Deno.test("the npm package says which runtime is missing", async () => {
+  await withFolder(async (folder) => {
+    const bin = await layOutNpm(folder, TALKING_RUNTIME);
+    await Deno.remove(join(folder, "node_modules"), { recursive: true });
+    const { code, err } = await start("node", [bin, "demo"]);
+    assert.equal(code, 1);
+    assert.match(err, /^stm: @deno\/.* is not installed/);
+  });
+});
+
+Deno.test("dropPrivileges() leaves a program that may do everything with what its command needs", async () => {
+  await withFolder(async (folder) => {
+    // As a compiled program has them, but for the kinds that it never has.
+    const flags = compileFlags().filter((flag) => !/^--deny-(run|ffi)/.test(flag));
+    const module = import.meta.resolve("../../src/privileges.ts");
+    const script = join(folder, "probe.js");
+    await Deno.writeTextFile(
+      script,
+      `import { dropPrivileges } from "${module}";\ndropPrivileges(Deno.args[0]);\n${PROBE}`,
+    );
+    const files = ["read /etc/passwd", "write /var/tmp"];
+    const expected: Record<string, string[]> = {
+      server: ["net", "sys networkInterfaces", ...files],
+      client: ["net", ...ENVIRONMENT, ...files],
+      profile: [...ENVIRONMENT, ...files],
+      demo: ["net", ...ENVIRONMENT, ...files],
+      version: [],
+    };
+    for (const [command, may] of Object.entries(expected)) {
+      const args = ["run", "--no-config", "--no-lock", "--allow-run", "--allow-ffi", ...flags];
+      const { out, err } = await start(Deno.execPath(), [...args, script, command], {
+        env: { HOME: folder, DENO_DIR: join(folder, "deno"), DENO_NO_UPDATE_CHECK: "1" },
+      });
+      assert.notEqual(out, "", err);
+      assert.deepEqual(v.parse(WORKED, JSON.parse(out)).sort(), may.sort(), command);
+    }
+  });
+});
+
+Deno.test("the launcher for Windows denies the same kinds, and ends its lines as cmd wants", async () => {
+  const text = await cmdLauncher("0.1.0");
+  assert.equal(text.replaceAll("\r\n", "").includes("\n"), false);
+  assert.match(
+    text,
+    /if "%~1"=="server" set "STM_KINDS=--allow-net --allow-sys=networkInterfaces /,
+  );
+  assert.match(text, /--no-prompt .*--deny-run --deny-ffi %STM_KINDS% "%~dp0lib\\stm\.js" %\*/);
+});
