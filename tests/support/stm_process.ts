@@ -157,7 +157,10 @@ export class StmProcess extends Chronicle<Told> {
 
   /** @param name of the person; of the command where there is none */
   constructor(readonly name: string, child: Deno.ChildProcess, options: StmOptions) {
-    super(`stm ${name}`, () => `--- stdout\n${this.stdout}\n--- stderr\n${this.stderr}\n---`);
+    super(
+      `stm ${name}`,
+      () => `--- stdout\n${shortened(this.stdout)}\n--- stderr\n${shortened(this.stderr)}\n---`,
+    );
     this.#child = child;
     this.#input = options.stdin === "null" ? null : child.stdin.getWriter();
     if (!(options.unread ?? false)) this.#reading.resolve();
@@ -267,6 +270,11 @@ export class StmProcess extends Chronicle<Told> {
     }
     await this.exit;
   }
+}
+
+/** The end of an output, without the end of long lines. */
+function shortened(output: string): string {
+  return output.split("\n").slice(-100).map((line) => line.slice(0, 300)).join("\n");
 }
 
 let denoDir: Promise<string> | undefined;
