@@ -17,9 +17,14 @@ const DOWNLOAD_LIMIT_MS = 10 * 60_000;
  * The runtime's executable file.
  *
  * @param cache folder for the packages
+ * @param bring puts a package's tarball into a folder, as `npm pack` does
  * @throws {Error} if npm cannot bring it, or what it brings is not what was pinned
  */
-export async function runtimeOf(target: Target, cache: string): Promise<Uint8Array> {
+export async function runtimeOf(
+  target: Target,
+  cache: string,
+  bring: (spec: string, folder: string) => Promise<unknown> = npmPack,
+): Promise<Uint8Array> {
   const name = `${target.package.replace("@", "").replace("/", "-")}-${RUNTIME_VERSION}.tgz`;
   const path = join(cache, name);
   await Deno.mkdir(cache, { recursive: true });
@@ -28,12 +33,9 @@ export async function runtimeOf(target: Target, cache: string): Promise<Uint8Arr
     // Packed into a folder of its own: two builds may bring it at the same time.
     const folder = await Deno.makeTempDir({ dir: cache, prefix: "pack-" });
     try {
-      const spec = `${target.package}@${RUNTIME_VERSION}`;
-      await run("npm", ["pack", spec, "--silent", "--pack-destination", folder], {
-        limitMs: DOWNLOAD_LIMIT_MS,
-      });
+      await bring(`${target.package}@${RUNTIME_VERSION}`, folder);
       packed = await Deno.readFile(join(folder, name));
-      await Deno.rename(join(folder, name), path);
+      if (integrity(packed) === target.integrity) await Deno.rename(join(folder, name), path);
     } finally {
       await Deno.remove(folder, { recursive: true });
     }
@@ -43,6 +45,11 @@ export async function runtimeOf(target: Target, cache: string): Promise<Uint8Arr
     throw new Error(`${target.package}: npm brought ${found}, pinned is ${target.integrity}`);
   }
   return readFromTar(gunzipSync(packed), `package/${target.runtime}`);
+}
+
+function npmPack(spec: string, folder: string): Promise<string> {
+  const args = ["pack", spec, "--silent", "--pack-destination", folder];
+  return run("npm", args, { limitMs: DOWNLOAD_LIMIT_MS });
 }
 
 /** The digest of a package as npm writes it. */

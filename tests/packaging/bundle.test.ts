@@ -1,0 +1,134 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import * as v from "valibot";
+import {
+  lazyBuiltins,
+  makeBundle,
+  withCommit,
+  withoutCachePaths,
+} from "../../tools/release_bundle.ts";
+import { start } from "../support/package_stage.ts";
+import { withFolder } from "../support/temporary_folder.ts";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const BUNDLE = await makeBundle(ROOT, "c0ffee", "0.1.0");
+
+function run(script: string, folder: string, args: readonly string[]) {
+  const env = { HOME: folder, DENO_DIR: join(folder, "deno"), DENO_NO_UPDATE_CHECK: "1" };
+  const flags = ["run", "-A", "--no-prompt", "--no-config", "--no-lock", "--no-npm", "--no-remote"];
+  return start(Deno.execPath(), [...flags, script, ...args], { env });
+}
+
+Deno.test("makeBundle() gives the same bytes again, and no path of this machine", async () => {
+  assert.equal((await makeBundle(ROOT, "c0ffee", "0.1.0")).code, BUNDLE.code);
+  assert.doesNotMatch(BUNDLE.code, /\.cache|node_modules|registry\.npmjs/);
+  assert.ok(!BUNDLE.code.includes(ROOT));
+});
+
+Deno.test("makeBundle() names the packages that are in it", () => {
+  const names = BUNDLE.packages.map(({ name }) => name);
+  for (const name of ["@scure/bip39", "string-width", "uqr", "valibot"]) {
+    assert.ok(names.includes(name), name);
+  }
+  // What only tests and tools use stays out.
+  for (const name of ["fflate", "fast-check", "@noble/curves"]) {
+    assert.ok(!names.includes(name), name);
+  }
+});
+
+Deno.test("the bundle says what it was made from, and runs without any package", async () => {
+  await withFolder(async (folder) => {
+    const script = join(folder, "stm.js");
+    await Deno.writeTextFile(script, BUNDLE.code);
+    const version = await run(script, folder, ["version", "--ui", "json"]);
+    assert.deepEqual(JSON.parse(version.out), {
+      type: "version",
+      version: "0.1.0",
+      commit: "c0ffee",
+      runtime: `deno ${Deno.version.deno}`,
+      protocol: "stm/1",
+    });
+    const wrong = await run(script, folder, ["client", "stm://nonsense"]);
+    assert.equal(wrong.code, 2, wrong.err);
+  });
+});
+
+Deno.test("the bundle loads no built-in before the module that needs it", () => {
+  const eager = BUNDLE.code.matchAll(/^import .* from "(node:[\w/]+)";$/gm);
+  assert.deepEqual([...eager].map(([line]) => line), []);
+});
+
+Deno.test("the program drops what its command does not need before it does anything else", async () => {
+  const probe = await Deno.readTextFile(
+    new URL("../support/privilege_probe.js", import.meta.url),
+  );
+  const place = /Deno\.exit\(await run\(Deno\.args\)\);/;
+  assert.match(BUNDLE.code, place);
+  await withFolder(async (folder) => {
+    const script = join(folder, "stm.js");
+    await Deno.writeTextFile(
+      script,
+      BUNDLE.code.replace(place, () => probe.replace(/^\/\/.*$/gm, "")),
+    );
+    const { out, err } = await run(script, folder, ["server"]);
+    assert.notEqual(out, "", err);
+    const worked = v.parse(v.array(v.string()), JSON.parse(out));
+    for (const kind of ["run", "run by node", "ffi", "env PATH"]) {
+      assert.ok(!worked.includes(kind), kind);
+    }
+    assert.ok(worked.includes("net"), out);
+  });
+});
+
+Deno.test("lazyBuiltins() loads what a lazy module imports when the module is loaded, and no sooner", () => {
+  const bundle = [
+    "// a.ts",
+    'import { join, sep as slash } from "node:path";',
+    'import net from "node:net";',
+    'import * as os from "node:os";',
+    "function f() {",
+    "}",
+    "var init_a = __esm({",
+    '  "a.ts"() {',
+    "    x = 1;",
+    "  }",
+    "});",
+    "// b.ts",
+    'import { parseArgs } from "node:util";',
+    "var y = 2;",
+  ].join("\n");
+  assert.equal(
+    lazyBuiltins(bundle),
+    [
+      "// a.ts",
+      "var join, slash;",
+      "var net;",
+      "var os;",
+      "function f() {",
+      "}",
+      "var init_a = __esm({",
+      '  "a.ts"() {',
+      '    ({ join, sep: slash } = process.getBuiltinModule("node:path"));',
+      '    net = process.getBuiltinModule("node:net");',
+      '    os = process.getBuiltinModule("node:os");',
+      "    x = 1;",
+      "  }",
+      "});",
+      "// b.ts",
+      'import { parseArgs } from "node:util";',
+      "var y = 2;",
+    ].join("\n"),
+  );
+});
+
+Deno.test("withoutCachePaths() names packages, and refuses a path that it does not know", () => {
+  const line = "// ../../home/owl/.cache/deno/npm/registry.npmjs.org/@scure/bip39/2.4.0/words.js";
+  assert.equal(withoutCachePaths(line), "// npm:@scure/bip39@2.4.0/words.js");
+  assert.throws(() => withoutCachePaths("// ../../home/owl/secret.ts"), /a path of this machine/);
+});
+
+Deno.test("withCommit() refuses a bundle without its one place for the commit", () => {
+  assert.equal(withCommit('var COMMIT = "unknown";', "a1"), 'var COMMIT = "a1";');
+  assert.throws(() => withCommit("", "a1"), /0 places/);
+});
