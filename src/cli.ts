@@ -388,7 +388,18 @@ async function server(given: Arguments): Promise<number> {
   );
 }
 
-function participantOptions(given: Arguments): ParticipantOptions {
+/** What a link, an invite or a profile says itself would otherwise be passed over in silence. */
+const ONLY_WITH_HOST = ["port", "pin", "accept-new"];
+
+function participantOptions(given: Arguments, command: CommandSpec): ParticipantOptions {
+  const idle = given.has("host") ? undefined : ONLY_WITH_HOST.find((name) => given.has(name));
+  if (idle !== undefined) {
+    throw new UsageError(
+      `--${idle} is for a relay that --host names; for example: stm ${command.name} --host 127.0.0.1 --${idle}${
+        exampleOf(command, idle)
+      }`,
+    );
+  }
   return {
     version: VERSION,
     ui: given.choice("ui", UIS, "line"),
@@ -402,6 +413,11 @@ function participantOptions(given: Arguments): ParticipantOptions {
     ephemeral: given.has("ephemeral"),
     profile: profileOptions(given),
   };
+}
+
+function exampleOf(command: CommandSpec, option: string): string {
+  const example = command.options.find(({ name }) => name === option)?.example;
+  return example === undefined ? "" : ` ${example}`;
 }
 
 function sealOptions(given: Arguments): SealOptions {
@@ -482,10 +498,18 @@ async function admin(given: Arguments): Promise<number> {
       `give the relay's link, or --host for an open room; for example: ${ADMIN.examples[0]}`,
     );
   }
+  const idle = given.has("host") && ["uses", "expires"].find((name) => given.has(name));
+  if (idle) {
+    throw new UsageError(
+      `--${idle} is for an invite, and the open room of --host has none; for example: ${
+        ADMIN.examples[0]
+      } --${idle}${exampleOf(ADMIN, idle)}`,
+    );
+  }
   const uses = given.number("uses", 1, 1, 1000);
   const hours = given.number("expires", 24, 1, 24 * 366);
   return await runAdmin({
-    ...participantOptions(given),
+    ...participantOptions(given, ADMIN),
     link,
     open: given.has("host"),
     room: given.text("room"),
@@ -506,8 +530,14 @@ async function client(given: Arguments): Promise<number> {
       "give an invite or --host, not both; for example: stm client --invite-file invite.txt",
     );
   }
+  if (invited && given.has("room")) {
+    throw new UsageError(
+      "--room is for an open room or one of a profile, an invite names its own; " +
+        "for example: stm client --invite-file invite.txt",
+    );
+  }
   return await runClient({
-    ...participantOptions(given),
+    ...participantOptions(given, CLIENT),
     invites: given.positionals,
     inviteFile: given.text("invite-file"),
     open,
