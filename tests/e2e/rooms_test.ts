@@ -143,3 +143,22 @@ Deno.test("the same as lines in a pipe, without an escape sequence", async () =>
     assert.ok(!/[\x00-\x08\x0b-\x1f\x7f]/.test(stdout + stderr));
   }
 });
+
+Deno.test("an admin that leaves its room while an epoch is being made goes on in another", async () => {
+  await using stage = await Stage.open();
+  const relay = await stage.relay();
+  const { owl } = await stage.admin(relay);
+  const hen = stage.start(["admin", relay.link, "--room", "Yard", "--name", "hen", "--ui", "json"]);
+  const yard = (await hen.event("invite")).url;
+  assert.equal((await owl.command(`/join ${yard}`)).type, "ok");
+  await owl.event("joined", (e) => e.room === "Yard");
+  owl.write(
+    '{"type":"command","line":"/rekey","room":"R"}\n{"type":"command","line":"/leave","room":"R"}\n',
+  );
+  for (let i = 0; i < 3; i++) {
+    owl.say(`still here ${i}`, "Yard");
+    await hen.event("message", (e) => e.text === `still here ${i}`);
+  }
+  assert.equal((await owl.command("/who", "Yard")).type, "ok");
+  assert.equal((await owl.command("/rekey")).type, "error");
+});
