@@ -173,9 +173,9 @@ export class Inbound {
   ): Promise<readonly EventBody[]> {
     const room = delivered.room.toHex();
     if (message.kind === "unknown") {
-      // Anybody may knock, also with what no version knows: strangers do not end an admin's room.
+      // Nothing vouches for what is only sealed: it ends nobody's room, an admin's or a member's.
       return message.critical && keys instanceof MemberKeys
-        ? [{ kind: "message-refused", room, code: "unsupported", leaf: null }]
+        ? [{ kind: "message-refused", room, code: "bad-message", leaf: null }]
         : [];
     }
     if (keys instanceof AdminKeys) return await this.#forAdmin(keys, delivered, message);
