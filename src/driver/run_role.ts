@@ -67,6 +67,8 @@ class Driver<S> {
   #connection: Connection | null = null;
   #nonce: Challenge | null = null;
   readonly #handles = new Map<string, Handle>();
+  /** Who has knocked and waits for the worker. */
+  readonly #greeting = new Set<string>();
   #stop: { exitCode: number } | null = null;
   /** What failed when nobody took events any more. */
   #failedLate: { code: string; message: string } | null = null;
@@ -224,7 +226,11 @@ class Driver<S> {
     switch (effect.kind) {
       case "greet": {
         const to = handleOf(fromHex(effect.handle));
+        // A member may knock thousands of times a second; the worker's queue is for everybody.
+        if (this.#greeting.has(effect.handle)) return;
+        this.#greeting.add(effect.handle);
         return this.#slowly(this.#cryptoWorker, "greeting", effect.room, async () => {
+          this.#greeting.delete(effect.handle);
           this.#direct(effect.room, to, await keys.greet(to, this.#ports.clock.now()));
         });
       }
