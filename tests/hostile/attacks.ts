@@ -1,5 +1,7 @@
 import type { Attack } from "./attack.ts";
+import { ADMIN_ATTACKS } from "./attacks_admin.ts";
+import { INSIDER_ATTACKS } from "./attacks_insider.ts";
 import { RELAY_ATTACKS } from "./attacks_relay.ts";
 
 /** All of the table. */
-export const ATTACKS: readonly Attack[] = [...RELAY_ATTACKS];
+export const ATTACKS: readonly Attack[] = [...RELAY_ATTACKS, ...INSIDER_ATTACKS, ...ADMIN_ATTACKS];

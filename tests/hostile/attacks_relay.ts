@@ -125,8 +125,8 @@ export const RELAY_ATTACKS: readonly Attack[] = [
     patches: [
       patch(
         "src/crypto/accept_commit.ts",
-        "if (wrap === undefined || !sameBytes(hash(sha256(wrap)), entry.wrapHash)) {",
-        "if (wrap === undefined) {",
+        "wraps.find((bytes) => sameBytes(hash(sha256(bytes)), entry.wrapHash))",
+        "wraps.at(-1)",
       ),
     ],
     bites: "warning bad-commit; error bad-commit; bye 7; epoch 3",

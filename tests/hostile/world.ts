@@ -15,7 +15,14 @@ import { initialState } from "../../src/session/state.ts";
 import type { Face } from "../../src/ui/face.ts";
 import { IntentQueue } from "../../src/ui/intent_queue.ts";
 import { openSecretInfo, openSecretMaterial } from "../../src/wire/contexts.ts";
-import { generation, type Handle, relayKey, type RoomId, roomSecret } from "../../src/wire/ids.ts";
+import {
+  generation,
+  type Handle,
+  inviteSecret,
+  relayKey,
+  type RoomId,
+  roomSecret,
+} from "../../src/wire/ids.ts";
 import { parseLink } from "../../src/wire/link_url.ts";
 import { keyedRoomId, openRoomId, openRoomIdInput } from "../../src/wire/room_id.ts";
 import { Chronicle, type EventOf } from "../support/chronicle.ts";
@@ -40,6 +47,8 @@ export interface Joiner {
   readonly highestEpoch?: number;
   /** It knows the room secret and has no invite. */
   readonly withoutInvite?: boolean;
+  /** Its invite's secret is not the right one. */
+  readonly spoilInvite?: boolean;
   /** It forgets nothing when it is removed. */
   readonly keeps?: boolean;
 }
@@ -287,7 +296,11 @@ export class World implements AsyncDisposable {
     return await this.#begins(name, link.room, {
       secret: link.roomSecret,
       admin: link.adminFingerprint,
-      invite: joiner.withoutInvite ? null : link.inviteSecret,
+      invite: joiner.withoutInvite
+        ? null
+        : joiner.spoilInvite
+        ? inviteSecret(systemRandom(16))
+        : link.inviteSecret,
       roomKey: null,
       highestEpoch: joiner.highestEpoch ?? 0,
     }, joiner);
