@@ -1,5 +1,11 @@
 import assert from "node:assert/strict";
 import { noStore } from "../../src/driver/ports.ts";
+import { OuterSeal } from "../../src/crypto/outer_seal.ts";
+import { gcmSeal, hkdf, sha256, systemRandom } from "../../src/crypto/primitives.ts";
+import { outerKeyInfo } from "../../src/wire/contexts.ts";
+import { BROADCAST_TO_OWNERS } from "../../src/wire/ids.ts";
+import { type InviteLink, parseLink } from "../../src/wire/link_url.ts";
+import { encodeCredential } from "../../src/wire/ticket.ts";
 import { Story } from "../server/relay_story.ts";
 import { ScriptedSession, seededDie, shaken, turns } from "../support/scripted_session.ts";
 
@@ -57,6 +63,10 @@ Deno.test("what is typed while epochs change is neither lost nor doubled nor reo
       clients.push(client);
     }
     const people = [owl, ...clients];
+    // What is said before somebody's commit has come is not for them.
+    for (const person of people) {
+      await person.until("all in", () => person.epochOf("den") === 3 || undefined);
+    }
     const said = new Map<string, string[]>(people.map((p) => [p.name, []]));
     const EPOCHS = 8;
     for (let i = 0; i < EPOCHS; i++) {
@@ -203,5 +213,38 @@ Deno.test("/join enters one more room on the same connection, and says why it ca
   assert.equal(await fox.command(`/join ${await inviteTo(owl, "loft")}`), "ok");
   await fox.event("joined", (e) => e.room === "loft");
   assert.equal(story.relay.counters.connections, 2);
+  await quit(fox, owl);
+});
+
+/** A sealed payload to the admin, of a type that no version knows. */
+function unknownSealed({ room, roomSecret }: InviteLink, type: number): Uint8Array<ArrayBuffer> {
+  const plaintext = new Uint8Array(256);
+  plaintext[0] = type;
+  const salt = systemRandom(32);
+  const key = hkdf(roomSecret, salt, outerKeyInfo("to-admin"), 32);
+  const box = gcmSeal(key, room, plaintext);
+  const seal = new OuterSeal(room, roomSecret);
+  return seal.payload({ kind: "sealed" }, Uint8Array.from([...salt, ...box]));
+}
+
+Deno.test("a stranger cannot end an admin's room by a sealed frame of a critical type", async () => {
+  const story = new Story();
+  const owl = await ScriptedSession.admin("owl", ["den"], { link: story.connectRaw() });
+  const url = await inviteTo(owl, "den");
+  const link = parseLink(url, sha256);
+  assert.ok(link.kind === "invite");
+  const stranger = await story.arrive();
+  const credential = encodeCredential({ role: "knocker" });
+  stranger.send({ kind: "enter", room: link.room, role: "knocker", credential });
+  await turns(20);
+  const from = stranger.handles.get(link.room.toHex());
+  assert.ok(from !== undefined);
+  for (const type of [0x7f, 0x80, 0x8f, 0xff]) {
+    const payload = unknownSealed(link, type);
+    stranger.send({ kind: "direct", room: link.room, from, to: BROADCAST_TO_OWNERS, payload });
+  }
+  const fox = await ScriptedSession.client("fox", [url], { link: story.connectRaw() });
+  await fox.event("joined");
+  assert.deepEqual(owl.complaints, []);
   await quit(fox, owl);
 });
