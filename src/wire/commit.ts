@@ -83,7 +83,7 @@ export const REMOVAL_REASONS = { "left": 1, "kicked": 2, "gone": 3, "replaced": 
 export type RemovalReason = keyof typeof REMOVAL_REASONS;
 
 /** A list that has an order of its own: another order is refused, and so is an equal neighbour. */
-function rising<T>(
+export function rising<T>(
   list: Codec<readonly T[]>,
   isBelow: (a: T, b: T) => boolean,
 ): Codec<readonly T[]> {
@@ -365,3 +365,40 @@ export const CATCH_UP_BODY: Codec<CatchUp> = struct<CatchUp>({
 
 /** Codec of a whole CATCH_UP. */
 export const CATCH_UP: Codec<Signed<CatchUp>> = signed(CATCH_UP_BODY);
+
+/** How many messages of a leaf the admin has. */
+export interface LeafCount {
+  /** Whose. */
+  readonly leaf: Leaf;
+  /** Received of it in this epoch without a gap. */
+  readonly count: number;
+}
+
+/** CAUGHT_UP: that was all; what the admin has of each leaf. */
+export interface CaughtUp {
+  /** Which room. */
+  readonly room: RoomId;
+  /** Who asked. */
+  readonly leaf: Leaf;
+  /** The admin's epoch. */
+  readonly epoch: Epoch;
+  /** Its hash. */
+  readonly h: EpochHash;
+  /** In rising order of the leaf. */
+  readonly counts: readonly LeafCount[];
+}
+
+/** What the admin signs, kind `caught-up`. */
+export const CAUGHT_UP_BODY: Codec<CaughtUp> = struct<CaughtUp>({
+  room: ROOM_ID,
+  leaf: LEAF,
+  epoch: EPOCH,
+  h: EPOCH_HASH,
+  counts: rising(
+    list32(struct<LeafCount>({ leaf: LEAF, count: u64 }), MAX_LEAVES),
+    (a, b) => a.leaf < b.leaf,
+  ),
+});
+
+/** Codec of a whole CAUGHT_UP. */
+export const CAUGHT_UP: Codec<Signed<CaughtUp>> = signed(CAUGHT_UP_BODY);

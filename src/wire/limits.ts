@@ -32,6 +32,9 @@ export const MAX_LEAVES = 2000;
 /** Commits that the admin keeps for those who missed some. §7 */
 export const KEPT_COMMITS = 64;
 
+/** Numbers that one REPAIR_REQUEST may name. §9 */
+export const MAX_REPAIR_NUMBERS = 256;
+
 /** Text of TEXT, in bytes of UTF-8. §8 */
 export const MAX_TEXT_BYTES = 65_536;
 /** A message number this far or farther ahead of the next expected one is refused. §8 */

@@ -18,6 +18,8 @@ import {
 import {
   CATCH_UP,
   type CatchUp,
+  CAUGHT_UP,
+  type CaughtUp,
   COMMIT,
   type Commit,
   KEM_ACK,
@@ -44,6 +46,7 @@ import {
 } from "./handshake.ts";
 import { MAX_FRAME_BYTES } from "./limits.ts";
 import { decodePadded, encodePadded } from "./padding.ts";
+import { REPAIR, type Repair, REPAIR_REQUEST, type RepairRequest } from "./repair.ts";
 import type { Signed } from "./signed.ts";
 
 /** The contents of sealed payloads by their kind. */
@@ -70,6 +73,12 @@ export interface SealedContents {
   readonly "kem-ack": Signed<KemAck>;
   /** 0x0b */
   readonly "catch-up": Signed<CatchUp>;
+  /** 0x0c */
+  readonly "caught-up": Signed<CaughtUp>;
+  /** 0x0d */
+  readonly "repair-request": Signed<RepairRequest>;
+  /** 0x0e */
+  readonly "repair": Repair;
 }
 
 /** Names of the sealed types. */
@@ -127,6 +136,15 @@ function fromAdmin<K extends SealedKind>(
   return { type, direction: "from-admin", sentAs, codec };
 }
 
+function betweenMembers<K extends SealedKind>(
+  kind: K,
+  type: number,
+  content: Codec<SealedContents[K]>,
+): SealedRow<K> {
+  const codec = struct<SealedMessageOf<K>>({ kind: literal(kind), content });
+  return { type, direction: "between-members", sentAs: "direct", codec };
+}
+
 /** The table of §5, one row a type. */
 export const SEALED_TYPES: { readonly [K in SealedKind]: SealedRow<K> } = {
   "knock": toAdmin("knock", 0x01, KNOCK),
@@ -140,6 +158,9 @@ export const SEALED_TYPES: { readonly [K in SealedKind]: SealedRow<K> } = {
   "kem-update": toAdmin("kem-update", 0x09, KEM_UPDATE),
   "kem-ack": fromAdmin("kem-ack", 0x0a, KEM_ACK),
   "catch-up": toAdmin("catch-up", 0x0b, CATCH_UP),
+  "caught-up": fromAdmin("caught-up", 0x0c, CAUGHT_UP),
+  "repair-request": betweenMembers("repair-request", 0x0d, REPAIR_REQUEST),
+  "repair": betweenMembers("repair", 0x0e, REPAIR),
 };
 
 const KIND_BY_TYPE = new Map<number, SealedKind>();

@@ -68,6 +68,8 @@ export const SIGNATURE_KINDS = [
   "kem",
   "kem-ack",
   "catch-up",
+  "caught-up",
+  "repair",
   "msg",
 ] as const;
 

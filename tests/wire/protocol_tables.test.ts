@@ -232,6 +232,8 @@ Deno.test("each structure of §6 and §7 has the layout that the page writes", (
     ["kem update", /sends KEM_UPDATE: `(.*?)`/],
     ["kem ack", /answers KEM_ACK: `(.*?)`/],
     ["catch up", /CATCH_UP\*\* `(.*?)`/],
+    ["caught up", /then CAUGHT_UP: `(.*?)`/],
+    ["repair request", /with REPAIR_REQUEST `(.*?)`/],
   ];
   for (const [name, pattern] of cases) {
     const text = pattern.exec(PROSE)?.[1];

@@ -10,6 +10,7 @@ import { MAX_REASON_BYTES } from "../../src/wire/limits.ts";
 import { isName } from "../../src/wire/name.ts";
 import { decodePadded, encodePadded } from "../../src/wire/padding.ts";
 import * as relay from "../../src/wire/relay_message.ts";
+import * as repair from "../../src/wire/repair.ts";
 import * as room from "../../src/wire/room_message.ts";
 import * as sealed from "../../src/wire/sealed_message.ts";
 import { type Signed, signedOf } from "../../src/wire/signed.ts";
@@ -193,6 +194,28 @@ const kemAck = ofSigned(
 );
 const catchUp = ofSigned(commit.CATCH_UP_BODY, record({ room: roomId, leaf, epoch, h }));
 
+const caughtUp = ofSigned(
+  commit.CAUGHT_UP_BODY,
+  record({
+    room: roomId,
+    leaf,
+    epoch,
+    h,
+    counts: fc.uniqueArray(record({ leaf, count: u64 }), { maxLength: 5, selector: (c) => c.leaf })
+      .map((counts) => counts.sort((a, b) => a.leaf - b.leaf)),
+  }),
+);
+const repairRequest = ofSigned(
+  repair.REPAIR_REQUEST_BODY,
+  record({
+    room: roomId,
+    requester: leaf,
+    epoch,
+    leaf,
+    numbers: fc.uniqueArray(u64, { maxLength: 5 }).map((ns) => ns.sort((a, b) => a - b)),
+  }),
+);
+
 const relayMessages: {
   readonly [K in relay.RelayMessageKind]: fc.Arbitrary<relay.RelayMessages[K]>;
 } = {
@@ -276,6 +299,11 @@ const sealedContents: {
   "kem-update": kemUpdate,
   "kem-ack": kemAck,
   "catch-up": catchUp,
+  "caught-up": caughtUp,
+  "repair-request": repairRequest,
+  "repair": record({
+    payload: fc.uint8Array({ minLength: 56, maxLength: 300 }).map((b) => new Uint8Array(b)),
+  }),
 };
 
 function sealedSample<K extends sealed.SealedKind>(kind: K): Sample {
@@ -387,6 +415,8 @@ export const SAMPLES: readonly Sample[] = [
   ofCodec("kem update", commit.KEM_UPDATE, kemUpdate),
   ofCodec("kem ack", commit.KEM_ACK, kemAck),
   ofCodec("catch up", commit.CATCH_UP, catchUp),
+  ofCodec("caught up", commit.CAUGHT_UP, caughtUp),
+  ofCodec("repair request", repair.REPAIR_REQUEST, repairRequest),
   ...kinds(sealed.SEALED_TYPES).map(sealedSample),
   sample(
     "message plaintext",
