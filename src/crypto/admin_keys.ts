@@ -1,7 +1,10 @@
+import type { KeyObject } from "node:crypto";
 import type { Bytes } from "../wire/codec.ts";
 import { encode } from "../wire/codec.ts";
 import type { Direction } from "../wire/contexts.ts";
 import {
+  type CatchUp,
+  CAUGHT_UP_BODY,
   type Change,
   COMMIT_BODY,
   type CommitReason,
@@ -44,7 +47,7 @@ import {
   ticketEpoch,
 } from "../wire/ids.ts";
 import { firstEpochHashInput } from "../wire/contexts.ts";
-import { MAX_TICKET_LIFE_S, NONCE_LIFE_MS } from "../wire/limits.ts";
+import { KEPT_COMMITS, MAX_TICKET_LIFE_S, NONCE_LIFE_MS } from "../wire/limits.ts";
 import { isOpenRoom } from "../wire/room_id.ts";
 import { decodeSigned, type Signed, signedOf } from "../wire/signed.ts";
 import { encodeCredential, encodeTicket, type Role, TICKET_BODY } from "../wire/ticket.ts";
@@ -53,6 +56,7 @@ import { type MadeCommit, makeCommit, type WrapKeys } from "./make_commit.ts";
 import { CryptoError, type RandomSource, sha256, sign, verify } from "./primitives.ts";
 import { checkKemKey, generateKemKeyPair, type KemKeyPair } from "./ml_kem.ts";
 import { nextLeafAfter } from "./member_keys.ts";
+import type { EpochKeys } from "./epoch_keys.ts";
 import { OuterSeal } from "./outer_seal.ts";
 import { applyChange, type Roster } from "./roster.ts";
 import { type OwnKeys, RoomKeys } from "./room_keys.ts";
@@ -70,7 +74,8 @@ export interface PublishedCommit {
   readonly direct: readonly { readonly to: Handle; readonly payload: Bytes }[];
   readonly admit: readonly { readonly handle: Handle; readonly ticket: TicketBytes }[];
   readonly broadcast: Bytes;
-  readonly evict: readonly Handle[];
+  /** Who was removed; `bar` keeps a kicked one's gate key out. */
+  readonly evict: readonly { readonly handle: Handle; readonly bar: boolean }[];
   /** Lowest ticket epoch from now on; `null` if nobody was removed. */
   readonly minTicketEpoch: number | null;
   readonly added: readonly Leaf[];
@@ -83,6 +88,21 @@ export interface MadeEpoch {
   readonly h: EpochHash;
   /** The room secret from that epoch on. */
   readonly roomSecret: RoomSecret;
+}
+
+/** A published commit, for members who missed it (§7). */
+interface KeptCommit {
+  readonly epoch: number;
+  /** h of this epoch. */
+  readonly h: EpochHash;
+  /** As it was broadcast. */
+  readonly payload: Bytes;
+  /** As they were sent, of members who have not shown that they have it. */
+  readonly wraps: Map<Leaf, Bytes>;
+  /** The room secret before it. */
+  readonly seal: OuterSeal;
+  /** Session keys of the leaves that it removed: they may ask, and learn that they are out. */
+  readonly removed: ReadonlyMap<Leaf, KeyObject>;
 }
 
 /** A greeting that waits for its bundle. */
@@ -119,6 +139,9 @@ export class AdminKeys extends RoomKeys {
   readonly #sealAt = new Map<string, OuterSeal>();
   readonly #wrapKeys = new Map<Leaf, WrapKeys>();
   readonly #handles = new Map<Leaf, Handle>();
+  readonly #keptCommits: KeptCommit[] = [];
+  /** Lowest ticket epoch: the relay forgets it when it restarts. */
+  #minTicketEpoch = 0;
   #nextLeaf = 0;
   #h: EpochHash;
   #epoch: number;
@@ -176,7 +199,13 @@ export class AdminKeys extends RoomKeys {
 
   /** Outstanding invites may carry an older room secret than ours. */
   protected override otherSeals(): readonly OuterSeal[] {
-    return [...super.otherSeals(), ...[...this.#invites.values()].map(({ seal }) => seal)];
+    const seals = new Set([
+      ...super.otherSeals(),
+      ...[...this.#invites.values()].map(({ seal }) => seal),
+      ...this.#keptCommits.map(({ seal }) => seal),
+    ]);
+    seals.delete(this.outer);
+    return [...seals];
   }
 
   // ---- joining
@@ -431,10 +460,15 @@ export class AdminKeys extends RoomKeys {
     const ticketFor = (gate: GateKey): TicketBytes => this.#ticket(gate, made.epoch, nowS);
     const direct: { to: Handle; payload: Bytes }[] = [];
     const admit: { handle: Handle; ticket: TicketBytes }[] = [];
-    const evict: Handle[] = [];
-    for (const { leaf } of change.removed) {
+    const evict: { handle: Handle; bar: boolean }[] = [];
+    const wraps = new Map<Leaf, Bytes>();
+    const removed = new Map<Leaf, KeyObject>();
+    const seal = this.outer;
+    for (const { leaf, reason } of change.removed) {
       const handle = this.#handles.get(leaf);
-      if (handle !== undefined) evict.push(handle);
+      if (handle !== undefined) evict.push({ handle, bar: reason === "kicked" });
+      const member = this.current?.roster.find((m) => m.leaf === leaf);
+      if (member !== undefined) removed.set(leaf, member.verifyKey);
       this.#handles.delete(leaf);
       this.#wrapKeys.delete(leaf);
     }
@@ -444,9 +478,10 @@ export class AdminKeys extends RoomKeys {
       const ticket = ticketFor(member.value.gateKey);
       const asked = requests.get(leaf);
       if (asked === undefined) {
+        const payload = this.seal("wrap", { epoch: made.epoch, wrap, ticket });
+        wraps.set(leaf, payload);
         const to = this.#handles.get(leaf);
-        if (to === undefined) continue;
-        direct.push({ to, payload: this.seal("wrap", { epoch: made.epoch, wrap, ticket }) });
+        if (to !== undefined) direct.push({ to, payload });
         continue;
       }
       this.#handles.set(leaf, asked.handle);
@@ -477,12 +512,22 @@ export class AdminKeys extends RoomKeys {
       change.newRoomSecret,
     );
     for (const { leaf, count } of change.removed) this.limitPrevious(leaf, count);
+    this.#keptCommits.push({
+      epoch: made.epoch,
+      h: made.h,
+      payload: broadcast,
+      wraps,
+      seal,
+      removed,
+    });
+    if (this.#keptCommits.length > KEPT_COMMITS) this.#keptCommits.shift();
+    if (change.removed.length > 0) this.#minTicketEpoch = made.epoch;
     return {
       direct,
       admit,
       broadcast,
       evict,
-      minTicketEpoch: change.removed.length > 0 ? made.epoch : null,
+      minTicketEpoch: change.removed.length > 0 ? this.#minTicketEpoch : null,
       added: change.added.map(({ leaf }) => leaf),
       change,
     };
@@ -527,7 +572,55 @@ export class AdminKeys extends RoomKeys {
     if (!sameBytes(value.room, this.room) || !sameBytes(value.h, current.place.h)) return false;
     checkKemKey(value.kemKey);
     this.#wrapKeys.set(value.leaf, { rsa: keys.rsa, kem: value.kemKey });
+    // It is in this epoch: it needs no earlier wrap.
+    for (const { wraps } of this.#keptCommits) wraps.delete(value.leaf);
     return true;
+  }
+
+  /** Lowest ticket epoch that the relay is to be told when we enter. */
+  get minTicketEpoch(): number {
+    return this.#minTicketEpoch;
+  }
+
+  /**
+   * Answers a member who may have missed commits: the bytes as first sent, then CAUGHT_UP.
+   *
+   * @returns nothing if the commits that it lacks are no longer kept
+   * @throws {CryptoError} `no-key` for a stranger, `bad-signature`
+   */
+  catchUp({ value, body, signature: signed }: Signed<CatchUp>): readonly Bytes[] {
+    const current = this.current;
+    const member = current?.roster.find((m) => m.leaf === value.leaf);
+    const key = member?.verifyKey ??
+      this.#keptCommits.find(({ removed }) => removed.has(value.leaf))?.removed.get(value.leaf);
+    if (current === null || key === undefined || !sameBytes(value.room, this.room)) {
+      throw new CryptoError("no-key", "a CATCH_UP is of nobody here");
+    }
+    if (!verify(key, "catch-up", body, signed)) {
+      throw new CryptoError("bad-signature", "a CATCH_UP is not its member's");
+    }
+    const lacking = this.#keptCommits.filter(({ epoch }) => epoch > value.epoch);
+    if (lacking.length !== current.place.epoch - value.epoch) return [];
+    const answer: Bytes[] = [];
+    for (const { payload, wraps, removed } of lacking) {
+      const wrap = wraps.get(value.leaf);
+      if (wrap !== undefined) answer.push(wrap);
+      answer.push(payload);
+      if (removed.has(value.leaf)) return answer;
+    }
+    answer.push(this.#caughtUp(current, value.leaf));
+    return answer;
+  }
+
+  #caughtUp(current: EpochKeys, leaf: Leaf): Bytes {
+    const counts = current.roster.map(({ leaf }) => ({
+      leaf,
+      count: (current.chain(leaf)?.position ?? current.sent).count,
+    }));
+    const value = { room: this.room, leaf, epoch: current.place.epoch, h: current.place.h, counts };
+    const body = encode(CAUGHT_UP_BODY, value);
+    const signed = signature(sign(this.own.identity.privateKey, "caught-up", body));
+    return this.seal("caught-up", signedOf(CAUGHT_UP_BODY, value, signed));
   }
 
   /**

@@ -74,8 +74,8 @@ export class EpochKeys {
   readonly #receiving = new Map<Leaf, { chain: ReceivingChain; verifyKey: KeyObject }>();
   /** Of leaves that the next commit removed: how many messages of them count. */
   readonly #limits = new Map<Leaf, number>();
-  /** Of leaves that closed this epoch: how many messages they say they sent. */
-  readonly #closed = new Map<Leaf, number>();
+  /** How many messages a leaf has sent at the least, by its CLOSE or by what the admin has of it. */
+  readonly #known = new Map<Leaf, number>();
 
   /** @param secret S, 32 bytes; wiped */
   constructor(place: EpochPlace, roster: Roster, myLeaf: Leaf, secret: Bytes) {
@@ -182,7 +182,7 @@ export class EpochKeys {
   close(leaf: Leaf, count: number, rolling: Hash): { missing: number; fork: boolean } {
     const chain = this.chain(leaf);
     if (chain === undefined) return { missing: 0, fork: false };
-    this.#closed.set(leaf, count);
+    this.expect(leaf, count);
     const { count: contiguous, hash: ours } = chain.position;
     return {
       missing: Math.max(0, count - chain.received),
@@ -190,12 +190,25 @@ export class EpochKeys {
     };
   }
 
+  /** Somebody whom we believe says that a leaf has sent `count` messages. */
+  expect(leaf: Leaf, count: number): void {
+    this.#known.set(leaf, Math.max(count, this.#known.get(leaf) ?? 0));
+  }
+
   /** How many messages of a leaf we know to exist and have not got. */
   missing(leaf: Leaf): number {
     const chain = this.chain(leaf);
-    if (chain === undefined) return 0;
-    const count = this.#limits.get(leaf) ?? this.#closed.get(leaf) ?? chain.next;
-    return Math.max(0, count - chain.received);
+    return chain === undefined ? 0 : Math.max(0, this.#countOf(leaf, chain) - chain.received);
+  }
+
+  /** The numbers of those that can still be opened, at most `most`. */
+  missingNumbers(leaf: Leaf, most: number): number[] {
+    const chain = this.chain(leaf);
+    return chain === undefined ? [] : chain.missingBelow(this.#countOf(leaf, chain), most);
+  }
+
+  #countOf(leaf: Leaf, chain: ReceivingChain): number {
+    return this.#limits.get(leaf) ?? Math.max(chain.next, this.#known.get(leaf) ?? 0);
   }
 
   /** After a commit removed a leaf: nothing beyond its `count` counts. Gives how many of those have not come. */

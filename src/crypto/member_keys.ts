@@ -2,6 +2,7 @@ import type { Bytes } from "../wire/codec.ts";
 import type { Direction } from "../wire/contexts.ts";
 import {
   CATCH_UP_BODY,
+  type CaughtUp,
   type Commit,
   COMMIT_BODY,
   KEM_UPDATE_BODY,
@@ -370,6 +371,41 @@ export class MemberKeys extends RoomKeys {
         signature(sign(this.own.session.signing.privateKey, "catch-up", body)),
       ),
     );
+  }
+
+  /**
+   * The admin has sent all commits that we lacked.
+   *
+   * @returns the leaves of which we now know to lack something; `null` if the answer is for another epoch than ours
+   * @throws {CryptoError} `bad-signature` if it is not the admin's
+   */
+  takeCaughtUp({ value, body, signature }: Signed<CaughtUp>): Leaf[] | null {
+    if (this.#admin === null || !verifyRaw(this.#admin, "caught-up", body, signature)) {
+      throw new CryptoError("bad-signature", "a CAUGHT_UP is not the admin's");
+    }
+    const { myLeaf, place } = this.#here();
+    if (!sameBytes(value.room, this.room) || value.leaf !== myLeaf) return null;
+    if (!sameBytes(value.h, place.h)) return null;
+    for (const { leaf, count } of value.counts) this.expect(leaf, count);
+    return value.counts.map(({ leaf }) => leaf).filter((leaf) => this.gapsOf(leaf).length > 0);
+  }
+
+  /** Keys to join the same room again, after we were removed while away. @throws {RangeError} before the first epoch */
+  successor(generation: Generation): MemberKeys {
+    const { place } = this.#here();
+    const pins: RoomPins = {
+      secret: this.outer.secret,
+      admin: this.#admin === null ? this.#pins.admin : fingerprintOf(this.#admin),
+      invite: null,
+      roomKey: this.#roomKey,
+      highestEpoch: place.epoch,
+    };
+    return new MemberKeys(this.room, this.own, this.gate, this.random, pins, generation);
+  }
+
+  /** The relay takes our ticket no more: the next entering is as knocker. */
+  dropTicket(): void {
+    this.#ticket = null;
   }
 
   /** @throws {RangeError} before the first epoch */

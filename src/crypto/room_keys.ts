@@ -2,17 +2,19 @@
  * The keys of one room at one participant: the room secret, the gate key, the epochs. What only a joiner or
  * only an admin does is in `member_keys.ts` and `admin_keys.ts`.
  */
-import type { Bytes } from "../wire/codec.ts";
+import { type Bytes, encode } from "../wire/codec.ts";
 import type { Direction } from "../wire/contexts.ts";
 import { enterBody, type Role } from "../wire/ticket.ts";
 import {
   type Challenge,
   type Epoch,
+  epoch as epochOf,
   type EpochHash,
   type GateKey,
   gateKey,
   hash,
   type Leaf,
+  leaf as leafOf,
   type MessageId,
   type RelayKey,
   type RoomId,
@@ -29,7 +31,10 @@ import type {
   SealedMessage,
   UnknownSealedMessage,
 } from "../wire/sealed_message.ts";
-import { CryptoError, type RandomSource, sign } from "./primitives.ts";
+import { MAX_REPAIR_NUMBERS } from "../wire/limits.ts";
+import { REPAIR_REQUEST_BODY, type RepairRequest } from "../wire/repair.ts";
+import { type Signed, signedOf } from "../wire/signed.ts";
+import { CryptoError, type RandomSource, sign, verify } from "./primitives.ts";
 import { EpochKeys } from "./epoch_keys.ts";
 import { OuterSeal } from "./outer_seal.ts";
 import type { Roster } from "./roster.ts";
@@ -79,6 +84,12 @@ export type MessageResult =
     readonly skipped: number;
     readonly lost: number;
     readonly late: boolean;
+    /** Its number in its epoch. */
+    readonly n: number;
+    /** What of this leaf we now know to be missing and could still open. */
+    readonly gaps: readonly Gap[];
+    /** A TEXT that was opened before under another number (§8). */
+    readonly repeated: boolean;
     /** For CLOSE: messages of the epoch before that it counts and we miss. */
     readonly missing: number;
     /** The author's hash of its own messages is not ours. */
@@ -93,6 +104,19 @@ export type MessageResult =
   | { readonly kind: "early" }
   /** A duplicate, or from before our time. */
   | { readonly kind: "nothing" };
+
+/** Messages of a leaf that have not come. */
+export interface Gap {
+  readonly epoch: Epoch;
+  /** In rising order. */
+  readonly numbers: readonly number[];
+}
+
+/** Payloads kept to mend other members' gaps. */
+const MAX_KEPT_PAYLOADS = 8192;
+const MAX_KEPT_BYTES = 8 * 1024 * 1024;
+/** Ids of texts remembered, to tell a text that was sealed anew. */
+const MAX_SHOWN_IDS = 8192;
 
 /** The keys of one room. */
 export abstract class RoomKeys {
@@ -109,6 +133,10 @@ export abstract class RoomKeys {
   #past: { readonly keys: EpochKeys; readonly outer: OuterSeal }[] = [];
   /** The first epoch that we have keys of. */
   #firstEpoch = 0;
+  /** What was sent and received lately, by place. */
+  readonly #kept = new Map<string, Bytes>();
+  #keptBytes = 0;
+  readonly #shown = new Set<string>();
 
   constructor(
     room: RoomId,
@@ -244,7 +272,19 @@ export abstract class RoomKeys {
       this.own.session.signing.privateKey,
     );
     if (current === this.#current) { for (const { keys } of this.#past) keys.stopSending(); }
-    return this.outer.payload(header, body);
+    const payload = this.outer.payload(header, body);
+    this.#keep(header, payload);
+    return payload;
+  }
+
+  #keep({ epoch, leaf, n }: MessageHeader, payload: Bytes): void {
+    this.#kept.set(`${epoch}/${leaf}/${n}`, payload);
+    this.#keptBytes += payload.length;
+    for (const [place, oldest] of this.#kept) {
+      if (this.#kept.size <= MAX_KEPT_PAYLOADS && this.#keptBytes <= MAX_KEPT_BYTES) break;
+      this.#kept.delete(place);
+      this.#keptBytes -= oldest.length;
+    }
   }
 
   #epochKeys(epoch: number): EpochKeys | undefined {
@@ -270,11 +310,11 @@ export abstract class RoomKeys {
   }
 
   /** Opens a message of the epoch that we are in, or of one before that is not dropped. */
-  openMessage(header: MessageHeader, body: Bytes): MessageResult {
+  openMessage(header: MessageHeader, body: Bytes, payload: Bytes): MessageResult {
     const { epoch, leaf } = header;
     const current = this.#current;
     if (current === null || epoch < this.#firstEpoch) return { kind: "nothing" };
-    if (epoch === current.place.epoch + 1) return { kind: "early" };
+    if (epoch > current.place.epoch) return { kind: "early" };
     const keys = this.#epochKeys(epoch);
     if (keys === undefined || leaf === keys.myLeaf) {
       return { kind: "refused", code: "replay", leaf };
@@ -285,25 +325,95 @@ export abstract class RoomKeys {
       if (result.kind === "duplicate") return { kind: "nothing" };
       if (result.kind !== "opened") return { kind: "refused", code: result.kind, leaf };
       const { value: message, skipped, lost, late } = result;
-      const opened = { kind: "opened" as const, leaf, epoch, message, skipped, lost, late };
+      this.#keep(header, payload);
+      const repeated = message.kind === "text" && this.#isRepeated(keys, leaf, message.id);
+      const place = { leaf, epoch, n: header.n };
+      const opened = { kind: "opened" as const, ...place, message, skipped, lost, late, repeated };
       const closed = message.kind === "close" && message.epoch < epoch
         ? this.#epochKeys(message.epoch)
         : undefined;
       if (message.kind === "close" && closed !== undefined) {
-        return { ...opened, ...closed.close(leaf, message.count, message.hash) };
+        const { missing, fork } = closed.close(leaf, message.count, message.hash);
+        return { ...opened, gaps: this.gapsOf(leaf), missing, fork };
       }
       const fork = message.kind === "heartbeat" &&
         (message.count !== header.n ||
           (before?.count === message.count && !sameBytes(before.hash, message.hash)));
-      return { ...opened, missing: 0, fork };
+      return { ...opened, gaps: this.gapsOf(leaf), missing: 0, fork };
     } catch (error) {
       if (!(error instanceof CryptoError)) throw error;
       return { kind: "refused", code: REFUSAL[error.code], leaf };
     }
   }
 
+  #isRepeated(keys: EpochKeys, leaf: Leaf, id: MessageId): boolean {
+    const author = keys.roster.find((member) => member.leaf === leaf)?.value.identity;
+    const key = `${author?.toHex()}/${id.toHex()}`;
+    if (this.#shown.has(key)) return true;
+    this.#shown.add(key);
+    for (const oldest of this.#shown) {
+      if (this.#shown.size <= MAX_SHOWN_IDS) break;
+      this.#shown.delete(oldest);
+    }
+    return false;
+  }
+
+  /** What of a leaf we know to be missing and could still open, oldest epoch first. */
+  gapsOf(leaf: Leaf): Gap[] {
+    const gaps: Gap[] = [];
+    for (const { keys } of this.#past) pushGap(gaps, keys, leaf);
+    if (this.#current !== null) pushGap(gaps, this.#current, leaf);
+    return gaps;
+  }
+
+  /** The admin says how many messages of the epoch that we are in it has of a leaf. */
+  protected expect(leaf: Leaf, count: number): void {
+    this.#current?.expect(leaf, count);
+  }
+
+  /** Asks for messages of a leaf; at most `MAX_REPAIR_NUMBERS` numbers. */
+  repairRequest(epoch: number, leaf: number, numbers: readonly number[]): Bytes {
+    if (this.#current === null) throw new RangeError("we are in no epoch");
+    const value: RepairRequest = {
+      room: this.room,
+      requester: this.#current.myLeaf,
+      epoch: epochOf(epoch),
+      leaf: leafOf(leaf),
+      numbers: numbers.slice(0, MAX_REPAIR_NUMBERS),
+    };
+    const body = encode(REPAIR_REQUEST_BODY, value);
+    const signed = signature(sign(this.own.session.signing.privateKey, "repair", body));
+    return this.seal("repair-request", signedOf(REPAIR_REQUEST_BODY, value, signed));
+  }
+
+  /**
+   * Checks a member's request for repair.
+   *
+   * @throws {CryptoError} `no-key` if nobody of that leaf is here, `bad-signature`
+   */
+  takeRepairRequest({ value, body, signature }: Signed<RepairRequest>): RepairRequest {
+    const member = this.#current?.roster.find(({ leaf }) => leaf === value.requester);
+    if (member === undefined || !sameBytes(value.room, this.room)) {
+      throw new CryptoError("no-key", "a request for repair is of nobody here");
+    }
+    if (!verify(member.verifyKey, "repair", body, signature)) {
+      throw new CryptoError("bad-signature", "a request for repair is not its member's");
+    }
+    return value;
+  }
+
+  /** Answers to a request, for each number that we have the payload of. */
+  repairs(epoch: number, leaf: number, numbers: readonly number[]): Bytes[] {
+    return numbers.flatMap((n) => {
+      const payload = this.#kept.get(`${epoch}/${leaf}/${n}`);
+      return payload === undefined ? [] : [this.seal("repair", { payload })];
+    });
+  }
+
   /** Wipes everything. */
   wipe(): void {
+    this.#kept.clear();
+    this.#shown.clear();
     while (this.#past.length > 0) this.dropPrevious();
     this.#current?.wipe();
     this.#current = null;
@@ -317,3 +427,9 @@ const REFUSAL: Record<CryptoError["code"], Extract<MessageResult, { kind: "refus
   "bad-structure": "bad-message",
   "bad-key": "bad-message",
 };
+
+function pushGap(gaps: Gap[], keys: EpochKeys, leaf: Leaf): void {
+  if (keys.missing(leaf) === 0) return;
+  const numbers = keys.missingNumbers(leaf, MAX_REPAIR_NUMBERS);
+  if (numbers.length > 0) gaps.push({ epoch: keys.place.epoch, numbers });
+}

@@ -121,6 +121,13 @@ export class ReceivingChain {
     return this.#contiguous + this.#waiting.size;
   }
 
+  /** The numbers below `count` that have not come and can still be opened, in rising order, at most `most`. */
+  missingBelow(count: number, most: number): number[] {
+    const numbers = [...this.#skipped.keys()].filter((n) => n < count).sort((a, b) => a - b);
+    for (let n = this.#next; n < count && numbers.length < most; n++) numbers.push(n);
+    return numbers.slice(0, most);
+  }
+
   /** How many messages between the beginning and the head have not come. */
   get missing(): number {
     return this.#next - this.received;
