@@ -13,7 +13,8 @@ import type { SessionEvent } from "../session/event.ts";
 import type { InviteRecord, Step } from "../session/effect.ts";
 import type { UserIntent } from "../session/intent.ts";
 import { parseCommand } from "../session/commands.ts";
-import { inRoomOf, roomMeant, step, Turn } from "../session/step.ts";
+import { roomMeant, step } from "../session/step.ts";
+import { inRoomOf, Turn } from "../session/turn.ts";
 import type { RoomState, SessionState } from "../session/state.ts";
 import { viewOf } from "../session/view_of.ts";
 import type { SessionView } from "../session/view.ts";
@@ -208,6 +209,13 @@ function take(turn: AdminTurn, event: SessionEvent): void {
           type: "info",
           text: `a request to join ${room.name} was refused: ${event.why}`,
         });
+      });
+    case "catch-up-asked":
+      return turn.session.do({
+        kind: "send-missed",
+        room: event.room,
+        handle: event.handle,
+        answer: event.answer,
       });
     case "kem-updated":
       return inRoom(turn, event.room, (admin) => {

@@ -185,7 +185,7 @@ export class EpochKeys {
     this.expect(leaf, count);
     const { count: contiguous, hash: ours } = chain.position;
     return {
-      missing: Math.max(0, count - chain.received),
+      missing: chain.missingOf(count),
       fork: chain.next > count || (contiguous === count && !sameBytes(ours, rolling)),
     };
   }
@@ -198,7 +198,7 @@ export class EpochKeys {
   /** How many messages of a leaf we know to exist and have not got. */
   missing(leaf: Leaf): number {
     const chain = this.chain(leaf);
-    return chain === undefined ? 0 : Math.max(0, this.#countOf(leaf, chain) - chain.received);
+    return chain === undefined ? 0 : chain.missingOf(this.#countOf(leaf, chain));
   }
 
   /** The numbers of those that can still be opened, at most `most`. */
@@ -215,7 +215,7 @@ export class EpochKeys {
   limit(leaf: Leaf, count: number): number {
     this.#limits.set(leaf, count);
     const chain = this.chain(leaf);
-    return chain === undefined ? 0 : Math.max(0, count - chain.received);
+    return chain === undefined ? 0 : chain.missingOf(count);
   }
 
   wipe(): void {

@@ -74,7 +74,8 @@ const MAX_WRAP_SENDERS = 16;
 export class MemberKeys extends RoomKeys {
   protected readonly directions: readonly Direction[] = ["from-admin", "between-members"];
   readonly #pins: RoomPins;
-  readonly #generation: Generation;
+  /** Of our CERT in this room. */
+  readonly generation: Generation;
   #hello: Hello | null = null;
   #admin: IdentityKey | null = null;
   #roomKey: RoomKey | null = null;
@@ -98,7 +99,7 @@ export class MemberKeys extends RoomKeys {
   ) {
     super(room, pins.secret, own, gate, random);
     this.#pins = pins;
-    this.#generation = generation;
+    this.generation = generation;
   }
 
   /** The room's admin, once its HELLO was checked. */
@@ -166,7 +167,7 @@ export class MemberKeys extends RoomKeys {
       admin: hello.admin,
       na: hello.na,
       identity: this.own.identity,
-      generation: this.#generation,
+      generation: this.generation,
       sessionPublic: signing.publicKey,
       gateKey: this.gateKey,
       rsaSpki,

@@ -366,6 +366,13 @@ export abstract class RoomKeys {
     return gaps;
   }
 
+  /** These messages of a leaf have been shown as missing: they are no gap any more. */
+  giveUp(leaf: number, gaps: readonly { epoch: number; numbers: readonly number[] }[]): void {
+    for (const { epoch, numbers } of gaps) {
+      this.#epochKeys(epoch)?.chain(leafOf(leaf))?.giveUp(numbers);
+    }
+  }
+
   /** The admin says how many messages of the epoch that we are in it has of a leaf. */
   protected expect(leaf: Leaf, count: number): void {
     this.#current?.expect(leaf, count);

@@ -98,6 +98,9 @@ export class ReceivingChain {
   /** Messages 0 … contiguous−1 are all here; `#hash` covers them. */
   #contiguous = 0;
   #hash: Bytes = new Uint8Array(32);
+  /** Messages that will not come any more, and have been shown as missing: by number, or lost with their key. */
+  readonly #forgiven = new Set<number>();
+  #lost = 0;
   /** Hashes of messages beyond a gap, until the gap is mended. */
   readonly #waiting = new Map<number, Bytes>();
 
@@ -123,14 +126,21 @@ export class ReceivingChain {
 
   /** The numbers below `count` that have not come and can still be opened, in rising order, at most `most`. */
   missingBelow(count: number, most: number): number[] {
-    const numbers = [...this.#skipped.keys()].filter((n) => n < count).sort((a, b) => a - b);
-    for (let n = this.#next; n < count && numbers.length < most; n++) numbers.push(n);
-    return numbers.slice(0, most);
+    const numbers = [...this.#skipped.keys()].sort((a, b) => a - b);
+    for (let n = this.#next; n < count && n < this.#next + MAX_AHEAD; n++) numbers.push(n);
+    return numbers.filter((n) => n < count && !this.#forgiven.has(n)).slice(0, most);
   }
 
-  /** How many messages between the beginning and the head have not come. */
-  get missing(): number {
-    return this.#next - this.received;
+  /** How many of the first `count` messages have not come and have not been given up. */
+  missingOf(count: number): number {
+    let forgiven = this.#lost;
+    for (const n of this.#forgiven) if (n < count) forgiven++;
+    return Math.max(0, count - this.received - forgiven);
+  }
+
+  /** These will not come any more; should they come all the same, they are opened as far as there are keys. */
+  giveUp(numbers: readonly number[]): void {
+    for (const n of numbers) if (n >= this.#next || this.#skipped.has(n)) this.#forgiven.add(n);
   }
 
   /**
@@ -167,6 +177,7 @@ export class ReceivingChain {
       this.#skipped.delete(i);
       lost++;
     }
+    this.#lost += lost;
     this.#chainKey.fill(0);
     this.#chainKey = next;
     this.#next = n + 1;
@@ -187,6 +198,7 @@ export class ReceivingChain {
   }
 
   #remember(n: number, frameHash: Bytes): void {
+    this.#forgiven.delete(n);
     this.#seen.set(n, frameHash.toHex());
     if (this.#seen.size > REMEMBERED_HASHES) {
       for (const oldest of this.#seen.keys()) {

@@ -28,17 +28,25 @@ import type { Signed } from "../wire/signed.ts";
 /** Messages of the next epoch that may wait for its commit (§8), or of our first for WELCOME. */
 const MAX_EARLY = 1024;
 
+/** Answers to members who fell behind that wait for the step. */
+const MAX_ANSWERS = 64;
+
 /** A payload with the handle that the relay names as its sender. */
 interface Delivered {
   readonly room: RoomId;
   readonly from: Handle;
   readonly payload: Bytes;
   readonly broadcast: boolean;
+  /** It came by repair: `from` is not its author's handle. */
+  readonly repaired: boolean;
 }
 
 /** Turns what the relay sends into events. */
 export class Inbound {
   readonly #early = new Map<string, Delivered[]>();
+  /** What members who fell behind are to get, until the step has said so. */
+  readonly #answers = new Map<string, readonly Bytes[]>();
+  #answerCount = 0;
 
   /** @param now milliseconds since 1970 */
   constructor(private readonly ring: KeyRing, private readonly now: () => number) {}
@@ -48,7 +56,11 @@ export class Inbound {
     switch (message.kind) {
       case "broadcast":
       case "direct":
-        return await this.#payload({ ...message, broadcast: message.kind === "broadcast" });
+        return await this.#payload({
+          ...message,
+          broadcast: message.kind === "broadcast",
+          repaired: false,
+        });
       case "entered":
         return [{
           kind: "entered",
@@ -89,7 +101,11 @@ export class Inbound {
       const opened = keys.open(delivered.payload);
       if (opened.kind === "message") {
         if (keys.current === null) return this.#keep(delivered);
-        return this.#message(keys, delivered, keys.openMessage(opened.header, opened.body));
+        return this.#message(
+          keys,
+          delivered,
+          keys.openMessage(opened.header, opened.body, delivered.payload),
+        );
       }
       if (opened.kind === "sealed") {
         if (keys instanceof AdminKeys) keys.spokeWith(delivered.from, opened.seal);
@@ -113,6 +129,13 @@ export class Inbound {
     return [];
   }
 
+  /** The payloads of a `catch-up-asked` event; once. */
+  takeAnswer(answer: string): readonly Bytes[] {
+    const payloads = this.#answers.get(answer) ?? [];
+    this.#answers.delete(answer);
+    return payloads;
+  }
+
   // ---- messages
 
   #message(
@@ -131,21 +154,25 @@ export class Inbound {
         }
         early.push(delivered);
         this.#early.set(room, early);
-        return [];
+        return [{ kind: "fell-behind", room }];
       }
       case "refused":
         return [{ kind: "message-refused", room, code: result.code, leaf: result.leaf }];
       case "opened": {
-        if (keys instanceof AdminKeys) keys.heardFrom(result.leaf, delivered.from);
+        if (keys instanceof AdminKeys && !delivered.repaired) {
+          keys.heardFrom(result.leaf, delivered.from);
+        }
         if (result.message.kind === "unknown" && result.message.critical) {
           return [{ kind: "message-refused", room, code: "unsupported", leaf: result.leaf }];
         }
         return [{
           kind: "message",
           room,
-          handle: delivered.from.toHex(),
+          handle: delivered.repaired ? null : delivered.from.toHex(),
           leaf: result.leaf,
           epoch: result.epoch,
+          n: result.n,
+          gaps: result.gaps,
           content: contentOf(result),
           skipped: result.skipped,
           lost: result.lost,
@@ -178,6 +205,17 @@ export class Inbound {
         ? [{ kind: "message-refused", room, code: "bad-message", leaf: null }]
         : [];
     }
+    if (message.kind === "repair-request") {
+      const { requester, epoch, leaf, numbers } = keys.takeRepairRequest(message.content);
+      const handle = delivered.from.toHex();
+      return [{ kind: "repair-asked", room, handle, requester, epoch, leaf, numbers }];
+    }
+    if (message.kind === "repair") {
+      // Once: what is in a repair is a message, or it is nothing.
+      if (delivered.repaired) return [];
+      const { payload } = message.content;
+      return await this.#payload({ ...delivered, payload, broadcast: false, repaired: true });
+    }
     if (keys instanceof AdminKeys) return await this.#forAdmin(keys, delivered, message);
     switch (message.kind) {
       case "hello":
@@ -194,6 +232,12 @@ export class Inbound {
       case "kem-ack":
         keys.takeKemAck(message.content);
         return [];
+      case "caught-up": {
+        const leaves = keys.takeCaughtUp(message.content);
+        if (leaves === null) return [];
+        const gaps = leaves.map((leaf) => ({ leaf, gaps: keys.gapsOf(leaf) }));
+        return [{ kind: "caught-up", room, gaps }];
+      }
       case "welcome":
         return await this.#orRefused(room, async () => {
           const accepted = await keys.takeWelcome(message.content);
@@ -272,6 +316,17 @@ export class Inbound {
           }];
         }
       }
+      case "catch-up": {
+        const payloads = keys.catchUp(message.content);
+        if (payloads.length === 0) return [];
+        const answer = `c${++this.#answerCount}`;
+        for (const oldest of this.#answers.keys()) {
+          if (this.#answers.size < MAX_ANSWERS) break;
+          this.#answers.delete(oldest);
+        }
+        this.#answers.set(answer, payloads);
+        return [{ kind: "catch-up-asked", room, handle, answer }];
+      }
       case "kem-update":
         if (!keys.takeKemUpdate(message.content)) return [];
         return [{ kind: "kem-updated", room, leaf: message.content.value.leaf, handle }];
@@ -317,6 +372,7 @@ function contentOf(result: Extract<MessageResult, { kind: "opened" }>): MessageC
         id: message.id.toHex(),
         sentAt: message.sentAt,
         text: message.text,
+        repeated: result.repeated,
       };
     case "close":
       return { kind: "close", epoch: message.epoch, missing, fork };

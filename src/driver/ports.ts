@@ -13,6 +13,8 @@ export interface Clock {
   now(): number;
   /** Calls back about that often until the returned function is called. */
   every(ms: number, callback: () => void): () => void;
+  /** Calls back once after that time, unless the returned function is called before. */
+  after(ms: number, callback: () => void): () => void;
 }
 
 /** The clock on the wall. */
@@ -21,6 +23,10 @@ export const systemClock: Clock = {
   every(ms, callback) {
     const timer = setInterval(callback, ms);
     return () => clearInterval(timer);
+  },
+  after(ms, callback) {
+    const timer = setTimeout(callback, ms);
+    return () => clearTimeout(timer);
   },
 };
 

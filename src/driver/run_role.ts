@@ -29,13 +29,19 @@ import {
 import { formatLink } from "../wire/link_url.ts";
 import { sha256 } from "../crypto/primitives.ts";
 import { fingerprintOf } from "../crypto/join.ts";
+import { backoffMs } from "../transport/backoff.ts";
+import { DialError } from "../transport/dial.ts";
+import type { Link } from "../transport/link.ts";
 import { Connection } from "./connection.ts";
+import { nextGeneration } from "./rooms.ts";
 import { EventQueue } from "./event_queue.ts";
 import { epochEvent, Inbound, joinedEvent } from "./inbound.ts";
 import type { KeptInvite, Ports } from "./ports.ts";
 import { Worker } from "./worker.ts";
 
 const TICK_MS = 1000;
+/** Events that mean nothing after their connection. */
+const OF_CONNECTION: ReadonlySet<string> = new Set(["entered", "gone", "owner", "refused"]);
 /** Events that may wait before the network is held back. */
 const QUEUE_CAPACITY = 1024;
 const WORKER_CAPACITY = 4096;
@@ -50,10 +56,8 @@ const CLOSE_MS = 3000;
  */
 export async function runRole<S>(ports: Ports<S>): Promise<number> {
   const link = await ports.dial();
-  return await new Driver(ports).run((handlers) => new Connection(link, handlers, ports.clock.now));
+  return await new Driver(ports).run(link);
 }
-
-type Connect = (handlers: ConstructorParameters<typeof Connection>[1]) => Connection;
 
 class Driver<S> {
   readonly #ports: Ports<S>;
@@ -69,6 +73,9 @@ class Driver<S> {
   readonly #handles = new Map<string, Handle>();
   /** Who has knocked and waits for the worker. */
   readonly #greeting = new Set<string>();
+  /** Counts connections: what an old one still says is not heard. */
+  #generation = 0;
+  #cancelDial: () => void = () => {};
   #stop: { exitCode: number } | null = null;
   /** What failed when nobody took events any more. */
   #failedLate: { code: string; message: string } | null = null;
@@ -86,31 +93,12 @@ class Driver<S> {
     this.#storeWorker = new Worker(WORKER_CAPACITY, failed);
   }
 
-  async run(connect: Connect): Promise<number> {
-    const { face, clock, relay, rooms } = this.#ports;
+  async run(link: Link): Promise<number> {
+    const { face, clock, rooms } = this.#ports;
     for (const room of rooms) {
       this.#queue.push({ kind: "room-prepared", room: room.id, name: room.name });
     }
-    this.#connection = connect({
-      onStart: async (nonce) => {
-        this.#nonce = nonce;
-        await this.#queue.pushWhenRoom({
-          kind: "connected",
-          host: relay.host,
-          port: relay.port,
-          pin: relay.key.toHex(),
-        });
-      },
-      onMessage: async (message) => {
-        for (const event of await this.#inbound.take(message)) {
-          // A new epoch is taken notice of before what follows it is opened.
-          const turning = event.kind === "joined" || event.kind === "epoch-began";
-          if (turning) await this.#queue.pushAndWait(event);
-          else await this.#queue.pushWhenRoom(event);
-        }
-      },
-      onEnd: (code, message) => this.#queue.push({ kind: "link-ended", code, message }),
-    });
+    this.#connect(link);
     const stopClock = clock.every(TICK_MS, () => {
       this.#connection?.tick();
       this.#queue.push({ kind: "tick" });
@@ -123,10 +111,11 @@ class Driver<S> {
         face.view(this.#ports.role.view(this.#state));
       }
     } finally {
+      this.#cancelDial();
       stopClock();
       stopSignals();
     }
-    await this.#close(this.#connection);
+    if (this.#connection !== null) await this.#close(this.#connection);
     await this.#storeWorker.idle();
     this.#ports.ring.wipe();
     if (this.#failedLate === null) return this.#stop.exitCode;
@@ -141,6 +130,62 @@ class Driver<S> {
       await connection.close();
     } finally {
       stopWaiting();
+    }
+  }
+
+  #connect(link: Link): void {
+    const { relay, clock } = this.#ports;
+    const generation = ++this.#generation;
+    const isCurrent = (): boolean => generation === this.#generation;
+    this.#connection = new Connection(link, {
+      onStart: async (nonce) => {
+        this.#nonce = nonce;
+        await this.#queue.pushWhenRoom({
+          kind: "connected",
+          host: relay.host,
+          port: relay.port,
+          pin: relay.key.toHex(),
+        });
+      },
+      onMessage: async (message) => {
+        for (const event of await this.#inbound.take(message)) {
+          // Where somebody sits is a matter of this connection; what was opened has been opened.
+          if (!isCurrent() && OF_CONNECTION.has(event.kind)) continue;
+          // A new epoch is taken notice of before what follows it is opened.
+          const turning = event.kind === "joined" || event.kind === "epoch-began";
+          if (turning) await this.#queue.pushAndWait(event);
+          else await this.#queue.pushWhenRoom(event);
+        }
+      },
+      onEnd: (code, message) => {
+        if (isCurrent()) this.#queue.push({ kind: "link-ended", code, message });
+      },
+    }, clock.now);
+  }
+
+  /** Dials again after a while; the step hears what came of it. */
+  #reconnect(attempt: number): void {
+    this.#generation++;
+    this.#handles.clear();
+    const [random = 0] = new Uint32Array(this.#ports.random(4).buffer);
+    const inMs = backoffMs(attempt, random / 2 ** 32);
+    this.#inline.push({ kind: "reconnect-scheduled", attempt, inMs });
+    this.#cancelDial = this.#ports.clock.after(inMs, () => void this.#dial(attempt));
+  }
+
+  async #dial(attempt: number): Promise<void> {
+    try {
+      const link = await this.#ports.dial();
+      if (this.#stop === null) this.#connect(link);
+      else link.destroy();
+    } catch (error) {
+      if (!(error instanceof DialError)) throw error;
+      this.#queue.push({
+        kind: "dial-failed",
+        attempt,
+        message: error.message,
+        wrongKey: error.code === "wrong-key",
+      });
     }
   }
 
@@ -175,6 +220,31 @@ class Driver<S> {
         return;
       case "enter":
         return this.#enter(effect.room);
+      case "enter-as-knocker":
+        this.#member(effect.room).dropTicket();
+        return this.#enter(effect.room);
+      case "reconnect":
+        return this.#reconnect(effect.attempt);
+      case "catch-up":
+        return this.#toOwners(effect.room, this.#member(effect.room).catchUp());
+      case "rejoin":
+        return this.#rejoin(effect.room);
+      case "request-repair":
+        return this.#direct(
+          effect.room,
+          handleOf(fromHex(effect.to)),
+          this.#keys(effect.room).repairRequest(effect.epoch, effect.leaf, effect.numbers),
+        );
+      case "repair": {
+        const to = handleOf(fromHex(effect.to));
+        const { room, epoch, leaf, numbers } = effect;
+        for (const payload of this.#keys(room).repairs(epoch, leaf, numbers)) {
+          this.#direct(room, to, payload);
+        }
+        return;
+      }
+      case "give-up":
+        return this.#keys(effect.room).giveUp(effect.leaf, effect.missing);
       case "leave-room":
         this.#connection?.send({ kind: "leave", room: roomId(fromHex(effect.room)) });
         return;
@@ -233,6 +303,20 @@ class Driver<S> {
           this.#greeting.delete(effect.handle);
           this.#direct(effect.room, to, await keys.greet(to, this.#ports.clock.now()));
         });
+      }
+      case "reclaim":
+        this.#connection?.send({
+          kind: "set-min",
+          room: keys.room,
+          ticketEpoch: ticketEpoch(keys.minTicketEpoch),
+        });
+        return;
+      case "send-missed": {
+        const to = handleOf(fromHex(effect.handle));
+        for (const payload of this.#inbound.takeAnswer(effect.answer)) {
+          this.#direct(effect.room, to, payload);
+        }
+        return;
       }
       case "say-pending":
         return this.#answer(effect.room, keys.pending(effect.request));
@@ -307,8 +391,8 @@ class Driver<S> {
     }
     for (const { to, payload } of published.direct) this.#direct(room, to, payload);
     this.#broadcast(room, published.broadcast);
-    for (const handle of published.evict) {
-      this.#connection?.send({ kind: "evict", room: id, handle, bar: true });
+    for (const { handle, bar } of published.evict) {
+      this.#connection?.send({ kind: "evict", room: id, handle, bar });
     }
     if (published.minTicketEpoch !== null) {
       this.#connection?.send({
@@ -382,6 +466,13 @@ class Driver<S> {
     this.#storeWorker.run("saving the epoch", () => this.#ports.store.saveMembership(membership));
   }
 
+  /** New keys for a room that we were removed from while away; the generation grows with the clock. */
+  #rejoin(room: string): void {
+    const keys = this.#member(room);
+    this.#ports.ring.add(keys.successor(nextGeneration(keys.generation, this.#ports.clock.now())));
+    this.#enter(room);
+  }
+
   // ---- sending
 
   #enter(room: string): void {
@@ -437,6 +528,8 @@ type AdminEffect = Extract<
   {
     kind:
       | "greet"
+      | "reclaim"
+      | "send-missed"
       | "say-pending"
       | "deny"
       | "refuse-bundle"

@@ -1,4 +1,5 @@
 import type { Notice } from "./notice.ts";
+import type { MissingNumbers } from "./state.ts";
 
 /** A room message that the step has numbered and the driver seals. */
 export type OutgoingMessage =
@@ -15,6 +16,36 @@ export type OutgoingMessage =
 export type Effect =
   /** Enters the room at the relay with the best right that the key ring has. */
   | { readonly kind: "enter"; readonly room: string }
+  /** The relay takes our ticket no more: as knocker we can still ask the admin. */
+  | { readonly kind: "enter-as-knocker"; readonly room: string }
+  /** Connects again after a while; answered by `reconnect-scheduled`, then `connected` or `dial-failed`. */
+  | { readonly kind: "reconnect"; readonly attempt: number }
+  | { readonly kind: "catch-up"; readonly room: string }
+  /** Prepares new keys for a room that removed us while we were away, and enters it. */
+  | { readonly kind: "rejoin"; readonly room: string }
+  | {
+    readonly kind: "request-repair";
+    readonly room: string;
+    readonly to: string;
+    readonly epoch: number;
+    readonly leaf: number;
+    readonly numbers: readonly number[];
+  }
+  | {
+    readonly kind: "repair";
+    readonly room: string;
+    readonly to: string;
+    readonly epoch: number;
+    readonly leaf: number;
+    readonly numbers: readonly number[];
+  }
+  /** These were shown as missing: they are no gap any more. */
+  | {
+    readonly kind: "give-up";
+    readonly room: string;
+    readonly leaf: number;
+    readonly missing: readonly MissingNumbers[];
+  }
   | { readonly kind: "leave-room"; readonly room: string }
   | { readonly kind: "knock"; readonly room: string }
   /** Answers the admin's HELLO with our BUNDLE. */
@@ -34,6 +65,14 @@ export type Effect =
   | { readonly kind: "prepare-join"; readonly invite: string; readonly ref?: string }
   | { readonly kind: "remember-verified"; readonly identities: readonly string[] }
   // The admin's.
+  /** Tells a relay that forgot it who may no longer enter. */
+  | { readonly kind: "reclaim"; readonly room: string }
+  | {
+    readonly kind: "send-missed";
+    readonly room: string;
+    readonly handle: string;
+    readonly answer: string;
+  }
   | { readonly kind: "greet"; readonly room: string; readonly handle: string }
   | { readonly kind: "say-pending"; readonly room: string; readonly request: string }
   | {

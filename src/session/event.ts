@@ -1,5 +1,6 @@
 import type { EpochReason, Via } from "./notice.ts";
 import type { UserIntent } from "./intent.ts";
+import type { MissingNumbers } from "./state.ts";
 
 /** A member as a verified roster names it. */
 export interface RosterEntry {
@@ -21,7 +22,14 @@ export interface Removal {
 
 /** The contents of a verified room message. */
 export type MessageContent =
-  | { readonly kind: "text"; readonly id: string; readonly sentAt: number; readonly text: string }
+  | {
+    readonly kind: "text";
+    readonly id: string;
+    readonly sentAt: number;
+    readonly text: string;
+    /** Opened before under another number: it counts, but is not shown again. */
+    readonly repeated: boolean;
+  }
   | {
     readonly kind: "close";
     readonly epoch: number;
@@ -59,6 +67,14 @@ export type EventBody =
     readonly pin: string;
   }
   | { readonly kind: "link-ended"; readonly code: string; readonly message: string }
+  | { readonly kind: "reconnect-scheduled"; readonly attempt: number; readonly inMs: number }
+  | {
+    readonly kind: "dial-failed";
+    readonly attempt: number;
+    readonly message: string;
+    /** Somebody else than the pinned relay answered. */
+    readonly wrongKey: boolean;
+  }
   | { readonly kind: "tick" }
   /** `id` is a fresh random message id, in case the intent becomes a message. */
   | { readonly kind: "intent"; readonly intent: UserIntent; readonly id: string }
@@ -138,9 +154,13 @@ export type EventBody =
   | {
     readonly kind: "message";
     readonly room: string;
-    readonly handle: string;
+    /** Its author's; `null` if it came by repair, from somebody else. */
+    readonly handle: string | null;
     readonly leaf: number;
     readonly epoch: number;
+    readonly n: number;
+    /** What of this author we now know to be missing and could still get. */
+    readonly gaps: readonly MissingNumbers[];
     readonly content: MessageContent;
     readonly skipped: number;
     readonly lost: number;
@@ -152,6 +172,23 @@ export type EventBody =
     readonly code: MessageRefusal;
     /** The leaf that the frame names; known to be its author only for `bad-signature` never. */
     readonly leaf: number | null;
+  }
+  /** A message of a later epoch came than the commits we have. */
+  | { readonly kind: "fell-behind"; readonly room: string }
+  /** The admin has sent all commits that we lacked. */
+  | {
+    readonly kind: "caught-up";
+    readonly room: string;
+    readonly gaps: readonly { readonly leaf: number; readonly gaps: readonly MissingNumbers[] }[];
+  }
+  | {
+    readonly kind: "repair-asked";
+    readonly room: string;
+    readonly handle: string;
+    readonly requester: number;
+    readonly epoch: number;
+    readonly leaf: number;
+    readonly numbers: readonly number[];
   }
   /** The chains of the epoch before were dropped; per leaf what never came. */
   | {
@@ -187,6 +224,13 @@ export type EventBody =
     readonly room: string;
     readonly leaf: number;
     readonly handle: string;
+  }
+  /** A member may have missed commits; `answer` is how this process names what it is to get. */
+  | {
+    readonly kind: "catch-up-asked";
+    readonly room: string;
+    readonly handle: string;
+    readonly answer: string;
   }
   | { readonly kind: "commit-made"; readonly room: string; readonly epoch: number }
   | { readonly kind: "commit-saved"; readonly room: string; readonly epoch: number }

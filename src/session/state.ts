@@ -7,7 +7,7 @@ import type { Person, Via } from "./notice.ts";
  */
 export interface SessionState {
   readonly me: Person;
-  readonly connection: "connecting" | "connected" | "closed";
+  readonly connection: "connecting" | "connected" | "reconnecting" | "closed";
   /** In the order in which they were entered. */
   readonly rooms: readonly RoomState[];
   /** Id of the room that typed text goes to. */
@@ -29,6 +29,12 @@ export interface RoomState {
   readonly phase: "entering" | "waiting" | "joined" | "closed";
   /** Our handle at the relay, 32 hex digits, while we are in the room. */
   readonly handle: string | null;
+  /** What we are there to the relay. */
+  readonly seat: "none" | "knocker" | "member" | "owner";
+  /** When we lost the connection, until we are back and caught up; 0 otherwise. */
+  readonly awaySince: number;
+  /** Until then we wait for the admin to send what we missed; 0 if we do not. */
+  readonly resumeBy: number;
   readonly epoch: number;
   readonly safetyCode: string;
   readonly myLeaf: number;
@@ -38,6 +44,11 @@ export interface RoomState {
   readonly sent: number;
   /** Text typed before there was a key to seal it with. */
   readonly pending: readonly PendingText[];
+  /** What we said lately, in case we have to say it again (PROTOCOL §9). */
+  readonly recent: readonly { readonly id: string; readonly text: string; readonly at: number }[];
+  readonly gaps: readonly GapState[];
+  /** How much repair each leaf may still ask of us. */
+  readonly repairBudget: readonly RepairBudget[];
   readonly unread: number;
   /** When the admin's last authenticated message or commit came. */
   readonly adminHeardAt: number;
@@ -69,6 +80,41 @@ export interface PendingText {
   readonly id: string;
   readonly text: string;
   readonly ref?: string;
+  /** Said before, and perhaps lost. */
+  readonly again?: boolean;
+}
+
+/** Messages of one epoch of one leaf. */
+export interface MissingNumbers {
+  readonly epoch: number;
+  readonly numbers: readonly number[];
+}
+
+/** What one author owes us, and what waits behind it so that it is shown in the author's order. */
+export interface GapState {
+  readonly leaf: number;
+  readonly missing: readonly MissingNumbers[];
+  readonly held: readonly HeldText[];
+  readonly since: number;
+  readonly asked: number;
+  readonly nextAskAt: number;
+  readonly repaired: number;
+}
+
+/** A text behind a gap. */
+export interface HeldText {
+  readonly epoch: number;
+  readonly n: number;
+  readonly id: string;
+  readonly sentAt: number;
+  readonly text: string;
+}
+
+/** A token bucket. */
+export interface RepairBudget {
+  readonly leaf: number;
+  readonly tokens: number;
+  readonly at: number;
 }
 
 /** PROTOCOL §5 and §9 fix some of these; the others are ours. */
@@ -101,6 +147,9 @@ export function enteringRoom(id: string, name: string): RoomState {
     name,
     phase: "entering",
     handle: null,
+    seat: "none",
+    awaySince: 0,
+    resumeBy: 0,
     epoch: 0,
     safetyCode: "",
     myLeaf: -1,
@@ -108,6 +157,9 @@ export function enteringRoom(id: string, name: string): RoomState {
     members: [],
     sent: 0,
     pending: [],
+    recent: [],
+    gaps: [],
+    repairBudget: [],
     unread: 0,
     adminHeardAt: 0,
     stale: "no",

@@ -8,9 +8,9 @@
  *
  * So numbers and keys cannot get out of step, and an epoch changes only between two events.
  */
-import type { EpochReason, MemberNotice, Notice, WarningCode } from "./notice.ts";
-import type { EventBody, MessageContent, RosterEntry, SessionEvent } from "./event.ts";
-import type { Effect, OutgoingMessage, Step } from "./effect.ts";
+import type { EpochReason } from "./notice.ts";
+import type { EventBody, RosterEntry, SessionEvent } from "./event.ts";
+import type { Step } from "./effect.ts";
 import type { UserIntent } from "./intent.ts";
 import { COMMANDS, parseCommand } from "./commands.ts";
 import {
@@ -20,13 +20,13 @@ import {
   MAX_PENDING_TEXTS,
   type Member,
   memberByLeaf,
-  roomById,
   roomByName,
   type RoomState,
   type SessionState,
   withMember,
-  withRoom,
 } from "./state.ts";
+import { authorOf, inRoomOf, isoTime, membersOf, Turn } from "./turn.ts";
+import { deliver, mendTick, newGaps, release, repairAsked } from "./gaps.ts";
 import { CHAIN_LIFE_MS, HEARTBEAT_MS, MAX_TEXT_BYTES, STALE_AFTER_MS } from "../wire/limits.ts";
 
 /** Exit codes, docs/JSON.md. */
@@ -41,85 +41,6 @@ export const EXIT = {
   protocolViolated: 7,
 } as const;
 
-/** A step in the making: the state so far and the effects in order. */
-export class Turn {
-  readonly effects: Effect[] = [];
-  constructor(public state: SessionState, readonly at: number) {}
-
-  do(effect: Effect): void {
-    this.effects.push(effect);
-  }
-
-  say(notice: Notice): void {
-    this.effects.push({ kind: "notice", notice });
-  }
-
-  warn(code: WarningCode, message: string, room?: RoomState, more: {
-    from?: string;
-    identity?: string;
-    count?: number;
-  } = {}): void {
-    this.say({
-      type: "warning",
-      code,
-      message,
-      ...(room ? { room: room.name, roomId: room.id } : {}),
-      ...more,
-    });
-  }
-
-  fail(code: string, message: string, ref?: string): void {
-    this.say({ type: "error", code, message, ...(ref === undefined ? {} : { ref }) });
-  }
-
-  ok(ref?: string): void {
-    if (ref !== undefined) this.say({ type: "ok", ref });
-  }
-
-  room(id: string): RoomState | undefined {
-    return roomById(this.state, id);
-  }
-
-  change(id: string, change: (room: RoomState) => RoomState): void {
-    this.state = withRoom(this.state, id, change);
-  }
-
-  /** Numbers and orders one message of a joined room. */
-  send(id: string, message: OutgoingMessage): void {
-    const room = this.room(id);
-    if (room?.phase !== "joined") return;
-    this.do({ kind: "seal-and-send", room: id, epoch: room.epoch, n: room.sent, message });
-    this.change(id, (r) => ({ ...r, sent: r.sent + 1 }));
-  }
-
-  /** Says that the texts that wait in a room will not be sent: nothing that was typed vanishes silently. */
-  drop(room: RoomState): void {
-    const texts = room.pending;
-    const named = texts.filter((text) => text.ref !== undefined);
-    for (const { ref } of named) this.fail("not-sent", `${room.name}: the text was not sent`, ref);
-    const others = texts.length - named.length;
-    if (others > 0) {
-      this.fail(
-        "not-sent",
-        `${room.name}: ${others} ${others === 1 ? "text was" : "texts were"} not sent`,
-      );
-    }
-    this.change(room.id, (r) => ({ ...r, pending: [] }));
-  }
-
-  stop(exitCode: number, reason: string): void {
-    if (this.state.stopped) return;
-    for (const room of this.state.rooms) this.drop(room);
-    this.state = { ...this.state, stopped: true };
-    this.say({ type: "bye", reason, exitCode });
-    this.do({ kind: "stop", exitCode, reason });
-  }
-
-  done(): Step<SessionState> {
-    return { state: this.state, effects: this.effects };
-  }
-}
-
 /** One event in, the next state and the orders out. Nothing happens after `stop`. */
 export function step(state: SessionState, event: SessionEvent): Step<SessionState> {
   const turn = new Turn(state, event.at);
@@ -133,16 +54,23 @@ export function step(state: SessionState, event: SessionEvent): Step<SessionStat
 function take(turn: Turn, event: EventBody): void {
   switch (event.kind) {
     case "connected":
-      turn.state = { ...turn.state, connection: "connected" };
-      turn.say({ type: "connected", host: event.host, port: event.port, pin: event.pin });
-      for (const room of turn.state.rooms) {
-        if (room.phase === "entering") turn.do({ kind: "enter", room: room.id });
-      }
-      return;
+      return connected(turn, event);
     case "link-ended":
-      turn.state = { ...turn.state, connection: "closed" };
-      turn.say({ type: "disconnected", code: event.code, message: event.message });
-      return turn.stop(EXIT.unreachable, `the connection to the relay ended: ${event.message}`);
+      return linkEnded(turn, event);
+    case "reconnect-scheduled":
+      return turn.say({ type: "reconnecting", attempt: event.attempt, inMs: event.inMs });
+    case "dial-failed":
+      if (event.wrongKey) return turn.stop(EXIT.wrongKey, event.message);
+      return turn.do({ kind: "reconnect", attempt: event.attempt + 1 });
+    case "caught-up":
+      return inRoom(turn, event.room, (room) => {
+        for (const { leaf, gaps } of event.gaps) newGaps(turn, room.id, leaf, gaps);
+        resumed(turn, room.id);
+      });
+    case "fell-behind":
+      return inRoom(turn, event.room, (room) => askToCatchUp(turn, room));
+    case "repair-asked":
+      return inRoom(turn, event.room, (room) => repairAsked(turn, room, event));
     case "room-prepared":
       return prepared(turn, event);
     case "join-refused":
@@ -174,13 +102,7 @@ function take(turn: Turn, event: EventBody): void {
     case "epoch-began":
       return epochBegan(turn, event);
     case "removed":
-      return closeRoom(
-        turn,
-        event.room,
-        EXIT.notAdmitted,
-        "removed",
-        "the admin removed you from the room",
-      );
+      return removed(turn, event.room);
     case "commit-refused":
       return inRoom(turn, event.room, (room) => {
         turn.warn(event.code, event.message, room);
@@ -210,6 +132,7 @@ function take(turn: Turn, event: EventBody): void {
     case "bundle-opened":
     case "bundle-refused":
     case "kem-updated":
+    case "catch-up-asked":
     case "commit-made":
     case "commit-saved":
     case "invite-made":
@@ -261,16 +184,129 @@ function freeName(turn: Turn, wanted: string, id: string): string {
   return name;
 }
 
+/** How long we wait for the admin to send what we missed before we join anew (PROTOCOL §7). */
+const CATCH_UP_MS = 10_000;
+/** Our own texts that may not have arrived are kept so long, to be sealed anew after a rejoin (§9). */
+const RECENT_MS = 120_000;
+const MAX_RECENT_TEXTS = 256;
+
+function connected(turn: Turn, event: Of<"connected">): void {
+  const again = turn.state.connection === "reconnecting";
+  turn.state = { ...turn.state, connection: "connected" };
+  if (again) turn.say({ type: "reconnected" });
+  else turn.say({ type: "connected", host: event.host, port: event.port, pin: event.pin });
+  for (const room of turn.state.rooms) {
+    if (room.phase !== "closed") turn.do({ kind: "enter", room: room.id });
+  }
+}
+
+/** The first connection must hold until we are somewhere; after that we come back by ourselves. */
+function linkEnded(turn: Turn, event: Of<"link-ended">): void {
+  turn.say({ type: "disconnected", code: event.code, message: event.message });
+  if (turn.state.connection === "connecting") {
+    turn.state = { ...turn.state, connection: "closed" };
+    return turn.stop(EXIT.unreachable, `the connection to the relay ended: ${event.message}`);
+  }
+  turn.state = {
+    ...turn.state,
+    connection: "reconnecting",
+    rooms: turn.state.rooms.map((room) => ({
+      ...room,
+      handle: null,
+      seat: "none",
+      resumeBy: 0,
+      awaySince: room.awaySince || turn.at,
+      // Handles are a connection's; whoever is not heard of again is gone.
+      members: room.members.map((m) => ({ ...m, handle: null })),
+    })),
+  };
+  turn.do({ kind: "reconnect", attempt: 1 });
+}
+
 function entered(turn: Turn, event: Of<"entered">): void {
   inRoom(turn, event.room, (room) => {
     // We never knock at a room that we are in: a relay that says so would have us wait outside it.
-    if (event.role === "knocker" && room.phase === "joined") return;
-    turn.change(room.id, (r) => ({ ...r, handle: event.handle }));
+    if (event.role === "knocker" && room.phase === "joined" && room.awaySince === 0) return;
+    turn.change(room.id, (r) => ({ ...r, handle: event.handle, seat: event.role }));
+    if (room.phase === "joined") return seated(turn, room, event);
     if (event.role !== "knocker") return;
     turn.change(room.id, (r) => ({ ...r, phase: "waiting", nextKnockAt: Infinity }));
     if (event.ownerPresent) knock(turn, room.id);
     else turn.say({ type: "waiting", reason: "no-admin", ...inRoomOf(room) });
   });
+}
+
+/** Back in a room whose keys we have: first we learn what we missed, then we speak (§9). */
+function seated(turn: Turn, room: RoomState, event: Of<"entered">): void {
+  const now = turn.room(room.id);
+  // ADMIT after our WELCOME, or a seat that we never lost.
+  if (now === undefined || room.awaySince === 0) return;
+  if (event.role === "owner") {
+    turn.do({ kind: "reclaim", room: room.id });
+    const goneAt = turn.at + 2 * heartbeatPeriodMs(room.members.length, false);
+    turn.change(room.id, (r) => ({
+      ...r,
+      members: r.members.map((m) => m.leaf === r.myLeaf || m.goneAt > 0 ? m : { ...m, goneAt }),
+    }));
+    return resumed(turn, room.id);
+  }
+  if (event.ownerPresent) return askToCatchUp(turn, now);
+  // Without an admin nothing can have changed since it left; a knocker has to wait for it.
+  if (event.role === "member") resumed(turn, room.id);
+}
+
+function askToCatchUp(turn: Turn, room: RoomState): void {
+  if (room.phase !== "joined" || room.myLeaf === room.adminLeaf || room.seat === "none") return;
+  if (room.resumeBy > 0) return;
+  turn.change(room.id, (r) => ({ ...r, resumeBy: turn.at + CATCH_UP_MS }));
+  turn.do({ kind: "catch-up", room: room.id });
+}
+
+/** We are where the others are. */
+function resumed(turn: Turn, id: string): void {
+  const room = turn.room(id);
+  if (room?.phase !== "joined") return;
+  turn.change(id, (r) => ({ ...r, resumeBy: 0 }));
+  // What we missed had a newer ticket in it.
+  if (room.seat === "knocker") return turn.do({ kind: "enter", room: id });
+  if (room.awaySince > 0) {
+    turn.change(id, (r) => ({ ...r, awaySince: 0 }));
+    turn.send(id, { kind: "heartbeat" });
+  }
+  flushPending(turn, id);
+}
+
+/** The admin's newest epoch is not for us. If we were away, that is why, and we ask to come in again. */
+function removed(turn: Turn, id: string): void {
+  inRoom(turn, id, (room) => {
+    if (room.awaySince === 0 && room.resumeBy === 0) {
+      return closeRoom(
+        turn,
+        id,
+        EXIT.notAdmitted,
+        "removed",
+        "the admin removed you from the room",
+      );
+    }
+    rejoin(turn, room);
+  });
+}
+
+function rejoin(turn: Turn, room: RoomState): void {
+  const unsure = room.recent.filter(({ at }) => at >= room.awaySince - RECENT_MS);
+  turn.change(room.id, (r) => ({
+    ...r,
+    phase: "entering",
+    seat: "none",
+    resumeBy: 0,
+    awaySince: 0,
+    members: [],
+    gaps: [],
+    recent: [],
+    // The others know these by their ids, if they have come.
+    pending: [...unsure.map(({ id, text }) => ({ id, text, again: true })), ...r.pending],
+  }));
+  turn.do({ kind: "rejoin", room: room.id });
 }
 
 function knock(turn: Turn, id: string): void {
@@ -280,6 +316,7 @@ function knock(turn: Turn, id: string): void {
 
 function ownerChanged(turn: Turn, event: Of<"owner">): void {
   inRoom(turn, event.room, (room) => {
+    if (room.phase === "joined" && event.present) return askToCatchUp(turn, room);
     if (room.phase !== "waiting") return;
     if (event.present) return knock(turn, room.id);
     turn.change(room.id, (r) => ({ ...r, nextKnockAt: Infinity }));
@@ -305,6 +342,10 @@ function greeted(turn: Turn, event: Of<"greeted">): void {
 
 function refused(turn: Turn, event: Of<"refused">): void {
   inRoom(turn, event.room, (room) => {
+    if (room.phase === "joined" && room.seat === "none" && STALE_TICKET.has(event.code)) {
+      // Somebody was removed while we were away: the admin has a newer ticket for us.
+      return turn.do({ kind: "enter-as-knocker", room: room.id });
+    }
     if (room.phase === "joined") {
       return turn.fail(event.code, `the relay refused: ${event.message}`);
     }
@@ -317,6 +358,12 @@ function refused(turn: Turn, event: Of<"refused">): void {
     );
   });
 }
+
+const STALE_TICKET: ReadonlySet<string> = new Set([
+  "ticket-expired",
+  "ticket-revoked",
+  "bad-credential",
+]);
 
 /** Ends one room; with the last one, the session. */
 function closeRoom(turn: Turn, id: string, exitCode: number, code: string, why: string): void {
@@ -368,6 +415,8 @@ function joined(turn: Turn, event: Of<"joined">): void {
       adminLeaf: event.adminLeaf,
       members: event.roster.map((entry) => memberOf(turn, entry)),
       sent: 0,
+      seat: event.myLeaf === event.adminLeaf ? "owner" : "member",
+      gaps: [],
       adminHeardAt: turn.at,
       nextHeartbeatAt: turn.at + heartbeatPeriodMs(event.roster.length, false),
     }));
@@ -438,9 +487,9 @@ function epochBegan(turn: Turn, event: Of<"epoch-began">): void {
     sayEpoch(turn, room.id, event.reason);
     dropPrevious(turn, room.id, (_at, kept) => kept > MAX_PAST_EPOCHS);
     // §8: whoever sent in the epoch before closes it with its first message of this one.
-    if (hadSent) turn.send(room.id, { kind: "close" });
+    if (hadSent && room.handle !== null) turn.send(room.id, { kind: "close" });
     if (room.myLeaf !== event.adminLeaf) {
-      turn.do({ kind: "renew-ticket", room: room.id });
+      if (room.seat === "member") turn.do({ kind: "renew-ticket", room: room.id });
       turn.do({ kind: "update-kem", room: room.id });
     }
     flushPending(turn, room.id);
@@ -472,7 +521,7 @@ function message(turn: Turn, event: Of<"message">): void {
     const member = memberByLeaf(room, event.leaf);
     if (member === undefined) return;
     const from = { from: member.name, identity: member.identity };
-    heard(turn, room, member, event.handle);
+    if (event.handle !== null) heard(turn, room, member, event.handle);
     if (event.skipped > 0) {
       turn.warn("gap", `${event.skipped} message(s) of ${member.name} have not come`, room, {
         ...from,
@@ -482,8 +531,9 @@ function message(turn: Turn, event: Of<"message">): void {
     if (event.lost > 0) {
       turn.say({ type: "missing", ...inRoomOf(room), ...from, count: event.lost });
     }
-    if (event.late) turn.say({ type: "repaired", ...inRoomOf(room), ...from, count: 1 });
-    content(turn, room, member, event.content);
+    newGaps(turn, room.id, event.leaf, event.gaps);
+    content(turn, room, member, event);
+    release(turn, room.id, event.leaf);
   });
 }
 
@@ -509,21 +559,12 @@ function heard(turn: Turn, room: RoomState, member: Member, handle: string): voi
   }
 }
 
-function content(turn: Turn, room: RoomState, member: Member, content: MessageContent): void {
+function content(turn: Turn, room: RoomState, member: Member, event: Of<"message">): void {
+  const { content } = event;
   const from = { from: member.name, identity: member.identity };
   switch (content.kind) {
     case "text":
-      if (turn.state.front !== room.id) {
-        turn.change(room.id, (r) => ({ ...r, unread: r.unread + 1 }));
-      }
-      return turn.say({
-        type: "message",
-        ...inRoomOf(room),
-        id: content.id,
-        ...from,
-        text: content.text,
-        sentAt: isoTime(content.sentAt),
-      });
+      return deliver(turn, room.id, member, event.epoch, event.n, content);
     case "close":
       if (content.missing > 0) {
         turn.warn("gap", `${content.missing} message(s) of ${member.name} have not come`, room, {
@@ -596,6 +637,11 @@ function messageRefused(turn: Turn, event: Of<"message-refused">): void {
 
 function gone(turn: Turn, event: Of<"gone">): void {
   inRoom(turn, event.room, (room) => {
+    if (event.handle === room.handle && room.phase === "joined" && event.reason !== "evicted") {
+      // Our ticket was too old, or another connection of ours took the seat: come in again.
+      turn.change(room.id, (r) => ({ ...r, handle: null, seat: "none", awaySince: turn.at }));
+      return turn.do({ kind: "enter", room: room.id });
+    }
     if (event.handle === room.handle) {
       return closeRoom(
         turn,
@@ -629,7 +675,9 @@ function tick(turn: Turn): void {
       if (room.phase === "waiting" && turn.at >= room.nextKnockAt) knock(turn, id);
       if (room.phase !== "joined") return;
       const admin = room.myLeaf === room.adminLeaf;
-      if (turn.at >= room.nextHeartbeatAt) {
+      if (room.resumeBy > 0 && turn.at >= room.resumeBy) return rejoin(turn, room);
+      mendTick(turn, room.id);
+      if (turn.at >= room.nextHeartbeatAt && speaks(room)) {
         turn.send(id, { kind: "heartbeat" });
         turn.change(id, (r) => ({
           ...r,
@@ -637,7 +685,10 @@ function tick(turn: Turn): void {
         }));
       }
       dropPrevious(turn, id, (at) => turn.at >= at);
-      if (!admin && room.stale === "no" && turn.at - room.adminHeardAt >= STALE_AFTER_MS) {
+      if (
+        !admin && speaks(room) && room.stale === "no" &&
+        turn.at - room.adminHeardAt >= STALE_AFTER_MS
+      ) {
         turn.change(id, (r) => ({ ...r, stale: "asked" }));
         turn.warn(
           "stale-membership",
@@ -734,13 +785,26 @@ function say(turn: Turn, intent: Extract<UserIntent, { kind: "say" }>, id: strin
   flushPending(turn, room.id);
 }
 
+/** Whether we are in the room at the relay and know that we have missed nothing. */
+function speaks(room: RoomState): boolean {
+  return room.handle !== null && room.seat !== "knocker" && room.resumeBy === 0 &&
+    room.awaySince === 0;
+}
+
 /** Sends what waits, if the room has a key and its membership is not in doubt. */
 function flushPending(turn: Turn, id: string): void {
   const room = turn.room(id);
-  if (room?.phase !== "joined" || room.stale === "asked") return;
-  turn.change(id, (r) => ({ ...r, pending: [] }));
-  for (const { id: messageId, text, ref } of room.pending) {
+  if (room?.phase !== "joined" || room.stale === "asked" || !speaks(room)) return;
+  if (room.pending.length === 0) return;
+  const recent = [
+    ...room.recent,
+    ...room.pending.map(({ id, text }) => ({ id, text, at: turn.at })),
+  ]
+    .filter(({ at }) => turn.at - at < RECENT_MS).slice(-MAX_RECENT_TEXTS);
+  turn.change(id, (r) => ({ ...r, pending: [], recent }));
+  for (const { id: messageId, text, ref, again } of room.pending) {
     turn.send(id, { kind: "text", id: messageId, sentAt: turn.at, text });
+    if (again === true) continue;
     turn.say({
       type: "sent",
       ...inRoomOf(room),
@@ -883,34 +947,4 @@ function leaveAll(turn: Turn, reason: string): void {
 function endIfDone(turn: Turn): void {
   if (!turn.state.ending || turn.state.stopped) return;
   if (turn.state.rooms.every((r) => r.pending.length === 0)) leaveAll(turn, "left");
-}
-
-// ---- what notices are made of
-
-/** The fields that every notice about a room has. */
-export function inRoomOf(room: RoomState): { room: string; roomId: string } {
-  return { room: room.name, roomId: room.id };
-}
-
-function authorOf(room: RoomState, leaf: number): { from: string; identity: string } {
-  const member = memberByLeaf(room, leaf);
-  return { from: member?.name ?? `leaf ${leaf}`, identity: member?.identity ?? "" };
-}
-
-/** A room's members as notices and views list them. */
-export function membersOf(room: RoomState): MemberNotice[] {
-  return room.members.map((m) => ({
-    name: m.name,
-    identity: m.identity,
-    fingerprint: m.fingerprint,
-    via: m.via,
-    verified: m.verified,
-    admin: m.leaf === room.adminLeaf,
-    present: m.present,
-  }));
-}
-
-/** ISO 8601; a foreign clock may say anything, also what no Date can hold. */
-function isoTime(ms: number): string {
-  return new Date(Math.min(ms, 8.64e15)).toISOString();
 }

@@ -1,6 +1,6 @@
 import type { SessionState } from "./state.ts";
 import type { SessionView } from "./view.ts";
-import { membersOf } from "./step.ts";
+import { membersOf } from "./turn.ts";
 
 /** People who wait to be admitted, by room id; the admin's role knows them. */
 export type Requests = ReadonlyMap<string, readonly { request: string; name: string }[]>;

@@ -1,0 +1,188 @@
+/**
+ * What has not come: shown at once, asked for, and mended in its place. An author's later texts wait behind
+ * its gap, so that they are shown in the author's order; everybody else's go on. After a bound the gap is
+ * shown as missing and what waited is shown.
+ */
+import { MAX_REPAIR_NUMBERS } from "../wire/limits.ts";
+import type { EventBody, MessageContent } from "./event.ts";
+import {
+  type GapState,
+  type HeldText,
+  type Member,
+  memberByLeaf,
+  type MissingNumbers,
+  type RepairBudget,
+  type RoomState,
+} from "./state.ts";
+import { authorOf, inRoomOf, isoTime, type Turn } from "./turn.ts";
+
+/** How often somebody is asked, and when a gap is given up. */
+const ASK_AGAIN_MS = 2_000;
+const GIVE_UP_MS = 30_000;
+/** Texts that wait behind one gap at the most. */
+const MAX_HELD = 4096;
+/** What one member may ask of us: messages at once, and a second. */
+const REPAIR_BURST = 512;
+const REPAIRS_PER_S = 64;
+
+/** The key ring's truth about an author's gaps after something came of it. */
+export function newGaps(
+  turn: Turn,
+  id: string,
+  leaf: number,
+  missing: readonly MissingNumbers[],
+): void {
+  const room = turn.room(id);
+  if (room === undefined) return;
+  const before = room.gaps.find((gap) => gap.leaf === leaf);
+  if (before === undefined && missing.length === 0) return;
+  const gap: GapState = before === undefined
+    ? { leaf, missing, held: [], since: turn.at, asked: 0, nextAskAt: turn.at, repaired: 0 }
+    : { ...before, missing, repaired: before.repaired + mended(before.missing, missing) };
+  setGap(turn, id, gap);
+  if (missing.length > 0) ask(turn, id, leaf);
+}
+
+function mended(before: readonly MissingNumbers[], now: readonly MissingNumbers[]): number {
+  const still = new Set(now.flatMap(({ epoch, numbers }) => numbers.map((n) => `${epoch}/${n}`)));
+  return before.flatMap(({ epoch, numbers }) => numbers.map((n) => `${epoch}/${n}`))
+    .filter((place) => !still.has(place)).length;
+}
+
+function setGap(turn: Turn, id: string, gap: GapState): void {
+  turn.change(id, (r) => ({ ...r, gaps: [...r.gaps.filter((g) => g.leaf !== gap.leaf), gap] }));
+}
+
+/** Shows a text, or holds it behind its author's gap. */
+export function deliver(
+  turn: Turn,
+  id: string,
+  member: Member,
+  epoch: number,
+  n: number,
+  content: Extract<MessageContent, { kind: "text" }>,
+): void {
+  const gap = turn.room(id)?.gaps.find((g) => g.leaf === member.leaf);
+  const text: HeldText = { epoch, n, id: content.id, sentAt: content.sentAt, text: content.text };
+  if (gap === undefined) return content.repeated ? undefined : show(turn, id, member.leaf, text);
+  const held = content.repeated ? gap.held : [...gap.held, text];
+  setGap(turn, id, { ...gap, held });
+  release(turn, id, member.leaf);
+  if (held.length > MAX_HELD) giveUp(turn, id, member.leaf);
+}
+
+function show(turn: Turn, id: string, leaf: number, text: HeldText): void {
+  const room = turn.room(id);
+  if (room === undefined) return;
+  if (turn.state.front !== id) turn.change(id, (r) => ({ ...r, unread: r.unread + 1 }));
+  turn.say({
+    type: "message",
+    ...inRoomOf(room),
+    id: text.id,
+    ...authorOf(room, leaf),
+    text: text.text,
+    sentAt: isoTime(text.sentAt),
+  });
+}
+
+/** Shows what no gap stands before any more. */
+export function release(turn: Turn, id: string, leaf: number): void {
+  const room = turn.room(id);
+  const gap = room?.gaps.find((g) => g.leaf === leaf);
+  if (room === undefined || gap === undefined) return;
+  const [first] = [...gap.missing].sort((a, b) => a.epoch - b.epoch);
+  const isFree = (t: HeldText): boolean =>
+    first === undefined || t.epoch < first.epoch ||
+    (t.epoch === first.epoch && t.n < (first.numbers[0] ?? Infinity));
+  const inOrder = [...gap.held].sort((a, b) => a.epoch - b.epoch || a.n - b.n);
+  if (first === undefined) {
+    turn.change(id, (r) => ({ ...r, gaps: r.gaps.filter((g) => g.leaf !== leaf) }));
+    if (gap.repaired > 0) {
+      turn.say({
+        type: "repaired",
+        ...inRoomOf(room),
+        ...authorOf(room, leaf),
+        count: gap.repaired,
+      });
+    }
+  } else setGap(turn, id, { ...gap, held: inOrder.filter((t) => !isFree(t)) });
+  for (const text of inOrder) if (isFree(text)) show(turn, id, leaf, text);
+}
+
+/** Asks the author, and by turns the others who are there, if the time has come. */
+function ask(turn: Turn, id: string, leaf: number): void {
+  const room = turn.room(id);
+  const gap = room?.gaps.find((g) => g.leaf === leaf);
+  if (room === undefined || gap === undefined || turn.at < gap.nextAskAt) return;
+  if (room.handle === null || room.seat === "knocker") return;
+  const reachable = room.members.filter((m) =>
+    m.leaf !== room.myLeaf && m.handle !== null && m.present
+  );
+  const whom = [
+    ...reachable.filter((m) => m.leaf === leaf),
+    ...reachable.filter((m) => m.leaf !== leaf),
+  ];
+  const to = whom[gap.asked % Math.max(1, whom.length)]?.handle;
+  setGap(turn, id, { ...gap, asked: gap.asked + 1, nextAskAt: turn.at + ASK_AGAIN_MS });
+  if (to === undefined || to === null) return;
+  for (const { epoch, numbers } of gap.missing) {
+    turn.do({
+      kind: "request-repair",
+      room: id,
+      to,
+      epoch,
+      leaf,
+      numbers: numbers.slice(0, MAX_REPAIR_NUMBERS),
+    });
+  }
+}
+
+function giveUp(turn: Turn, id: string, leaf: number): void {
+  const room = turn.room(id);
+  const gap = room?.gaps.find((g) => g.leaf === leaf);
+  if (room === undefined || gap === undefined) return;
+  const count = gap.missing.reduce((sum, { numbers }) => sum + numbers.length, 0);
+  turn.do({ kind: "give-up", room: id, leaf, missing: gap.missing });
+  turn.say({ type: "missing", ...inRoomOf(room), ...authorOf(room, leaf), count });
+  setGap(turn, id, { ...gap, missing: [] });
+  release(turn, id, leaf);
+}
+
+/** Asks again, and gives up what has been asked for long enough. Time away does not count. */
+export function mendTick(turn: Turn, id: string): void {
+  for (const { leaf } of turn.room(id)?.gaps ?? []) {
+    const room = turn.room(id);
+    const gap = room?.gaps.find((g) => g.leaf === leaf);
+    if (room === undefined || gap === undefined) continue;
+    if (gap.missing.length === 0) release(turn, id, leaf);
+    else if (room.awaySince > 0) setGap(turn, id, { ...gap, since: turn.at });
+    else if (turn.at - gap.since >= GIVE_UP_MS) giveUp(turn, id, leaf);
+    else ask(turn, id, leaf);
+  }
+}
+
+/** Somebody lacks messages: it gets what we have, to itself alone, at a bounded rate. */
+export function repairAsked(
+  turn: Turn,
+  room: RoomState,
+  event: Extract<EventBody, { kind: "repair-asked" }>,
+): void {
+  if (memberByLeaf(room, event.requester) === undefined) return;
+  const before = room.repairBudget.find((b) => b.leaf === event.requester) ??
+    { leaf: event.requester, tokens: REPAIR_BURST, at: turn.at };
+  const refilled = before.tokens + (turn.at - before.at) / 1000 * REPAIRS_PER_S;
+  const tokens = Math.min(REPAIR_BURST, refilled);
+  const numbers = event.numbers.slice(0, Math.floor(tokens));
+  const budget: RepairBudget = {
+    leaf: event.requester,
+    tokens: tokens - numbers.length,
+    at: turn.at,
+  };
+  turn.change(room.id, (r) => ({
+    ...r,
+    repairBudget: [...r.repairBudget.filter((b) => b.leaf !== event.requester), budget],
+  }));
+  if (numbers.length === 0) return;
+  const { epoch, leaf } = event;
+  turn.do({ kind: "repair", room: room.id, to: event.handle, epoch, leaf, numbers });
+}
