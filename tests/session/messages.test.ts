@@ -250,7 +250,13 @@ Deno.test("nothing happens after stop", () => {
 
 Deno.test("a text of a member is told with its author and the time that the author says", () => {
   const stage = SessionStage.talking();
-  const effects = stage.hears(2, { kind: "text", id: "ab".repeat(16), sentAt: 0, text: "hey" });
+  const effects = stage.hears(2, {
+    kind: "text",
+    id: "ab".repeat(16),
+    sentAt: 0,
+    text: "hey",
+    repeated: false,
+  });
   assert.deepEqual(notices(effects), [{
     type: "message",
     room: "den",
@@ -266,6 +272,12 @@ Deno.test("a text of a member is told with its author and the time that the auth
 Deno.test("a sender's clock may say anything up to 2^53", () => {
   const stage = SessionStage.talking();
   const sentAt = Number.MAX_SAFE_INTEGER;
-  const effects = stage.hears(2, { kind: "text", id: "ab".repeat(16), sentAt, text: "hey" });
+  const effects = stage.hears(2, {
+    kind: "text",
+    id: "ab".repeat(16),
+    sentAt,
+    text: "hey",
+    repeated: false,
+  });
   assert.equal(said(effects, "message")[0]?.sentAt, "+275760-09-13T00:00:00.000Z");
 });

@@ -7,7 +7,13 @@ const ELK = { from: "elk", identity: identityOf("elk") };
 
 Deno.test("a gap is told with its author and count, before the message that shows it", () => {
   const stage = SessionStage.talking();
-  const text = { kind: "text", id: "ab".repeat(16), sentAt: 0, text: "hi" } as const;
+  const text = {
+    kind: "text",
+    id: "ab".repeat(16),
+    sentAt: 0,
+    text: "hi",
+    repeated: false,
+  } as const;
   const effects = stage.hears(2, text, { skipped: 2 });
   assert.deepEqual(outline(effects), ["warning", "message"]);
   const [warning] = said(effects, "warning");

@@ -282,8 +282,8 @@ class Tape {
       this.#out(toOwners ? owner : this.#name(to), message, what);
     }
     this.#done = this.story.sent.length;
-    for (const handle of published?.evict ?? []) {
-      this.#in(owner, { kind: "evict", room, handle, bar: true }, "EVICT");
+    for (const { handle, bar } of published?.evict ?? []) {
+      this.#in(owner, { kind: "evict", room, handle, bar }, "EVICT");
       this.#out(this.#name(handle), { kind: "gone", room, handle, reason: "evicted" }, "GONE");
       this.#evicted.add(this.#name(handle));
     }

@@ -230,7 +230,7 @@ export class Story {
   /** The admin's half of one payload. */
   async adminTakes(from: Handle, payload: Bytes): Promise<Taken> {
     const opened = this.admin.open(payload);
-    if (opened.kind !== "sealed") return this.#message("admin", this.admin, opened);
+    if (opened.kind !== "sealed") return this.#message("admin", this.admin, opened, payload);
     this.admin.spokeWith(from, opened.seal);
     const { message } = opened;
     switch (message.kind) {
@@ -255,7 +255,7 @@ export class Story {
   /** A member's half of one payload. */
   async takes(person: Person, payload: Bytes): Promise<Taken> {
     const opened = person.keys.open(payload);
-    if (opened.kind !== "sealed") return this.#message(person.name, person.keys, opened);
+    if (opened.kind !== "sealed") return this.#message(person.name, person.keys, opened, payload);
     const { message } = opened;
     switch (message.kind) {
       case "hello":
@@ -277,9 +277,14 @@ export class Story {
     }
   }
 
-  #message(name: string, keys: AdminKeys | MemberKeys, opened: OpenedPayload): Taken {
+  #message(
+    name: string,
+    keys: AdminKeys | MemberKeys,
+    opened: OpenedPayload,
+    payload: Bytes,
+  ): Taken {
     if (opened.kind !== "message") return { kind: "unreadable" };
-    const result = keys.openMessage(opened.header, opened.body);
+    const result = keys.openMessage(opened.header, opened.body, payload);
     this.heard.set(name, [...this.heard.get(name) ?? [], result]);
     return { kind: "message", result };
   }

@@ -116,6 +116,8 @@ export class SessionStage extends Play<SessionState> {
       handle: handleOf(leaf),
       leaf,
       epoch: 4,
+      n: 0,
+      gaps: [],
       content,
       skipped: 0,
       lost: 0,
@@ -127,7 +129,7 @@ export class SessionStage extends Play<SessionState> {
   /** A text of a leaf comes. */
   hearsText(leaf: number, text: string, room = ROOM): readonly Effect[] {
     const id = (++this.#ids).toString(16).padStart(32, "e");
-    return this.hears(leaf, { kind: "text", id, sentAt: this.at, text }, { room });
+    return this.hears(leaf, { kind: "text", id, sentAt: this.at, text, repeated: false }, { room });
   }
 
   /** The person says something; ids count up. */
