@@ -316,7 +316,9 @@ function knock(turn: Turn, id: string): void {
 
 function ownerChanged(turn: Turn, event: Of<"owner">): void {
   inRoom(turn, event.room, (room) => {
-    if (room.phase === "joined" && event.present) return askToCatchUp(turn, room);
+    if (room.seat === "knocker" && room.phase === "joined" && event.present) {
+      return askToCatchUp(turn, room);
+    }
     if (room.phase !== "waiting") return;
     if (event.present) return knock(turn, room.id);
     turn.change(room.id, (r) => ({ ...r, nextKnockAt: Infinity }));
@@ -487,7 +489,7 @@ function epochBegan(turn: Turn, event: Of<"epoch-began">): void {
     sayEpoch(turn, room.id, event.reason);
     dropPrevious(turn, room.id, (_at, kept) => kept > MAX_PAST_EPOCHS);
     // §8: whoever sent in the epoch before closes it with its first message of this one.
-    if (hadSent && room.handle !== null) turn.send(room.id, { kind: "close" });
+    if (hadSent) turn.send(room.id, { kind: "close" });
     if (room.myLeaf !== event.adminLeaf) {
       if (room.seat === "member") turn.do({ kind: "renew-ticket", room: room.id });
       turn.do({ kind: "update-kem", room: room.id });

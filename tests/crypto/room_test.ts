@@ -106,7 +106,7 @@ Deno.test("a kick brings a new room secret, and the kicked reads not even a head
   await assertConversation(story);
   const published = await story.remove("kicked", "ada");
   assert.ok(published.change.newRoomSecret !== undefined);
-  assert.deepEqual(published.evict, [ada.handle]);
+  assert.deepEqual(published.evict, [{ handle: ada.handle, bar: true }]);
   assert.equal(published.minTicketEpoch, 3);
   const before = story.sent.length;
   await assertConversation(story);

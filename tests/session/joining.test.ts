@@ -161,13 +161,26 @@ Deno.test("a commit that breaks the protocol ends with exit code 7 if the admin 
   }
 });
 
-Deno.test("the end of the connection ends with exit code 3 and is told", () => {
+Deno.test("the end of the connection is told, and we connect again", () => {
   const stage = SessionStage.talking();
+  const effects = stage.take({ kind: "link-ended", code: "reset", message: "it broke" });
+  assert.deepEqual(outline(effects), ["disconnected", "reconnect"]);
+  assert.equal(stage.state.connection, "reconnecting");
+  assert.equal(orders(stage.take(dialFailed(1, false)), "reconnect")[0]?.attempt, 2);
+  const wrong = stage.take(dialFailed(2, true));
+  assert.equal(orders(wrong, "stop")[0]?.exitCode, EXIT.wrongKey);
+});
+
+Deno.test("a connection that ends before it began ends the session with exit code 3", () => {
+  const stage = new SessionStage();
   const effects = stage.take({ kind: "link-ended", code: "reset", message: "it broke" });
   assert.deepEqual(outline(effects), ["disconnected", "bye", "stop"]);
   assert.equal(orders(effects, "stop")[0]?.exitCode, EXIT.unreachable);
-  assert.equal(stage.state.connection, "closed");
 });
+
+function dialFailed(attempt: number, wrongKey: boolean) {
+  return { kind: "dial-failed", attempt, message: "no", wrongKey } as const;
+}
 
 Deno.test("a failure of ours ends with exit code 1", () => {
   const stage = SessionStage.talking();

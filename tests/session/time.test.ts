@@ -112,6 +112,13 @@ Deno.test("an admin does not wait for itself", () => {
   const stage = new SessionStage([], "owl");
   stage.take({ kind: "room-prepared", room: ROOM, name: "den" });
   stage.take({
+    kind: "entered",
+    room: ROOM,
+    handle: handleOf(0),
+    role: "owner",
+    ownerPresent: true,
+  });
+  stage.take({
     kind: "joined",
     room: ROOM,
     roomName: "den",

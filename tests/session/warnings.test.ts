@@ -30,7 +30,8 @@ Deno.test("a gap is told with its author and count, before the message that show
 
 Deno.test("a message that comes late is told as repaired, one whose key is gone as missing", () => {
   const stage = SessionStage.talking();
-  const late = stage.hears(2, { kind: "other" }, { late: true });
+  stage.hears(2, { kind: "other" }, { n: 1, skipped: 1, gaps: [{ epoch: 4, numbers: [0] }] });
+  const late = stage.hears(2, { kind: "other" }, { n: 0, late: true });
   assert.deepEqual(said(late, "repaired").map((r) => [r.from, r.count]), [["elk", 1]]);
   const lost = stage.hears(2, { kind: "other" }, { lost: 44, skipped: 300 });
   assert.deepEqual(said(lost, "missing").map((r) => [r.from, r.count]), [["elk", 44]]);

@@ -1,0 +1,192 @@
+/** Coming back and mending, in the pure step (PROTOCOL §9). */
+import assert from "node:assert/strict";
+import type { MissingNumbers } from "../../src/session/state.ts";
+import { orders, outline, said } from "../support/pure_step.ts";
+import { entry, handleOf, ROOM, SessionStage } from "../support/session_stage.ts";
+
+const AWAY = { kind: "link-ended", code: "reset", message: "it broke" } as const;
+const BACK = { kind: "connected", host: "127.0.0.1", port: 5000, pin: "07".repeat(32) } as const;
+
+function enters(stage: SessionStage, role: "knocker" | "member" | "owner", ownerPresent = true) {
+  return stage.take({ kind: "entered", room: ROOM, handle: handleOf(99), role, ownerPresent });
+}
+
+function missing(...numbers: number[]): MissingNumbers[] {
+  return [{ epoch: 4, numbers }];
+}
+
+function text(stage: SessionStage, n: number, gaps: MissingNumbers[], more = {}) {
+  const content = {
+    kind: "text",
+    id: n.toString(16).padStart(32, "0"),
+    sentAt: 0,
+    text: `t${n}`,
+    repeated: false,
+  } as const;
+  return stage.hears(2, content, { n, gaps, ...more });
+}
+
+const shown = (effects: ReturnType<SessionStage["take"]>) =>
+  said(effects, "message").map((m) => m.text);
+
+Deno.test("what is typed while away waits, and is sent once after we have caught up", () => {
+  const stage = SessionStage.talking();
+  stage.take(AWAY);
+  assert.deepEqual(orders(stage.says("later"), "seal-and-send"), []);
+  assert.deepEqual(outline(stage.take(BACK)), ["reconnected", "enter"]);
+  assert.deepEqual(outline(enters(stage, "member")), ["catch-up"]);
+  assert.deepEqual(orders(stage.says("too"), "seal-and-send"), []);
+  const caughtUp = stage.take({ kind: "caught-up", room: ROOM, gaps: [] });
+  const sent = orders(caughtUp, "seal-and-send").map(({ message }) =>
+    message.kind === "text" ? message.text : message.kind
+  );
+  assert.deepEqual(sent, ["heartbeat", "later", "too"]);
+  assert.deepEqual(orders(stage.ticks(1000), "seal-and-send"), []);
+});
+
+Deno.test("without an admin there is nothing to catch up with", () => {
+  const stage = SessionStage.talking();
+  stage.take(AWAY);
+  stage.take(BACK);
+  assert.deepEqual(outline(enters(stage, "member", false)), ["send heartbeat 4/1"]);
+});
+
+Deno.test("a ticket that is too old leads over the knocker's seat to the admin, then back in", () => {
+  const stage = SessionStage.talking();
+  stage.take(AWAY);
+  stage.take(BACK);
+  const refused = { kind: "refused", room: ROOM, code: "ticket-revoked", message: "old" } as const;
+  assert.deepEqual(outline(stage.take(refused)), ["enter-as-knocker"]);
+  assert.deepEqual(outline(enters(stage, "knocker")), ["catch-up"]);
+  assert.deepEqual(outline(stage.take({ kind: "caught-up", room: ROOM, gaps: [] })), ["enter"]);
+  assert.deepEqual(outline(enters(stage, "member")), ["catch-up"]);
+});
+
+Deno.test("an admin that does not answer within ten seconds makes us join anew", () => {
+  const stage = SessionStage.talking();
+  stage.says("unsure");
+  stage.take(AWAY);
+  stage.take(BACK);
+  enters(stage, "member");
+  assert.deepEqual(orders(stage.ticks(9_999), "rejoin"), []);
+  assert.equal(orders(stage.ticks(1), "rejoin").length, 1);
+  assert.deepEqual(outline(enters(stage, "knocker")), ["knock"]);
+  // What may have been lost is sealed anew under its id, and not told as sent a second time.
+  const again = stage.joins();
+  assert.deepEqual(said(again, "sent"), []);
+  const texts = orders(again, "seal-and-send").flatMap(({ message }) =>
+    message.kind === "text" ? [message.text] : []
+  );
+  assert.deepEqual(texts, ["unsure"]);
+});
+
+Deno.test("to be removed while away means to ask again, to be removed while here means to go", () => {
+  const away = SessionStage.talking();
+  away.take(AWAY);
+  away.take(BACK);
+  enters(away, "member");
+  assert.equal(orders(away.take({ kind: "removed", room: ROOM }), "rejoin").length, 1);
+  const here = SessionStage.talking();
+  assert.equal(orders(here.take({ kind: "removed", room: ROOM }), "stop").length, 1);
+});
+
+Deno.test("an author's texts wait behind its gap and are shown in its order; others go on", () => {
+  const stage = SessionStage.talking();
+  stage.hears(2);
+  assert.deepEqual(shown(text(stage, 2, missing(0, 1), { skipped: 2 })), []);
+  const other = stage.hears(0, {
+    kind: "text",
+    id: "ff".repeat(16),
+    sentAt: 0,
+    text: "other",
+    repeated: false,
+  });
+  assert.deepEqual(shown(other), ["other"]);
+  assert.deepEqual(shown(text(stage, 1, missing(0), { late: true, handle: null })), []);
+  const last = text(stage, 0, [], { late: true, handle: null });
+  assert.deepEqual(shown(last), ["t0", "t1", "t2"]);
+  assert.deepEqual(said(last, "repaired").map(({ count }) => count), [2]);
+  assert.deepEqual(stage.room().gaps, []);
+});
+
+Deno.test("the author is asked first, then the others by turns, each two seconds", () => {
+  const stage = SessionStage.talking();
+  stage.hears(0);
+  const first = orders(text(stage, 1, missing(0), { skipped: 1 }), "request-repair");
+  assert.deepEqual(first.map(({ to, numbers }) => [to, numbers]), [[handleOf(2), [0]]]);
+  assert.deepEqual(orders(stage.ticks(1999), "request-repair"), []);
+  assert.deepEqual(orders(stage.ticks(1), "request-repair").map(({ to }) => to), [handleOf(0)]);
+  assert.deepEqual(orders(stage.ticks(2000), "request-repair").map(({ to }) => to), [handleOf(2)]);
+});
+
+Deno.test("what does not come in thirty seconds is told as missing, and what waited is shown", () => {
+  const stage = SessionStage.talking();
+  text(stage, 2, missing(0, 1), { skipped: 2 });
+  assert.deepEqual(said(stage.ticks(29_999), "missing"), []);
+  const given = stage.ticks(1);
+  assert.deepEqual(said(given, "missing").map(({ from, count }) => [from, count]), [["elk", 2]]);
+  assert.deepEqual(shown(given), ["t2"]);
+  assert.deepEqual(orders(given, "give-up").map(({ leaf, missing }) => [leaf, missing]), [
+    [2, missing(0, 1)],
+  ]);
+});
+
+Deno.test("a text that was opened before under another number is not shown again", () => {
+  const stage = SessionStage.talking();
+  const again = stage.hears(2, {
+    kind: "text",
+    id: "ab".repeat(16),
+    sentAt: 0,
+    text: "twice",
+    repeated: true,
+  });
+  assert.deepEqual(shown(again), []);
+});
+
+Deno.test("nobody gets more repair of us than 512 messages at once and 64 a second", () => {
+  const stage = SessionStage.talking();
+  const asks = (count: number, requester = 2) =>
+    orders(
+      stage.take({
+        kind: "repair-asked",
+        room: ROOM,
+        handle: handleOf(requester),
+        requester,
+        epoch: 4,
+        leaf: 0,
+        numbers: Array.from({ length: count }, (_, n) => n),
+      }),
+      "repair",
+    ).map(({ numbers }) => numbers.length);
+  assert.deepEqual(asks(256), [256]);
+  assert.deepEqual(asks(256), [256]);
+  assert.deepEqual(asks(256), []);
+  assert.deepEqual(asks(256, 0), [256]);
+  stage.ticks(1000);
+  assert.deepEqual(asks(256), [64]);
+  assert.deepEqual(asks(1, 77), [], "a stranger gets nothing");
+});
+
+Deno.test("an owner that comes back tells the relay who may not enter, and waits for signs of life", () => {
+  const stage = new SessionStage([], "owl");
+  stage.take(BACK);
+  stage.take({ kind: "room-prepared", room: ROOM, name: "den" });
+  enters(stage, "owner");
+  stage.take({
+    kind: "joined",
+    room: ROOM,
+    roomName: "den",
+    epoch: 1,
+    myLeaf: 0,
+    adminLeaf: 0,
+    roster: [entry(0, "owl"), entry(1, "fox")],
+    safetyCode: "x",
+  });
+  stage.take(AWAY);
+  stage.take(BACK);
+  assert.deepEqual(outline(enters(stage, "owner")), ["reclaim", "send heartbeat 1/0"]);
+  assert.ok(stage.member(1).present);
+  assert.ok(stage.member(1).goneAt > stage.at);
+  assert.deepEqual(said(stage.hears(1, undefined, { epoch: 1 }), "presence"), []);
+  assert.equal(stage.member(1).goneAt, 0);
+});
