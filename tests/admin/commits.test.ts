@@ -309,6 +309,8 @@ Deno.test("an admin's guest room takes the same step as anybody's, and makes no 
     handle: handleOf(0),
     leaf: 0,
     epoch: 3,
+    n: 0,
+    gaps: [],
     content: { kind: "leave" },
     skipped: 0,
     lost: 0,

@@ -12,6 +12,8 @@ export class FakeClock implements Clock {
 
   readonly every = (ms: number, call: () => void): () => void => this.#add(ms, call, false);
 
+  readonly after = (ms: number, call: () => void): () => void => this.#add(ms, call, true);
+
   #add(everyMs: number, call: () => void, once: boolean): () => void {
     const timer = { everyMs, nextMs: this.#ms + everyMs, once, call };
     this.#timers.push(timer);

@@ -212,6 +212,8 @@ export class AdminStage extends Play<AdminState> {
       handle,
       leaf,
       epoch: this.room.epoch,
+      n: 0,
+      gaps: [],
       content: kind === "leave" ? { kind } : { kind, fork: false },
       skipped: 0,
       lost: 0,
