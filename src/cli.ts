@@ -66,6 +66,13 @@ const PARTICIPANT_OPTIONS: readonly OptionSpec[] = [
   ...SEAL_OPTIONS,
   { name: "ephemeral", help: "remember nothing, not even the relay's key" },
   {
+    name: "retry",
+    value: "SECONDS",
+    help: "how long to look for a lost relay; 0 ends at once",
+    default: "as long as it takes",
+    example: "600",
+  },
+  {
     name: "ui",
     value: "line|json",
     help: "for people, or one JSON object a line (docs/JSON.md)",
@@ -411,6 +418,9 @@ function participantOptions(given: Arguments, command: CommandSpec): Participant
     pin: given.text("pin"),
     acceptNew: given.has("accept-new"),
     ephemeral: given.has("ephemeral"),
+    retryMs: given.text("retry") === undefined
+      ? Infinity
+      : given.number("retry", 0, 0, 31_536_000) * 1000,
     profile: profileOptions(given),
   };
 }

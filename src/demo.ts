@@ -229,6 +229,7 @@ class Demo {
       pin: undefined,
       acceptNew: false,
       ephemeral: true,
+      retryMs: 0,
       profile: null,
     });
     const firstInvite = { uses: 2, lifeMs: 3_600_000 };

@@ -27,6 +27,7 @@ import {
   type Leaf,
   type RoomId,
   type RoomSecret,
+  type RunId,
   sameBytes,
   type Wrap,
 } from "../wire/ids.ts";
@@ -81,6 +82,8 @@ export class CommitRefused extends Error {
     message: string,
     readonly fatal: boolean,
     options?: ErrorOptions,
+    /** The admin's run, of a commit that it signed. */
+    readonly runId: RunId | null = null,
   ) {
     super(message, options);
   }
@@ -267,7 +270,8 @@ async function openSecret(
     }
     return { secret, kemUsed: kem, wrapUsed: wrap };
   }
-  throw new CommitRefused("removed", "the admin made a new key that is not for us", false);
+  const why = "the admin made a new key that is not for us";
+  throw new CommitRefused("removed", why, false, undefined, commit.runId);
 }
 
 function checkRoster(

@@ -26,6 +26,7 @@ import {
   type RoomId,
   type RoomKey,
   type RoomSecret,
+  type RunId,
   sameBytes,
   signature,
   type TicketBytes,
@@ -84,6 +85,8 @@ export class MemberKeys extends RoomKeys {
   /** Oldest first: the last that the admin has named, then those it may name next. */
   #kem: KemKeyPair[] = [];
   #nextLeaf = 0;
+  /** The admin's run whose commits we are in. */
+  #runId: RunId | null = null;
   /** By epoch, then by the handle that sent it, the newest last. */
   readonly #wraps = new Map<number, Map<string, WrapMessage>>();
   readonly #bodies = new Map<number, string>();
@@ -105,6 +108,11 @@ export class MemberKeys extends RoomKeys {
   /** The room's admin, once its HELLO was checked. */
   get admin(): IdentityKey | null {
     return this.#admin;
+  }
+
+  /** Whether the admin has started anew since the commit that we are in: then nobody is left from before. */
+  isOtherRun(runId: RunId): boolean {
+    return this.#runId !== null && !sameBytes(this.#runId, runId);
   }
 
   get roomKey(): RoomKey | null {
@@ -316,6 +324,7 @@ export class MemberKeys extends RoomKeys {
     secret: RoomSecret | undefined,
   ): void {
     const { commit, h, roster } = accepted;
+    this.#runId = commit.runId;
     this.#kem = this.#kem.slice(this.#kem.indexOf(accepted.kemUsed));
     this.#bodies.set(commit.epoch, sha256(encode(COMMIT_BODY, commit)).toHex());
     for (const old of this.#bodies.keys()) {

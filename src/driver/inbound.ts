@@ -239,7 +239,7 @@ export class Inbound {
         return [{ kind: "caught-up", room, gaps }];
       }
       case "welcome":
-        return await this.#orRefused(room, async () => {
+        return await this.#orRefused(keys, room, async () => {
           const accepted = await keys.takeWelcome(message.content);
           return [
             joinedEvent(keys, accepted.change.roomName, accepted.roster),
@@ -248,7 +248,7 @@ export class Inbound {
           ];
         });
       case "commit":
-        return await this.#orRefused(room, async () => {
+        return await this.#orRefused(keys, room, async () => {
           const accepted = await keys.takeCommit(message.content);
           if (accepted === null) return [];
           return [
@@ -262,6 +262,7 @@ export class Inbound {
   }
 
   async #orRefused(
+    keys: MemberKeys,
     room: string,
     act: () => Promise<readonly EventBody[]>,
   ): Promise<readonly EventBody[]> {
@@ -269,7 +270,10 @@ export class Inbound {
       return await act();
     } catch (error) {
       if (!(error instanceof CommitRefused)) throw error;
-      if (error.code === "removed") return [{ kind: "removed", room }];
+      if (error.code === "removed") {
+        const restarted = error.runId !== null && keys.isOtherRun(error.runId);
+        return [{ kind: "removed", room, restarted }];
+      }
       const code = error.code === "no-wrap" ? "bad-commit" : error.code;
       return [{ kind: "commit-refused", room, code, message: error.message, fatal: error.fatal }];
     }

@@ -62,6 +62,8 @@ export interface ParticipantOptions {
   readonly pin: string | undefined;
   readonly acceptNew: boolean;
   readonly ephemeral: boolean;
+  /** `--retry`: for how long a lost relay is looked for, milliseconds or Infinity. */
+  readonly retryMs: number;
   /** `--profile`; `null` for an identity of this run only. */
   readonly profile: ProfileOptions | null;
 }
@@ -290,6 +292,7 @@ async function runAs<S>(
       prepareJoin: async (text) => await joinOneMore(await maker(), text),
       store,
       clock: systemClock,
+      retryMs: options.retryMs,
       random: systemRandom,
       onSignal: ports.onSignal,
     });

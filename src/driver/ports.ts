@@ -114,6 +114,8 @@ export interface Ports<S> {
   readonly prepareJoin: (invite: string) => Promise<PreparedRoom>;
   readonly store: SessionStore;
   readonly clock: Clock;
+  /** For how long a lost relay is looked for; Infinity for as long as it takes. */
+  readonly retryMs: number;
   readonly random: RandomSource;
   /** Calls back when the process is told to end, until the returned function is called. */
   readonly onSignal: (callback: () => void) => () => void;

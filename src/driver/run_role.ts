@@ -75,6 +75,7 @@ class Driver<S> {
   readonly #greeting = new Set<string>();
   /** Counts connections: what an old one still says is not heard. */
   #generation = 0;
+  #lostAt = 0;
   #cancelDial: () => void = () => {};
   #stop: { exitCode: number } | null = null;
   /** What failed when nobody took events any more. */
@@ -165,6 +166,11 @@ class Driver<S> {
 
   /** Dials again after a while; the step hears what came of it. */
   #reconnect(attempt: number): void {
+    if (attempt === 1) this.#lostAt = this.#ports.clock.now();
+    if (this.#ports.clock.now() - this.#lostAt >= this.#ports.retryMs) {
+      this.#inline.push({ kind: "reconnect-given-up" });
+      return;
+    }
     this.#generation++;
     this.#handles.clear();
     const [random = 0] = new Uint32Array(this.#ports.random(4).buffer);

@@ -68,6 +68,7 @@ export type EventBody =
   }
   | { readonly kind: "link-ended"; readonly code: string; readonly message: string }
   | { readonly kind: "reconnect-scheduled"; readonly attempt: number; readonly inMs: number }
+  | { readonly kind: "reconnect-given-up" }
   | {
     readonly kind: "dial-failed";
     readonly attempt: number;
@@ -140,7 +141,12 @@ export type EventBody =
     readonly removed: readonly Removal[];
     readonly safetyCode: string;
   }
-  | { readonly kind: "removed"; readonly room: string }
+  | {
+    readonly kind: "removed";
+    readonly room: string;
+    /** The admin has started anew, with nobody in its roster yet. */
+    readonly restarted: boolean;
+  }
   | {
     readonly kind: "commit-refused";
     readonly room: string;

@@ -59,6 +59,8 @@ function take(turn: Turn, event: EventBody): void {
       return linkEnded(turn, event);
     case "reconnect-scheduled":
       return turn.say({ type: "reconnecting", attempt: event.attempt, inMs: event.inMs });
+    case "reconnect-given-up":
+      return turn.stop(EXIT.unreachable, "the relay could not be reached again");
     case "dial-failed":
       if (event.wrongKey) return turn.stop(EXIT.wrongKey, event.message);
       return turn.do({ kind: "reconnect", attempt: event.attempt + 1 });
@@ -102,7 +104,7 @@ function take(turn: Turn, event: EventBody): void {
     case "epoch-began":
       return epochBegan(turn, event);
     case "removed":
-      return removed(turn, event.room);
+      return removed(turn, event.room, event.restarted);
     case "commit-refused":
       return inRoom(turn, event.room, (room) => {
         turn.warn(event.code, event.message, room);
@@ -277,9 +279,9 @@ function resumed(turn: Turn, id: string): void {
 }
 
 /** The admin's newest epoch is not for us. If we were away, that is why, and we ask to come in again. */
-function removed(turn: Turn, id: string): void {
+function removed(turn: Turn, id: string, restarted: boolean): void {
   inRoom(turn, id, (room) => {
-    if (room.awaySince === 0 && room.resumeBy === 0) {
+    if (!restarted && room.awaySince === 0 && room.resumeBy === 0) {
       return closeRoom(
         turn,
         id,
@@ -942,7 +944,7 @@ function leave(turn: Turn, room: RoomState): void {
 
 function leaveAll(turn: Turn, reason: string): void {
   for (const room of turn.state.rooms) if (room.phase !== "closed") leave(turn, room);
-  turn.stop(EXIT.left, reason);
+  turn.stop(turn.state.connection === "reconnecting" ? EXIT.unreachable : EXIT.left, reason);
 }
 
 /** The end of input ends the session once nothing waits to be sent. */

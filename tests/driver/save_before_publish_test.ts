@@ -91,8 +91,9 @@ class Founding extends Chronicle {
       rooms: [room],
       prepareJoin: () => Promise.reject(new Error("one room is enough here")),
       store,
-      clock: { now: () => 1_000_000, every: () => () => {} },
+      clock: { now: () => 1_000_000, every: () => () => {}, after: () => () => {} },
       random: systemRandom,
+      retryMs: 0,
       onSignal: () => () => {},
     }).finally(() => this.end());
   }

@@ -34,7 +34,7 @@ Deno.test("without a terminal, --pin with fingerprint or key and --accept-new le
   }
 
   const owl = stage.start(
-    ["admin", ...at(port), "--name", "owl", "--accept-new", ...JSON_UI],
+    ["admin", ...at(port), "--name", "owl", "--accept-new", "--retry", "0", ...JSON_UI],
     { machine: "owls" },
   );
   const fox = stage.start(
@@ -68,7 +68,7 @@ Deno.test("a relay that was believed once is known afterwards, with another key 
   const machine = "m";
 
   const ephemeral = stage.start(
-    ["admin", ...at(port), "--accept-new", "--ephemeral", ...JSON_UI],
+    ["admin", ...at(port), "--accept-new", "--retry", "0", "--ephemeral", ...JSON_UI],
     { machine: "e" },
   );
   await ephemeral.event("joined");
@@ -76,7 +76,7 @@ Deno.test("a relay that was believed once is known afterwards, with another key 
   assert.equal(await ephemeral.exit, 0);
   assert.equal(await isThere(stage.home("e")), false);
 
-  for (const more of [["--accept-new"], []]) {
+  for (const more of [["--accept-new", "--retry", "0"], []]) {
     const owl = stage.start(["admin", ...at(port), ...more, ...JSON_UI], { machine });
     await owl.event("joined");
     assert.equal((await owl.command("/quit")).type, "ok");
@@ -91,7 +91,7 @@ Deno.test("a relay that was believed once is known afterwards, with another key 
   assert.equal(other.port, port);
   const path = join(stage.home(machine), "known_servers.json");
   const before = await Deno.readTextFile(path);
-  for (const more of [[], ["--accept-new"]]) {
+  for (const more of [[], ["--accept-new", "--retry", "0"]]) {
     const fooled = stage.start(["client", ...at(port), ...more, ...JSON_UI], { machine });
     assert.equal(await fooled.exit, 4);
     const [error] = fooled.every("error");

@@ -91,6 +91,7 @@ export class Actor<K extends (MemberKeys | AdminKeys) & Leaking> extends Chronic
       store: noStore,
       clock,
       random: systemRandom,
+      retryMs: 0,
       onSignal: () => () => {},
     });
     this.exit.catch((error) => {

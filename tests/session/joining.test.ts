@@ -134,7 +134,7 @@ Deno.test("a relay that refuses the room ends with exit code 6; of a joined room
 Deno.test("one room of two that is closed leaves the session running, and the other in front", () => {
   const stage = SessionStage.talking();
   stage.knocking({ room: OTHER_ROOM, name: "loft" });
-  const effects = stage.take({ kind: "removed", room: ROOM });
+  const effects = stage.take({ kind: "removed", room: ROOM, restarted: false });
   assert.deepEqual(outline(effects), ["error", "leave-room", "forget-room"]);
   assert.equal(stage.state.front, OTHER_ROOM);
   assert.deepEqual(stage.room().members, []);
@@ -143,7 +143,7 @@ Deno.test("one room of two that is closed leaves the session running, and the ot
 });
 
 Deno.test("being removed ends with exit code 6", () => {
-  const effects = SessionStage.talking().take({ kind: "removed", room: ROOM });
+  const effects = SessionStage.talking().take({ kind: "removed", room: ROOM, restarted: false });
   assert.equal(orders(effects, "stop")[0]?.exitCode, EXIT.notAdmitted);
   assert.match(said(effects, "error")[0]?.message ?? "", /removed you/);
 });
@@ -234,7 +234,7 @@ Deno.test("events of a closed room, and of one that was never ours, do nothing",
   stage.commands("/leave", { room: "den" });
   const { state } = stage;
   for (const room of [ROOM, "33".repeat(16)]) {
-    stage.take({ kind: "removed", room });
+    stage.take({ kind: "removed", room, restarted: false });
     stage.take({ kind: "pending", room });
     stage.take({ kind: "gone", room, handle: MY_HANDLE, reason: "left" });
     stage.take({ kind: "message-refused", room, code: "unsupported", leaf: null });

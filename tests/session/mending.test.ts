@@ -85,9 +85,15 @@ Deno.test("to be removed while away means to ask again, to be removed while here
   away.take(AWAY);
   away.take(BACK);
   enters(away, "member");
-  assert.equal(orders(away.take({ kind: "removed", room: ROOM }), "rejoin").length, 1);
+  assert.equal(
+    orders(away.take({ kind: "removed", room: ROOM, restarted: false }), "rejoin").length,
+    1,
+  );
   const here = SessionStage.talking();
-  assert.equal(orders(here.take({ kind: "removed", room: ROOM }), "stop").length, 1);
+  assert.equal(
+    orders(here.take({ kind: "removed", room: ROOM, restarted: false }), "stop").length,
+    1,
+  );
 });
 
 Deno.test("an author's texts wait behind its gap and are shown in its order; others go on", () => {

@@ -63,6 +63,7 @@ export class MemoryClient extends Chronicle {
       store: noStore,
       clock: systemClock,
       random: systemRandom,
+      retryMs: 0,
       onSignal: () => () => {},
     });
     this.#intents.close();

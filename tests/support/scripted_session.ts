@@ -65,6 +65,14 @@ export class TestClock implements Clock {
     return () => this.#timers.delete(timer);
   }
 
+  after(ms: number, call: () => void): () => void {
+    const stop = this.every(ms, () => {
+      stop();
+      call();
+    });
+    return stop;
+  }
+
   /** Time goes by, and whoever waits for it is called. */
   pass(ms: number): void {
     this.#ms += ms;
@@ -203,6 +211,7 @@ export class ScriptedSession extends Chronicle {
       store: this.options.store ?? noStore,
       clock: this.clock,
       random: systemRandom,
+      retryMs: 0,
       onSignal: () => () => {},
     }).finally(() => {
       this.#intents.close();

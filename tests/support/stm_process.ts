@@ -124,14 +124,29 @@ export class Stage implements AsyncDisposable {
     args: readonly string[] = [],
   ): Promise<{ owl: StmProcess; invite: string }> {
     const owl = this.start(
-      ["admin", relay.link, "--room", "R", "--name", "owl", "--ui", "json", ...args],
+      [
+        "admin",
+        relay.link,
+        "--room",
+        "R",
+        "--name",
+        "owl",
+        "--ui",
+        "json",
+        "--retry",
+        "0",
+        ...args,
+      ],
     );
     return { owl, invite: (await owl.event("invite")).url };
   }
 
   /** Starts a client with an invite from its standard input, and does not wait. */
   client(invite: string, name: string, options: StmOptions = {}): StmProcess {
-    const client = this.start(["client", "-", "--name", name, "--ui", "json"], options);
+    const client = this.start(
+      ["client", "-", "--name", name, "--ui", "json", "--retry", "0"],
+      options,
+    );
     client.write(`${invite}\n`);
     return client;
   }
