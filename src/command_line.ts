@@ -216,7 +216,7 @@ export function commandHelp(command: CommandSpec): string {
   return [
     `usage: stm ${command.name}${command.args === "" ? "" : ` ${command.args}`} [options]`,
     "",
-    command.summary,
+    ...wrapped(command.summary, 80),
     "",
     ...columns(options),
     "",
@@ -229,19 +229,25 @@ export function commandHelp(command: CommandSpec): string {
 /** Two columns; text that is too long for 80 columns goes on below itself. */
 export function columns(rows: readonly (readonly [string, string])[]): string[] {
   const width = Math.min(30, Math.max(...rows.map(([left]) => left.length)) + 2);
+  const indent = " ".repeat(width + 2);
   return rows.flatMap(([left, right]) => {
-    const lines: string[] = [];
-    let line = "";
-    for (const word of right.split(" ")) {
-      if (line !== "" && line.length + word.length + 1 > 78 - width) {
-        lines.push(line);
-        line = word;
-      } else line = line === "" ? word : `${line} ${word}`;
-    }
-    lines.push(line);
-    const first = left.length + 2 > width + 2
-      ? [`  ${left}`, `  ${" ".repeat(width)}${lines[0] ?? ""}`]
-      : [`  ${left.padEnd(width)}${lines[0] ?? ""}`];
-    return [...first, ...lines.slice(1).map((l) => `  ${" ".repeat(width)}${l}`)];
+    const [first = "", ...others] = wrapped(right, 78 - width);
+    const head = left.length + 2 > width
+      ? [`  ${left}`, `${indent}${first}`]
+      : [`  ${left.padEnd(width)}${first}`];
+    return [...head, ...others.map((line) => `${indent}${line}`)];
   });
+}
+
+/** Text in lines of at most so many characters, unless a word is longer. */
+function wrapped(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(/\s+/)) {
+    if (line !== "" && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = word;
+    } else line = line === "" ? word : `${line} ${word}`;
+  }
+  return [...lines, line];
 }
