@@ -177,6 +177,7 @@ Deno.test("a kick of somebody who is on the way in again keeps them out", () => 
   assert.equal(stage.admin.adds.length, 1);
   const effects = stage.commands("/kick fox");
   assert.deepEqual(orders(effects, "deny").map((d) => [d.request, d.code]), [["r2", "denied"]]);
+  assert.deepEqual(stage.admin.adds, []);
   stage.finishAll();
   assert.deepEqual(stage.names, ["owl"]);
   assert.deepEqual(stage.admin.known, []);
@@ -205,6 +206,28 @@ Deno.test("a kick of somebody who was about to be removed as gone is a kick", ()
   stage.commands("/kick fox");
   const [next] = orders(stage.finish(), "make-commit");
   assert.deepEqual([next?.reason, next?.removes], ["kick", [{ leaf: 1, reason: "kicked" }]]);
+});
+
+Deno.test("somebody who was kicked is asked about even before the kick's commit is out", () => {
+  const stage = AdminStage.founded();
+  stage.admits("fox");
+  stage.commands("/kick fox");
+  assert.deepEqual(outline(stage.asks("fox")), ["say-pending", "join-request"]);
+  stage.finishAll();
+  assert.deepEqual(stage.names, ["owl"]);
+});
+
+Deno.test("a LEAVE of somebody removed already, or of ourselves, makes no commit", () => {
+  const stage = AdminStage.founded();
+  stage.admits("fox");
+  stage.commands("/kick fox");
+  stage.finishAll();
+  for (const leaf of [1, 0]) {
+    assert.deepEqual(orders(stage.hears(leaf, "leave"), "make-commit"), []);
+    stage.ticks(GRACE_MS);
+    assert.equal(stage.making, null);
+    assert.deepEqual(stage.admin.removes, []);
+  }
 });
 
 Deno.test("somebody who says LEAVE is removed by a commit of that reason, once", () => {

@@ -239,6 +239,15 @@ Deno.test("a text without a room is refused, and one for a room that is not ours
   assert.match(error?.message ?? "", /loft/);
 });
 
+Deno.test("nothing is ordered after stop within the step that stops", () => {
+  const stage = new SessionStage();
+  stage.knocking();
+  stage.says("one");
+  stage.wants({ kind: "end" });
+  const effects = stage.take({ kind: "failed", what: "saving", message: "the disk is full" });
+  assert.deepEqual(outline(effects), ["error", "error", "bye", "stop"]);
+});
+
 Deno.test("nothing happens after stop", () => {
   const stage = SessionStage.talking();
   stage.commands("/quit");
