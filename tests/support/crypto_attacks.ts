@@ -824,8 +824,8 @@ export const CRYPTO_ATTACKS: readonly CryptoAttack[] = [
     bites: "bad-commit fatal",
     patch: {
       file: accept,
-      from: "wrap === undefined || !sameBytes(hash(sha256(wrap)), entry.wrapHash)",
-      to: "wrap === undefined",
+      from: "wraps.find((bytes) => sameBytes(hash(sha256(bytes)), entry.wrapHash))",
+      to: "wraps[0]",
     },
     run: (program) =>
       outcome(async () => {
