@@ -386,17 +386,24 @@ class Driver<S> {
     });
   }
 
-  /** ADMITs, WRAPs and WELCOMEs, the commit, then the removed leave: the order of PROTOCOL §7. */
+  /** ADMITs, WRAPs, the commit, WELCOMEs, then the removed leave: the order of PROTOCOL §7. */
   #publish(keys: AdminKeys, room: string): void {
     const founding = keys.current === null;
     const published = keys.publish(Math.floor(this.#ports.clock.now() / 1000));
     const id = keys.room;
-    // A newcomer speaks as soon as it is welcome: the relay has to know it as a member by then.
+    // A newcomer speaks as soon as it is welcome: by then the relay has to know it as a member, and the others the
+    // epoch that it speaks in.
     for (const { handle, ticket } of published.admit) {
       this.#connection?.send({ kind: "admit", room: id, handle, ticket });
     }
-    for (const { to, payload } of published.direct) this.#direct(room, to, payload);
+    const newcomers = new Set(published.admit.map(({ handle }) => handle.toHex()));
+    const isWelcome = ({ to }: { to: Handle }): boolean => newcomers.has(to.toHex());
+    const { direct } = published;
+    for (const wrap of direct) if (!isWelcome(wrap)) this.#direct(room, wrap.to, wrap.payload);
     this.#broadcast(room, published.broadcast);
+    for (const welcome of direct) {
+      if (isWelcome(welcome)) this.#direct(room, welcome.to, welcome.payload);
+    }
     for (const { handle, bar } of published.evict) {
       this.#connection?.send({ kind: "evict", room: id, handle, bar });
     }

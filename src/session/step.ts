@@ -445,6 +445,8 @@ function joined(turn: Turn, event: Of<"joined">): void {
 
 function epochBegan(turn: Turn, event: Of<"epoch-began">): void {
   inRoom(turn, event.room, (room) => {
+    // We have given those keys up and knock again: it came of a commit that was on its way.
+    if (room.phase !== "joined") return;
     for (const removal of event.removed) {
       const member = memberByLeaf(room, removal.leaf);
       if (member === undefined) continue;

@@ -78,7 +78,7 @@ function overheard(link: Link, heard: RelayMessage[]): Link {
   };
 }
 
-Deno.test("an admin has the relay admit a newcomer before it welcomes it, and both before the commit", async () => {
+Deno.test("an admin has a newcomer admitted, sends the commit, and only then welcomes it", async () => {
   const story = new RelayStory();
   const heard: RelayMessage[] = [];
   const owl = await ScriptedSession.admin("owl", ["den"], {
@@ -88,9 +88,9 @@ Deno.test("an admin has the relay admit a newcomer before it welcomes it, and bo
   const fox = await ScriptedSession.client("fox", [url], { link: story.connectRaw() });
   await fox.event("joined");
   const admit = heard.findIndex(({ kind }) => kind === "admit");
-  const welcome = heard.findIndex(({ kind }, i) => kind === "direct" && i > admit);
   const commit = heard.findIndex(({ kind }, i) => kind === "broadcast" && i > admit);
-  assert.ok(0 <= admit && admit < welcome && welcome < commit, `${heard.map(({ kind }) => kind)}`);
+  const welcome = heard.findIndex(({ kind }, i) => kind === "direct" && i > admit);
+  assert.ok(0 <= admit && admit < commit && commit < welcome, `${heard.map(({ kind }) => kind)}`);
   for (const person of [fox, owl]) {
     person.wants("/quit");
     assert.equal(await person.exit, 0);
