@@ -78,6 +78,8 @@ export class Talk {
       assert.ok(neighbour !== undefined);
       while (!this.#over) await hears(neighbour, person, this.say(person));
     });
+    // A failure is told by `end`; where another came first, nobody waits for this one.
+    for (const talking of this.#talking) talking.catch(() => {});
   }
 
   /** Waits until everybody who talks has said `n` texts more. */
