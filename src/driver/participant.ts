@@ -255,7 +255,7 @@ async function runAs<S>(
     pin: options.pin,
     acceptNew: options.acceptNew,
     known,
-    confirm: asksPerson ? (question) => confirm(question, ports.terminal) : null,
+    confirm: asksPerson ? (question) => askBelow(face, question, ports.terminal) : null,
   });
   const identity = profile?.identity ?? await generateSigningKey();
   face.notice({ type: "info", text: whoWeAre(profile, identity) });
@@ -357,11 +357,18 @@ async function ownName(
   const kept = options.name ?? profile?.store.profile.name;
   if (kept !== undefined) return checkedName(kept);
   const made = suggestedName(systemRandom);
-  const name = checkedName(
-    asksPerson ? await askLine("Your name in the room", ports.terminal, made) : made,
-  );
+  const asked = asksPerson ? await askLine(`Your name in the room [${made}]`, ports.terminal) : "";
+  const name = checkedName(asked === "" ? made : asked);
   await profile?.store.update((p) => ({ ...p, name }));
   return name;
+}
+
+/** Asks a question of several lines: a prompt has one. */
+function askBelow(face: Face, question: string, terminal: Terminal): Promise<boolean> {
+  const lines = question.split("\n");
+  const last = lines.pop() ?? "";
+  for (const text of lines) face.notice({ type: "info", text });
+  return confirm(last, terminal);
 }
 
 function checkedName(given: string): string {
