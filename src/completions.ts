@@ -241,8 +241,9 @@ function __stm_at
     set -l words (commandline -opc)
     set -e words[1]
     test (count $argv) -eq 0; and test (count $words) -eq 0; and return 0
-    test (count $argv) -gt 0; and test (count $words) -ge (count $argv)
-    and test "$words[1..(count $argv)]" = "$argv"
+    set -l depth (count $argv)
+    test $depth -gt 0; and test (count $words) -ge $depth
+    and test "$words[1..$depth]" = "$argv"
 end
 function __stm_right_after
     test (count (commandline -opc)) -eq (math 1 + (count $argv)); and __stm_at $argv

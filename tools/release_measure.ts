@@ -1,6 +1,6 @@
 /**
- * Start-up times of what runs here, each as the median of some runs and as a ratio to `deno run` of
- * the bundle.
+ * Start-up times of what runs here, each as the best of some runs, which says least about whatever
+ * else the machine is doing, and as a ratio to `deno run` of the bundle.
  *
  * @module
  */
@@ -18,7 +18,7 @@ export interface Measured {
   readonly ratio: number;
 }
 
-const RUNS = 7;
+const RUNS = 15;
 
 /**
  * Starts each artefact of this machine's system.
@@ -59,7 +59,7 @@ export async function measure(
         times.set(what, [...times.get(what) ?? [], await time(program, args, env)]);
       }
     }
-    for (const { what } of starts) measured.push({ what, ms: median(times.get(what) ?? []) });
+    for (const { what } of starts) measured.push({ what, ms: Math.min(...times.get(what) ?? []) });
     const base = measured.find(({ what }) => what === baseline.what)?.ms ?? NaN;
     return measured.map(({ what, ms }) => ({ what, ms, ratio: ms / base }));
   } finally {
@@ -112,8 +112,4 @@ async function time(
   const began = performance.now();
   await run(program, args, { env });
   return performance.now() - began;
-}
-
-function median(times: readonly number[]): number {
-  return times.toSorted((a, b) => a - b)[times.length >> 1] ?? NaN;
 }

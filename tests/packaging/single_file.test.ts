@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
-import { type Ended, start, TALKING_RUNTIME, writeSingleFile } from "../support/package_stage.ts";
+import {
+  type Ended,
+  flip,
+  start,
+  TALKING_RUNTIME,
+  writeSingleFile,
+} from "../support/package_stage.ts";
 import { withFolder } from "../support/temporary_folder.ts";
 
 const STARTS = 20;
@@ -11,15 +17,6 @@ function runtimeFolder(started: Ended): string {
   const script = started.out.split("\n").find((line) => line.endsWith("/stm.js"));
   assert.ok(script !== undefined, started.out);
   return dirname(script);
-}
-
-async function flip(path: string, at: number): Promise<void> {
-  using file = await Deno.open(path, { read: true, write: true });
-  const byte = new Uint8Array(1);
-  await file.seek(at, Deno.SeekMode.Start);
-  await file.read(byte);
-  await file.seek(at, Deno.SeekMode.Start);
-  await file.write(Uint8Array.of((byte[0] ?? 0) ^ 1));
 }
 
 function cached(folder: string): Record<string, string> {

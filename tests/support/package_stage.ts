@@ -111,3 +111,13 @@ export async function start(
   const text = new TextDecoder();
   return { code, out: text.decode(stdout), err: text.decode(stderr) };
 }
+
+/** Changes one bit of a file, and changes it back the next time. */
+export async function flip(path: string, at: number): Promise<void> {
+  using file = await Deno.open(path, { read: true, write: true });
+  const byte = new Uint8Array(1);
+  await file.seek(at, Deno.SeekMode.Start);
+  await file.read(byte);
+  await file.seek(at, Deno.SeekMode.Start);
+  await file.write(Uint8Array.of((byte[0] ?? 0) ^ 1));
+}
