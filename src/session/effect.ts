@@ -89,13 +89,6 @@ export type Effect =
     readonly code: "invite-invalid" | "bad-request";
   }
   | {
-    readonly kind: "refuse-bundle";
-    readonly room: string;
-    readonly handle: string;
-    readonly na: string;
-    readonly code: "invite-invalid" | "bad-request";
-  }
-  | {
     readonly kind: "ack-kem";
     readonly room: string;
     readonly leaf: number;
