@@ -8,7 +8,7 @@ import { prepareAdministered } from "../driver/rooms.ts";
 import type { SessionProfile } from "../driver/session_profile.ts";
 import { StartError } from "../driver/start_error.ts";
 import { initialState } from "../session/state.ts";
-import { EXIT } from "../session/step.ts";
+import { EXIT } from "../session/exit_code.ts";
 import type { RelayKey } from "../wire/ids.ts";
 import type { ServerLink } from "../wire/link_url.ts";
 import {

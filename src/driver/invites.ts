@@ -1,7 +1,7 @@
 /** Where an invite comes from: the arguments, a file, standard input, or the person. */
 import { sha256 } from "../crypto/primitives.ts";
 import type { Notice } from "../session/notice.ts";
-import { EXIT } from "../session/step.ts";
+import { EXIT } from "../session/exit_code.ts";
 import { askSecret } from "../ui/prompt.ts";
 import type { Terminal } from "../ui/terminal.ts";
 import { type InviteLink, parseLink } from "../wire/link_url.ts";

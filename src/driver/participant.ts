@@ -17,7 +17,7 @@ import {
 } from "../crypto/session_keys.ts";
 import { suggestedName } from "../crypto/safety_code.ts";
 import type { Notice } from "../session/notice.ts";
-import { EXIT } from "../session/step.ts";
+import { EXIT } from "../session/exit_code.ts";
 import { serverPinsPath, stateFolder } from "../store/paths.ts";
 import type { SavedServer } from "../store/profile.ts";
 import { serverPins } from "../store/server_pins.ts";

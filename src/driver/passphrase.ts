@@ -1,6 +1,6 @@
 /** How a profile is sealed: by a passphrase from a file or the person, or, if asked for, not at all. */
 import { passphraseSealer } from "../crypto/sealer.ts";
-import { EXIT } from "../session/step.ts";
+import { EXIT } from "../session/exit_code.ts";
 import { plainSealer } from "../store/plain_sealer.ts";
 import type { Sealer } from "../store/sealer.ts";
 import { StartError } from "./start_error.ts";

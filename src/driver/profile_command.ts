@@ -2,7 +2,7 @@
 import { fingerprintOf } from "../crypto/join.ts";
 import { systemRandom } from "../crypto/primitives.ts";
 import { importSigningKey } from "../crypto/session_keys.ts";
-import { EXIT } from "../session/step.ts";
+import { EXIT } from "../session/exit_code.ts";
 import { newProfile } from "../store/profile.ts";
 import { createProfile, profileSealing } from "../store/profile_store.ts";
 import { StoreError } from "../store/store_error.ts";

@@ -1,6 +1,6 @@
 /** The rooms that a profile remembers, and which of them the command line means. */
 import { fingerprintOf } from "../crypto/join.ts";
-import { EXIT } from "../session/step.ts";
+import { EXIT } from "../session/exit_code.ts";
 import type { SavedAdminRoom, SavedClientRoom, SavedRoom } from "../store/profile.ts";
 import {
   type EpochHash,

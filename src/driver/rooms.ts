@@ -7,7 +7,7 @@ import { derive, type RandomSource, sha256 } from "../crypto/primitives.ts";
 import type { OwnKeys } from "../crypto/room_keys.ts";
 import { generateSigningKey, importSigningKey, type SigningKey } from "../crypto/session_keys.ts";
 import type { InviteRecord } from "../session/effect.ts";
-import { EXIT } from "../session/step.ts";
+import { EXIT } from "../session/exit_code.ts";
 import type { SavedAdminRoom, SavedClientRoom, SavedServer } from "../store/profile.ts";
 import { openSecretInfo, openSecretMaterial } from "../wire/contexts.ts";
 import {

@@ -11,7 +11,7 @@ import { MemberKeys } from "../crypto/member_keys.ts";
 import type { Outgoing } from "../crypto/room_keys.ts";
 import type { Effect, InviteRecord, OutgoingMessage } from "../session/effect.ts";
 import type { EventBody, SessionEvent } from "../session/event.ts";
-import { EXIT } from "../session/step.ts";
+import { EXIT } from "../session/exit_code.ts";
 import type { UserIntent } from "../session/intent.ts";
 import type { Bytes } from "../wire/codec.ts";
 import {

@@ -3,7 +3,7 @@
  * yes to before, else the person is asked. Nothing but the handshake is spoken before that is settled.
  */
 import { fingerprintOf } from "../crypto/join.ts";
-import { EXIT } from "../session/step.ts";
+import { EXIT } from "../session/exit_code.ts";
 import type { ServerPins } from "../store/server_pins.ts";
 import { DialError, peekServerKey } from "../transport/dial.ts";
 import { formatFingerprint, fromHex, type RelayKey, relayKey } from "../wire/ids.ts";

@@ -1,6 +1,6 @@
 /** A profile that a session runs with: opened, its identity imported, its generations counted. */
 import { importSigningKey, type SigningKey } from "../crypto/session_keys.ts";
-import { EXIT } from "../session/step.ts";
+import { EXIT } from "../session/exit_code.ts";
 import { profilePath, profilesFolder } from "../store/paths.ts";
 import { openProfile, profileSealing, type ProfileStore } from "../store/profile_store.ts";
 import { StoreError } from "../store/store_error.ts";

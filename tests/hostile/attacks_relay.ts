@@ -291,7 +291,9 @@ export const RELAY_ATTACKS: readonly Attack[] = [
       return of("bob").told;
     }),
     expected: "warning gap; late from ada; ada: one; ada: two",
-    patches: [patch("src/session/step.ts", "newGaps(turn, room.id, event.leaf, event.gaps);", "")],
+    patches: [
+      patch("src/session/hearing.ts", "newGaps(turn, room.id, event.leaf, event.gaps);", ""),
+    ],
     bites: "warning gap; ada: two",
   },
   {
@@ -334,7 +336,7 @@ export const RELAY_ATTACKS: readonly Attack[] = [
     }),
     expected: "at once: nothing; warning gap; late from ada; ada: the last word",
     patches: [
-      patch("src/session/step.ts", "if (event.skipped > 0) {", "if (event.skipped > 9) {"),
+      patch("src/session/hearing.ts", "if (event.skipped > 0) {", "if (event.skipped > 9) {"),
     ],
     bites: "at once: nothing; late from ada; ada: the last word",
   },
@@ -628,7 +630,7 @@ export const RELAY_ATTACKS: readonly Attack[] = [
     expected: "members: owl+ada+bob",
     patches: [
       patch(
-        "src/session/step.ts",
+        "src/session/hearing.ts",
         "if (member.left || (member.handle === handle && member.present)) return;",
         "if (member.left || member.handle === handle) return;",
       ),
@@ -689,7 +691,7 @@ export const RELAY_ATTACKS: readonly Attack[] = [
       ),
       // The step does not show it either: it knows nobody of that leaf any more.
       patch(
-        "src/session/step.ts",
+        "src/session/epochs.ts",
         "...r.members.filter((m) => !gone.has(m.leaf)),",
         "...r.members,",
       ),

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { KNOCK_AGAIN_MS } from "../../src/session/state.ts";
-import { EXIT } from "../../src/session/step.ts";
+import { EXIT } from "../../src/session/exit_code.ts";
 import { notices, orders, outline, said } from "../support/pure_step.ts";
 import {
   entry,

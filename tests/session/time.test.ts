@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { CHAIN_LIFE_MS, HEARTBEAT_MS, STALE_AFTER_MS } from "../../src/wire/limits.ts";
 import { MAX_PAST_EPOCHS } from "../../src/session/state.ts";
-import { heartbeatPeriodMs } from "../../src/session/step.ts";
+import { heartbeatPeriodMs } from "../../src/session/room_turn.ts";
 import { notices, orders, outline, said } from "../support/pure_step.ts";
 import { entry, handleOf, identityOf, ROOM, SessionStage } from "../support/session_stage.ts";
 

@@ -1,0 +1,205 @@
+/** The way into a room, and back into it after a lost connection (PROTOCOL §6, §9). */
+import { EXIT } from "./exit_code.ts";
+import {
+  closeRoom,
+  flushPending,
+  freeName,
+  heartbeatPeriodMs,
+  inRoom,
+  knock,
+  type Of,
+  RECENT_MS,
+} from "./room_turn.ts";
+import { enteringRoom, type RoomState } from "./state.ts";
+import { inRoomOf, type Turn } from "./turn.ts";
+
+export function prepared(turn: Turn, event: Of<"room-prepared">): void {
+  if (turn.room(event.room)?.phase === "closed") {
+    turn.state = { ...turn.state, rooms: turn.state.rooms.filter((r) => r.id !== event.room) };
+  }
+  if (turn.room(event.room) !== undefined) {
+    return turn.fail("already-there", "you are in that room already", event.ref);
+  }
+  turn.state = {
+    ...turn.state,
+    rooms: [...turn.state.rooms, enteringRoom(event.room, freeName(turn, event.name, event.room))],
+    front: turn.state.front ?? event.room,
+  };
+  if (turn.state.connection === "connected") turn.do({ kind: "enter", room: event.room });
+  turn.ok(event.ref);
+}
+
+export function connected(turn: Turn, event: Of<"connected">): void {
+  const again = turn.state.connection === "reconnecting";
+  turn.state = { ...turn.state, connection: "connected" };
+  if (again) turn.say({ type: "reconnected" });
+  else turn.say({ type: "connected", host: event.host, port: event.port, pin: event.pin });
+  for (const room of turn.state.rooms) {
+    if (room.phase !== "closed") turn.do({ kind: "enter", room: room.id });
+  }
+}
+
+/** The first connection must hold until we are somewhere; after that we come back by ourselves. */
+export function linkEnded(turn: Turn, event: Of<"link-ended">): void {
+  turn.say({ type: "disconnected", code: event.code, message: event.message });
+  if (turn.state.connection === "connecting") {
+    turn.state = { ...turn.state, connection: "closed" };
+    return turn.stop(EXIT.unreachable, `the connection to the relay ended: ${event.message}`);
+  }
+  turn.state = {
+    ...turn.state,
+    connection: "reconnecting",
+    rooms: turn.state.rooms.map((room) => ({
+      ...room,
+      handle: null,
+      seat: "none",
+      resumeBy: 0,
+      awaySince: room.awaySince || turn.at,
+      // Handles are a connection's; whoever is not heard of again is gone.
+      members: room.members.map((m) => ({ ...m, handle: null })),
+    })),
+  };
+  turn.do({ kind: "reconnect", attempt: 1 });
+}
+
+export function entered(turn: Turn, event: Of<"entered">): void {
+  inRoom(turn, event.room, (room) => {
+    // We never knock at a room that we are in: a relay that says so would have us wait outside it.
+    if (event.role === "knocker" && room.phase === "joined" && room.awaySince === 0) return;
+    turn.change(room.id, (r) => ({ ...r, handle: event.handle, seat: event.role }));
+    if (room.phase === "joined") return seated(turn, room, event);
+    if (event.role !== "knocker") return;
+    turn.change(room.id, (r) => ({ ...r, phase: "waiting", nextKnockAt: Infinity }));
+    if (event.ownerPresent) knock(turn, room.id);
+    else turn.say({ type: "waiting", reason: "no-admin", ...inRoomOf(room) });
+  });
+}
+
+/** Back in a room whose keys we have: first we learn what we missed, then we speak (§9). */
+function seated(turn: Turn, room: RoomState, event: Of<"entered">): void {
+  const now = turn.room(room.id);
+  // ADMIT after our WELCOME, or a seat that we never lost.
+  if (now === undefined || room.awaySince === 0) return;
+  if (event.role === "owner") {
+    turn.do({ kind: "reclaim", room: room.id });
+    const goneAt = turn.at + 2 * heartbeatPeriodMs(room.members.length, false);
+    turn.change(room.id, (r) => ({
+      ...r,
+      members: r.members.map((m) => m.leaf === r.myLeaf || m.goneAt > 0 ? m : { ...m, goneAt }),
+    }));
+    return resumed(turn, room.id);
+  }
+  if (event.ownerPresent) return askToCatchUp(turn, now);
+  // Without an admin nothing can have changed since it left; a knocker has to wait for it.
+  if (event.role === "member") resumed(turn, room.id);
+}
+
+/** How long we wait for the admin to send what we missed before we join anew (PROTOCOL §7). */
+const CATCH_UP_MS = 10_000;
+
+export function askToCatchUp(turn: Turn, room: RoomState): void {
+  if (room.phase !== "joined" || room.myLeaf === room.adminLeaf || room.seat === "none") return;
+  if (room.resumeBy > 0) return;
+  turn.change(room.id, (r) => ({ ...r, resumeBy: turn.at + CATCH_UP_MS }));
+  turn.do({ kind: "catch-up", room: room.id });
+}
+
+/** We are where the others are. */
+export function resumed(turn: Turn, id: string): void {
+  const room = turn.room(id);
+  if (room?.phase !== "joined") return;
+  turn.change(id, (r) => ({ ...r, resumeBy: 0 }));
+  // What we missed had a newer ticket in it.
+  if (room.seat === "knocker") return turn.do({ kind: "enter", room: id });
+  if (room.awaySince > 0) {
+    turn.change(id, (r) => ({ ...r, awaySince: 0 }));
+    turn.send(id, { kind: "heartbeat" });
+  }
+  flushPending(turn, id);
+}
+
+/** The admin's newest epoch is not for us. If we were away, that is why, and we ask to come in again. */
+export function removed(turn: Turn, id: string, restarted: boolean): void {
+  inRoom(turn, id, (room) => {
+    if (!restarted && room.awaySince === 0 && room.resumeBy === 0) {
+      return closeRoom(
+        turn,
+        id,
+        EXIT.notAdmitted,
+        "removed",
+        "the admin removed you from the room",
+      );
+    }
+    rejoin(turn, room);
+  });
+}
+
+export function rejoin(turn: Turn, room: RoomState): void {
+  const unsure = room.recent.filter(({ at }) => at >= room.awaySince - RECENT_MS);
+  turn.change(room.id, (r) => ({
+    ...r,
+    phase: "entering",
+    seat: "none",
+    resumeBy: 0,
+    awaySince: 0,
+    members: [],
+    gaps: [],
+    recent: [],
+    // The others know these by their ids, if they have come.
+    pending: [...unsure.map(({ id, text }) => ({ id, text, again: true })), ...r.pending],
+  }));
+  turn.do({ kind: "rejoin", room: room.id });
+}
+
+export function ownerChanged(turn: Turn, event: Of<"owner">): void {
+  inRoom(turn, event.room, (room) => {
+    if (room.seat === "knocker" && room.phase === "joined" && event.present) {
+      return askToCatchUp(turn, room);
+    }
+    if (room.phase !== "waiting") return;
+    if (event.present) return knock(turn, room.id);
+    turn.change(room.id, (r) => ({ ...r, nextKnockAt: Infinity }));
+    turn.say({ type: "waiting", reason: "no-admin", ...inRoomOf(room) });
+  });
+}
+
+export function greeted(turn: Turn, event: Of<"greeted">): void {
+  inRoom(turn, event.room, (room) => {
+    if (room.phase !== "waiting") return;
+    turn.change(room.id, (r) => ({ ...r, nextKnockAt: Infinity }));
+    if (!event.pinned) {
+      turn.warn(
+        "unverified-admin",
+        `nobody vouches for this room's admin (fingerprint ${event.fingerprint}): compare the safety code before you trust it`,
+        room,
+        { identity: event.admin },
+      );
+    }
+    turn.do({ kind: "send-bundle", room: room.id });
+  });
+}
+
+const STALE_TICKET: ReadonlySet<string> = new Set([
+  "ticket-expired",
+  "ticket-revoked",
+  "bad-credential",
+]);
+
+export function refused(turn: Turn, event: Of<"refused">): void {
+  inRoom(turn, event.room, (room) => {
+    if (room.phase === "joined" && room.seat === "none" && STALE_TICKET.has(event.code)) {
+      // Somebody was removed while we were away: the admin has a newer ticket for us.
+      return turn.do({ kind: "enter-as-knocker", room: room.id });
+    }
+    if (room.phase === "joined") {
+      return turn.fail(event.code, `the relay refused: ${event.message}`);
+    }
+    closeRoom(
+      turn,
+      room.id,
+      EXIT.notAdmitted,
+      event.code,
+      `the relay did not let us into the room: ${event.message}`,
+    );
+  });
+}

@@ -1,0 +1,134 @@
+/** Epochs as the session sees them: who is there, and what has to be said and ordered (PROTOCOL §7). */
+import { CHAIN_LIFE_MS } from "../wire/limits.ts";
+import type { RosterEntry } from "./event.ts";
+import type { EpochReason } from "./notice.ts";
+import {
+  dropPrevious,
+  flushPending,
+  freeName,
+  heartbeatPeriodMs,
+  inRoom,
+  type Of,
+} from "./room_turn.ts";
+import { MAX_PAST_EPOCHS, type Member, memberByLeaf } from "./state.ts";
+import { inRoomOf, membersOf, type Turn } from "./turn.ts";
+
+function memberOf(turn: Turn, entry: RosterEntry): Member {
+  return {
+    ...entry,
+    verified: entry.identity === turn.state.me.identity ||
+      turn.state.verified.includes(entry.identity),
+    handle: null,
+    present: true,
+    left: false,
+    goneAt: 0,
+  };
+}
+
+export function joined(turn: Turn, event: Of<"joined">): void {
+  inRoom(turn, event.room, () => {
+    turn.change(event.room, (r) => ({
+      ...r,
+      name: freeName(turn, event.roomName, r.id),
+      phase: "joined",
+      epoch: event.epoch,
+      safetyCode: event.safetyCode,
+      myLeaf: event.myLeaf,
+      adminLeaf: event.adminLeaf,
+      members: event.roster.map((entry) => memberOf(turn, entry)),
+      sent: 0,
+      seat: event.myLeaf === event.adminLeaf ? "owner" : "member",
+      gaps: [],
+      adminHeardAt: turn.at,
+      nextHeartbeatAt: turn.at + heartbeatPeriodMs(event.roster.length, false),
+    }));
+    const room = turn.room(event.room);
+    if (room === undefined) return;
+    turn.say({
+      type: "joined",
+      ...inRoomOf(room),
+      me: turn.state.me,
+      members: membersOf(room),
+      epoch: room.epoch,
+      safetyCode: room.safetyCode,
+    });
+    if (event.myLeaf !== event.adminLeaf) {
+      // The first message tells everybody which handle is ours (§9).
+      turn.send(room.id, { kind: "heartbeat" });
+      turn.do({ kind: "update-kem", room: room.id });
+    }
+    flushPending(turn, room.id);
+  });
+}
+
+export function epochBegan(turn: Turn, event: Of<"epoch-began">): void {
+  inRoom(turn, event.room, (room) => {
+    // We have given those keys up and knock again: it came of a commit that was on its way.
+    if (room.phase !== "joined") return;
+    for (const removal of event.removed) {
+      const member = memberByLeaf(room, removal.leaf);
+      if (member === undefined) continue;
+      const person = { name: member.name, identity: member.identity };
+      if (removal.missing > 0) {
+        turn.say({
+          type: "missing",
+          ...inRoomOf(room),
+          from: member.name,
+          identity: member.identity,
+          count: removal.missing,
+        });
+      }
+      if (!member.left) {
+        turn.say({ type: "member-left", ...inRoomOf(room), ...person, reason: removal.reason });
+      }
+    }
+    const gone = new Set(event.removed.map((r) => r.leaf));
+    const hadSent = room.sent > 0;
+    turn.change(room.id, (r) => ({
+      ...r,
+      epoch: event.epoch,
+      safetyCode: event.safetyCode,
+      adminLeaf: event.adminLeaf,
+      members: [
+        ...r.members.filter((m) => !gone.has(m.leaf)),
+        ...event.added.map((entry) => memberOf(turn, entry)),
+      ],
+      sent: 0,
+      adminHeardAt: turn.at,
+      stale: "no",
+      dropPreviousAt: [...r.dropPreviousAt, turn.at + CHAIN_LIFE_MS],
+    }));
+    for (const entry of event.added) {
+      turn.say({
+        type: "member-joined",
+        ...inRoomOf(room),
+        name: entry.name,
+        identity: entry.identity,
+        via: entry.via,
+        fingerprint: entry.fingerprint,
+      });
+    }
+    sayEpoch(turn, room.id, event.reason);
+    dropPrevious(turn, room.id, (_at, kept) => kept > MAX_PAST_EPOCHS);
+    // §8: whoever sent in the epoch before closes it with its first message of this one.
+    if (hadSent) turn.send(room.id, { kind: "close" });
+    if (room.myLeaf !== event.adminLeaf) {
+      if (room.seat === "member") turn.do({ kind: "renew-ticket", room: room.id });
+      turn.do({ kind: "update-kem", room: room.id });
+    }
+    flushPending(turn, room.id);
+  });
+}
+
+function sayEpoch(turn: Turn, id: string, reason: EpochReason): void {
+  const room = turn.room(id);
+  if (room === undefined) return;
+  turn.say({
+    type: "epoch",
+    ...inRoomOf(room),
+    epoch: room.epoch,
+    reason,
+    members: membersOf(room),
+    safetyCode: room.safetyCode,
+  });
+}

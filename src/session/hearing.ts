@@ -1,0 +1,157 @@
+/** What comes from the others, and what the relay says of them (PROTOCOL §8, §9). */
+import { EXIT } from "./exit_code.ts";
+import { deliver, newGaps, release } from "./gaps.ts";
+import { closeRoom, flushPending, inRoom, type Of } from "./room_turn.ts";
+import { type Member, memberByLeaf, type RoomState, withMember } from "./state.ts";
+import { inRoomOf, type Turn } from "./turn.ts";
+
+export function message(turn: Turn, event: Of<"message">): void {
+  inRoom(turn, event.room, (room) => {
+    const member = memberByLeaf(room, event.leaf);
+    if (member === undefined) return;
+    const from = { from: member.name, identity: member.identity };
+    if (event.handle !== null) heard(turn, room, member, event.handle);
+    if (event.skipped > 0) {
+      turn.warn("gap", `${event.skipped} message(s) of ${member.name} have not come`, room, {
+        ...from,
+        count: event.skipped,
+      });
+    }
+    if (event.lost > 0) {
+      turn.say({ type: "missing", ...inRoomOf(room), ...from, count: event.lost });
+    }
+    newGaps(turn, room.id, event.leaf, event.gaps);
+    content(turn, room, member, event);
+    release(turn, room.id, event.leaf);
+  });
+}
+
+function heard(turn: Turn, room: RoomState, member: Member, handle: string): void {
+  if (member.leaf === room.adminLeaf) {
+    turn.change(room.id, (r) => ({ ...r, adminHeardAt: turn.at, stale: "no" }));
+    if (room.stale !== "no") flushPending(turn, room.id);
+  }
+  // What comes late of somebody who said goodbye does not bring them back.
+  if (member.left || (member.handle === handle && member.present)) return;
+  turn.change(
+    room.id,
+    (r) => withMember(r, member.leaf, (m) => ({ ...m, handle, present: true, goneAt: 0 })),
+  );
+  if (!member.present) {
+    turn.say({
+      type: "presence",
+      ...inRoomOf(room),
+      name: member.name,
+      identity: member.identity,
+      present: true,
+    });
+  }
+}
+
+function content(turn: Turn, room: RoomState, member: Member, event: Of<"message">): void {
+  const { content } = event;
+  const from = { from: member.name, identity: member.identity };
+  switch (content.kind) {
+    case "text":
+      return deliver(turn, room.id, member, event.epoch, event.n, content);
+    case "close":
+      if (content.missing > 0) {
+        turn.warn("gap", `${content.missing} message(s) of ${member.name} have not come`, room, {
+          ...from,
+          count: content.missing,
+        });
+      }
+      if (content.fork) sayFork(turn, room, member);
+      return;
+    case "heartbeat":
+      if (content.fork) sayFork(turn, room, member);
+      return;
+    case "leave":
+      turn.change(
+        room.id,
+        (r) =>
+          withMember(
+            r,
+            member.leaf,
+            (m) => ({ ...m, left: true, present: false, goneAt: turn.at }),
+          ),
+      );
+      turn.say({
+        type: "member-left",
+        ...inRoomOf(room),
+        name: member.name,
+        identity: member.identity,
+        reason: "left",
+      });
+      if (member.leaf === room.adminLeaf) {
+        turn.say({
+          type: "info",
+          text:
+            `${member.name} was the admin: the room talks on, but nobody can join it or be removed`,
+        });
+      }
+      return;
+    case "other":
+      return;
+  }
+}
+
+function sayFork(turn: Turn, room: RoomState, member: Member): void {
+  turn.warn("fork", `${member.name} did not send the same messages to everybody`, room, {
+    from: member.name,
+    identity: member.identity,
+  });
+}
+
+const REFUSALS: Record<Of<"message-refused">["code"], string> = {
+  "replay": "a message was sent again with other bytes, and was dropped",
+  "too-far": "a message numbered far ahead was dropped",
+  "bad-signature":
+    "a message with somebody else's signature was dropped: a member tried to write in another's name",
+  "bad-message": "a message that does not open was dropped: it was damaged or forged",
+  "unknown-sender": "a message of nobody in this room was dropped",
+  "unsupported": "a message needs a newer stm: update to read on",
+};
+
+export function messageRefused(turn: Turn, event: Of<"message-refused">): void {
+  inRoom(turn, event.room, (room) => {
+    const named = event.leaf === null ? undefined : memberByLeaf(room, event.leaf);
+    const more = named === undefined ? {} : { from: named.name, identity: named.identity };
+    turn.warn(event.code, REFUSALS[event.code], room, more);
+    if (event.code === "unsupported") {
+      closeRoom(turn, room.id, EXIT.protocolViolated, "unsupported", REFUSALS.unsupported);
+    }
+  });
+}
+
+export function gone(turn: Turn, event: Of<"gone">): void {
+  inRoom(turn, event.room, (room) => {
+    if (event.handle === room.handle && room.phase === "joined" && event.reason !== "evicted") {
+      // Our ticket was too old, or another connection of ours took the seat: come in again.
+      turn.change(room.id, (r) => ({ ...r, handle: null, seat: "none", awaySince: turn.at }));
+      return turn.do({ kind: "enter", room: room.id });
+    }
+    if (event.handle === room.handle) {
+      return closeRoom(
+        turn,
+        room.id,
+        EXIT.notAdmitted,
+        event.reason,
+        `the relay ended our place in the room (${event.reason})`,
+      );
+    }
+    const member = room.members.find((m) => m.handle === event.handle && m.present);
+    if (member === undefined) return;
+    turn.change(
+      room.id,
+      (r) => withMember(r, member.leaf, (m) => ({ ...m, present: false, goneAt: turn.at })),
+    );
+    turn.say({
+      type: "presence",
+      ...inRoomOf(room),
+      name: member.name,
+      identity: member.identity,
+      present: false,
+    });
+  });
+}

@@ -1,0 +1,116 @@
+/** What every part of the step does with a room: find it, speak in it, leave it. */
+import { HEARTBEAT_MS } from "../wire/limits.ts";
+import type { EventBody } from "./event.ts";
+import { KNOCK_AGAIN_MS, roomByName, type RoomState } from "./state.ts";
+import { inRoomOf, isoTime, type Turn } from "./turn.ts";
+
+export type Of<K extends EventBody["kind"]> = Extract<EventBody, { kind: K }>;
+
+export function inRoom(turn: Turn, id: string, act: (room: RoomState) => void): void {
+  const room = turn.room(id);
+  if (room !== undefined && room.phase !== "closed") act(room);
+}
+
+/** Ends one room; with the last one, the session. */
+export function closeRoom(
+  turn: Turn,
+  id: string,
+  exitCode: number,
+  code: string,
+  why: string,
+): void {
+  inRoom(turn, id, (room) => {
+    turn.fail(code, `${room.name}: ${why}`);
+    forgetRoom(turn, id);
+    if (turn.state.rooms.every((r) => r.phase === "closed")) turn.stop(exitCode, why);
+  });
+}
+
+export function forgetRoom(turn: Turn, id: string): void {
+  const room = turn.room(id);
+  if (room !== undefined) turn.drop(room);
+  turn.change(id, (r) => ({ ...r, phase: "closed", members: [], handle: null }));
+  turn.do({ kind: "leave-room", room: id });
+  turn.do({ kind: "forget-room", room: id });
+  const open = turn.state.rooms.find((r) => r.phase !== "closed");
+  if (turn.state.front === id) toFront(turn, open?.id ?? null);
+}
+
+export function toFront(turn: Turn, id: string | null): void {
+  turn.state = { ...turn.state, front: id };
+  if (id !== null) turn.change(id, (r) => ({ ...r, unread: 0 }));
+}
+
+/** A local name that no other room has. */
+export function freeName(turn: Turn, wanted: string, id: string): string {
+  let name = wanted;
+  const taken = (): boolean => (roomByName(turn.state, name)?.id ?? id) !== id;
+  for (let i = 2; taken(); i++) name = `${wanted}-${i}`;
+  return name;
+}
+
+/** How often a heartbeat is sent (PROTOCOL §8). */
+export function heartbeatPeriodMs(members: number, admin: boolean): number {
+  return admin ? HEARTBEAT_MS : Math.max(HEARTBEAT_MS, members * 200);
+}
+
+/** Our own texts that may not have arrived are kept so long, to be sealed anew after a rejoin (§9). */
+export const RECENT_MS = 120_000;
+
+const MAX_RECENT_TEXTS = 256;
+
+/** Whether we are in the room at the relay and know that we have missed nothing. */
+export function speaks(room: RoomState): boolean {
+  return room.handle !== null && room.seat !== "knocker" && room.resumeBy === 0 &&
+    room.awaySince === 0;
+}
+
+/** Sends what waits, if the room has a key and its membership is not in doubt. */
+export function flushPending(turn: Turn, id: string): void {
+  const room = turn.room(id);
+  if (room?.phase !== "joined" || room.stale === "asked" || !speaks(room)) return;
+  if (room.pending.length === 0) return;
+  const recent = [
+    ...room.recent,
+    ...room.pending.map(({ id, text }) => ({ id, text, at: turn.at })),
+  ]
+    .filter(({ at }) => turn.at - at < RECENT_MS).slice(-MAX_RECENT_TEXTS);
+  turn.change(id, (r) => ({ ...r, pending: [], recent }));
+  for (const { id: messageId, text, ref, again } of room.pending) {
+    turn.send(id, { kind: "text", id: messageId, sentAt: turn.at, text });
+    if (again === true) continue;
+    turn.say({
+      type: "sent",
+      ...inRoomOf(room),
+      id: messageId,
+      text,
+      sentAt: isoTime(turn.at),
+      ...(ref === undefined ? {} : { ref }),
+    });
+    turn.ok(ref);
+  }
+}
+
+/** Drops epochs before this one, oldest first, as long as the next is due. */
+export function dropPrevious(
+  turn: Turn,
+  id: string,
+  due: (at: number, kept: number) => boolean,
+): void {
+  const times = turn.room(id)?.dropPreviousAt ?? [];
+  let dropped = 0;
+  for (const at of times) {
+    if (!due(at, times.length - dropped)) break;
+    turn.do({ kind: "drop-previous-epoch", room: id });
+    dropped++;
+  }
+  if (dropped === 0) return;
+  turn.change(id, (r) => ({ ...r, dropPreviousAt: r.dropPreviousAt.slice(dropped) }));
+}
+
+export const staleRef = (room: string): string => `stale-${room}`;
+
+export function knock(turn: Turn, id: string): void {
+  turn.change(id, (r) => ({ ...r, nextKnockAt: turn.at + KNOCK_AGAIN_MS }));
+  turn.do({ kind: "knock", room: id });
+}
