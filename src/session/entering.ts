@@ -13,6 +13,7 @@ import {
 import { enteringRoom, type RoomState } from "./state.ts";
 import { inRoomOf, type Turn } from "./turn.ts";
 
+/** A room's keys are in the ring: it is ours to enter. */
 export function prepared(turn: Turn, event: Of<"room-prepared">): void {
   if (turn.room(event.room)?.phase === "closed") {
     turn.state = { ...turn.state, rooms: turn.state.rooms.filter((r) => r.id !== event.room) };
@@ -29,6 +30,7 @@ export function prepared(turn: Turn, event: Of<"room-prepared">): void {
   turn.ok(event.ref);
 }
 
+/** The relay is there: enter what we want to be in, for the first time or again. */
 export function connected(turn: Turn, event: Of<"connected">): void {
   const again = turn.state.connection === "reconnecting";
   turn.state = { ...turn.state, connection: "connected" };
@@ -62,6 +64,7 @@ export function linkEnded(turn: Turn, event: Of<"link-ended">): void {
   turn.do({ kind: "reconnect", attempt: 1 });
 }
 
+/** The relay has given us a place in a room. */
 export function entered(turn: Turn, event: Of<"entered">): void {
   inRoom(turn, event.room, (room) => {
     // We never knock at a room that we are in: a relay that says so would have us wait outside it.
@@ -97,6 +100,7 @@ function seated(turn: Turn, room: RoomState, event: Of<"entered">): void {
 /** How long we wait for the admin to send what we missed before we join anew (PROTOCOL §7). */
 const CATCH_UP_MS = 10_000;
 
+/** Asks the admin for what we may have missed; once at a time. */
 export function askToCatchUp(turn: Turn, room: RoomState): void {
   if (room.phase !== "joined" || room.myLeaf === room.adminLeaf || room.seat === "none") return;
   if (room.resumeBy > 0) return;
@@ -134,6 +138,7 @@ export function removed(turn: Turn, id: string, restarted: boolean): void {
   });
 }
 
+/** Asks to be let in anew, with new keys; what may have been lost of ours is said again. */
 export function rejoin(turn: Turn, room: RoomState): void {
   const unsure = room.recent.filter(({ at }) => at >= room.awaySince - RECENT_MS);
   turn.change(room.id, (r) => ({
@@ -151,6 +156,7 @@ export function rejoin(turn: Turn, room: RoomState): void {
   turn.do({ kind: "rejoin", room: room.id });
 }
 
+/** An owner came or went: somebody who waits can knock, or has to wait on. */
 export function ownerChanged(turn: Turn, event: Of<"owner">): void {
   inRoom(turn, event.room, (room) => {
     if (room.seat === "knocker" && room.phase === "joined" && event.present) {
@@ -163,6 +169,7 @@ export function ownerChanged(turn: Turn, event: Of<"owner">): void {
   });
 }
 
+/** The admin has greeted us: we answer with our bundle. */
 export function greeted(turn: Turn, event: Of<"greeted">): void {
   inRoom(turn, event.room, (room) => {
     if (room.phase !== "waiting") return;
@@ -185,6 +192,7 @@ const STALE_TICKET: ReadonlySet<string> = new Set([
   "bad-credential",
 ]);
 
+/** The relay refused something about a room. */
 export function refused(turn: Turn, event: Of<"refused">): void {
   inRoom(turn, event.room, (room) => {
     if (room.phase === "joined" && room.seat === "none" && STALE_TICKET.has(event.code)) {

@@ -25,6 +25,7 @@ function memberOf(turn: Turn, entry: RosterEntry): Member {
   };
 }
 
+/** Our first epoch in a room. */
 export function joined(turn: Turn, event: Of<"joined">): void {
   inRoom(turn, event.room, () => {
     turn.change(event.room, (r) => ({
@@ -61,6 +62,7 @@ export function joined(turn: Turn, event: Of<"joined">): void {
   });
 }
 
+/** A later epoch: who came, who went, and what is to be said in it first. */
 export function epochBegan(turn: Turn, event: Of<"epoch-began">): void {
   inRoom(turn, event.room, (room) => {
     // We have given those keys up and knock again: it came of a commit that was on its way.

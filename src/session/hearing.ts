@@ -5,6 +5,7 @@ import { closeRoom, flushPending, inRoom, type Of } from "./room_turn.ts";
 import { type Member, memberByLeaf, type RoomState, withMember } from "./state.ts";
 import { inRoomOf, type Turn } from "./turn.ts";
 
+/** A verified message of a member. */
 export function message(turn: Turn, event: Of<"message">): void {
   inRoom(turn, event.room, (room) => {
     const member = memberByLeaf(room, event.leaf);
@@ -113,6 +114,7 @@ const REFUSALS: Record<Of<"message-refused">["code"], string> = {
   "unsupported": "a message needs a newer stm: update to read on",
 };
 
+/** A frame that was no message for us: shown, never silent (P5). */
 export function messageRefused(turn: Turn, event: Of<"message-refused">): void {
   inRoom(turn, event.room, (room) => {
     const named = event.leaf === null ? undefined : memberByLeaf(room, event.leaf);
@@ -124,6 +126,7 @@ export function messageRefused(turn: Turn, event: Of<"message-refused">): void {
   });
 }
 
+/** The relay says that a handle is gone: a hint, no proof (§9). */
 export function gone(turn: Turn, event: Of<"gone">): void {
   inRoom(turn, event.room, (room) => {
     if (event.handle === room.handle && room.phase === "joined" && event.reason !== "evicted") {

@@ -7,6 +7,7 @@ import { flushPending, forgetRoom, staleRef, toFront } from "./room_turn.ts";
 import { MAX_PENDING_TEXTS, roomByName, type RoomState } from "./state.ts";
 import { inRoomOf, membersOf, type Turn } from "./turn.ts";
 
+/** One wish of the person. */
 export function intent(turn: Turn, intent: UserIntent, id: string): void {
   switch (intent.kind) {
     case "say":
@@ -45,6 +46,7 @@ export function roomMeant(
   return room;
 }
 
+/** Text for a room: it waits until it can be sealed. */
 export function say(turn: Turn, intent: Extract<UserIntent, { kind: "say" }>, id: string): void {
   if (intent.text === "") return turn.fail("empty-text", "there is no text to send", intent.ref);
   const bytes = new TextEncoder().encode(intent.text).length;
@@ -190,6 +192,7 @@ function leave(turn: Turn, room: RoomState): void {
   forgetRoom(turn, room.id);
 }
 
+/** Leaves every room and ends. */
 export function leaveAll(turn: Turn, reason: string): void {
   for (const room of turn.state.rooms) if (room.phase !== "closed") leave(turn, room);
   turn.stop(turn.state.connection === "reconnecting" ? EXIT.unreachable : EXIT.left, reason);

@@ -4,8 +4,10 @@ import type { EventBody } from "./event.ts";
 import { KNOCK_AGAIN_MS, roomByName, type RoomState } from "./state.ts";
 import { inRoomOf, isoTime, type Turn } from "./turn.ts";
 
+/** The event of a kind. */
 export type Of<K extends EventBody["kind"]> = Extract<EventBody, { kind: K }>;
 
+/** Acts on a room that is not closed; otherwise nothing happens. */
 export function inRoom(turn: Turn, id: string, act: (room: RoomState) => void): void {
   const room = turn.room(id);
   if (room !== undefined && room.phase !== "closed") act(room);
@@ -26,6 +28,7 @@ export function closeRoom(
   });
 }
 
+/** Closes a room and has its keys wiped. */
 export function forgetRoom(turn: Turn, id: string): void {
   const room = turn.room(id);
   if (room !== undefined) turn.drop(room);
@@ -36,6 +39,7 @@ export function forgetRoom(turn: Turn, id: string): void {
   if (turn.state.front === id) toFront(turn, open?.id ?? null);
 }
 
+/** Puts a room in front, with nothing unread in it. */
 export function toFront(turn: Turn, id: string | null): void {
   turn.state = { ...turn.state, front: id };
   if (id !== null) turn.change(id, (r) => ({ ...r, unread: 0 }));
@@ -110,6 +114,7 @@ export function dropPrevious(
 
 export const staleRef = (room: string): string => `stale-${room}`;
 
+/** Knocks at a room, and again after a while if nobody answers. */
 export function knock(turn: Turn, id: string): void {
   turn.change(id, (r) => ({ ...r, nextKnockAt: turn.at + KNOCK_AGAIN_MS }));
   turn.do({ kind: "knock", room: id });
