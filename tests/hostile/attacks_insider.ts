@@ -7,13 +7,14 @@ import { KEM_UPDATE_BODY } from "../../src/wire/commit.ts";
 import {
   epoch as epochOf,
   type KemKey,
+  sameBytes,
   signature,
   type TicketBytes,
   wrapBytes,
 } from "../../src/wire/ids.ts";
 import { generateKemKeyPair } from "../../src/crypto/ml_kem.ts";
 import { signedOf } from "../../src/wire/signed.ts";
-import { type Attack, once, patch, type Scene, scene } from "./attack.ts";
+import { type Attack, patch, type Scene, scene } from "./attack.ts";
 import { broadcasts, leafOf, sealAs, sealed, sentBy, whispers } from "./hostile_insider.ts";
 import { Stranger } from "./stranger.ts";
 import type { Joiner } from "./world.ts";
@@ -521,12 +522,13 @@ export const INSIDER_ATTACKS: readonly Attack[] = [
     run: scene(["ada"], async ({ world, owl, of }) => {
       const stranger = new Stranger(world.relay.connect("stranger"));
       await stranger.knocksAt(owl.keys.room);
-      const got = once((c: { who: string }) => c.who === "ada");
-      const before = world.relay.record.length;
-      await stranger.whispers(owl.keys.room, of("ada").handle, systemRandom(300));
+      // The admin may write to ada at that moment too: only the stranger's own bytes count.
+      const whisper = systemRandom(300);
+      await stranger.whispers(owl.keys.room, of("ada").handle, whisper);
       await world.settle(of("ada"));
-      const reached = world.relay.record.slice(before).some((c) =>
-        c.direction === "down" && c.message.kind === "direct" && got(c)
+      const reached = world.relay.record.some((c) =>
+        c.direction === "down" && c.who === "ada" && c.message.kind === "direct" &&
+        sameBytes(c.message.payload, whisper)
       );
       return [...stranger.told, `ada is ${reached ? "disturbed" : "left alone"}`];
     }),

@@ -26,7 +26,7 @@ async function prepare(folder: string, shell: Shell): Promise<string> {
 }
 
 async function typeInto(pty: Pty, prompt: string): Promise<void> {
-  await pty.shows((rows) => rows.some((row) => row.startsWith(prompt)));
+  await pty.shows((rows) => rows.findLast((row) => row !== "") === prompt.trimEnd());
   for (const [typed, completed] of TYPED) {
     pty.write(`${typed}\t`);
     // zsh leaves the = of an option out on the screen only where it may.
