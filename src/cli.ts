@@ -12,6 +12,7 @@ import {
   parseArguments,
   UsageError,
 } from "./command_line.ts";
+import { readOperation } from "./server/operation.ts";
 import { readLimits, SERVER_OPTIONS } from "./server/options.ts";
 import { COMMIT, PROTOCOL, VERSION } from "./version.ts";
 import type { ParticipantOptions, ParticipantPorts } from "./driver/participant.ts";
@@ -389,6 +390,7 @@ async function server(given: Arguments): Promise<number> {
       public: given.text("public") ?? null,
       ui: given.choice("ui", UIS, "line"),
       limits: readLimits((name, fallback, min, max) => given.number(name, fallback, min, max)),
+      operation: readOperation(given),
     },
     OUTPUT,
     { version: VERSION, stop: stopAtSignals(), addresses: machineAddresses },

@@ -15,6 +15,8 @@ export interface OptionSpec {
   readonly default?: string;
   /** What to write, for the message about a wrong value. */
   readonly example?: string;
+  /** It may be given several times; the values are joined by commas, which do for it too. */
+  readonly list?: true;
 }
 
 /** One subcommand; a name of two words is a subcommand of a subcommand. */
@@ -42,6 +44,8 @@ export class Arguments {
     private readonly values: ReadonlyMap<string, string | true>,
     /** The positional arguments. */
     readonly positionals: readonly string[],
+    /** How an option is called that did not come from the command line. */
+    private readonly labels: ReadonlyMap<string, string> = new Map(),
   ) {}
 
   /** Whether a switch was given. */
@@ -89,8 +93,31 @@ export class Arguments {
   wrong(name: string, what: string): UsageError {
     const example = this.command.options.find((o) => o.name === name)?.example;
     return new UsageError(
-      `--${name} ${what}${example === undefined ? "" : `; for example --${name} ${example}`}`,
+      `${this.label(name)} ${what}${
+        example === undefined ? "" : `; for example --${name} ${example}`
+      }`,
     );
+  }
+
+  /** What the user calls the option: `--port`, or a variable, or a place in a file. */
+  label(name: string): string {
+    return this.labels.get(name) ?? `--${name}`;
+  }
+
+  /**
+   * These, and below them what came from elsewhere.
+   *
+   * @param more by option name: the value and how the user calls it there
+   */
+  over(more: ReadonlyMap<string, { readonly value: string | true; readonly label: string }>) {
+    const values = new Map(this.values);
+    const labels = new Map(this.labels);
+    for (const [name, { value, label }] of more) {
+      if (values.has(name)) continue;
+      values.set(name, value);
+      labels.set(name, label);
+    }
+    return new Arguments(this.command, values, this.positionals, labels);
   }
 }
 
@@ -123,8 +150,12 @@ export function parseArguments(command: CommandSpec, args: readonly string[]): A
     if (token.kind !== "option") continue;
     const spec = specs.find((o) => o.name === token.name);
     if (spec === undefined) throw unknownOption(command, token.rawName, specs);
-    if (values.has(spec.name)) throw new UsageError(`${token.rawName} is given twice`);
-    values.set(spec.name, valueOf(command, spec, token.rawName, token.value));
+    const value = valueOf(command, spec, token.rawName, token.value);
+    const before = values.get(spec.name);
+    if (before !== undefined && !spec.list) {
+      throw new UsageError(`${token.rawName} is given twice`);
+    }
+    values.set(spec.name, before === undefined ? value : `${before},${value}`);
   }
   const extra = positionals[command.maxArgs];
   if (extra !== undefined) {

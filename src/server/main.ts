@@ -5,7 +5,7 @@
  */
 import { writeFileAtomic } from "../store/atomic.ts";
 import type { Link } from "../transport/link.ts";
-import { listen, type Listener, ListenError } from "../transport/listen.ts";
+import { listen, type Listener, ListenError, type Refusal } from "../transport/listen.ts";
 import { loadOrCreateServerKey, type ServerKey, ServerKeyError } from "../transport/server_key.ts";
 import { fingerprint, formatFingerprint, type RelayKey, relayKey, toHex } from "../wire/ids.ts";
 import {
@@ -16,8 +16,12 @@ import {
   type ServerLink,
 } from "../wire/link_url.ts";
 import { fingerprintInput } from "../wire/room_id.ts";
+import { Journal } from "./journal.ts";
 import type { ServerOptions } from "./options.ts";
 import type { Relay } from "./relay.ts";
+import type { ListenAddress } from "./operation.ts";
+import type { MetricsListener, MetricsSource } from "./shell_metrics.ts";
+import type { Operation, TurnedAway } from "./shell_operation.ts";
 
 /** Where the relay's words go; lines without their line feed. */
 export interface ServerOutput {
@@ -31,6 +35,8 @@ export interface ServerOutput {
 export interface StopSignal {
   /** Resolves with the reason once the relay is to stop. */
   readonly stopped: Promise<string>;
+  /** Resolves when it was told once more: nothing is waited for any longer. */
+  readonly hurried?: Promise<unknown>;
   /** Listens no longer. */
   dispose(): void;
 }
@@ -82,26 +88,59 @@ async function serve(
   const key = await loadOrCreateServerKey(options.certs, writeFileAtomic);
   const pin = relayKey(key.publicKey);
   const gate = new Threshold();
-  const listener = await listenWith(options, key, gate);
-  let ticker: ReturnType<typeof setInterval> | undefined;
+  const turnedAway: TurnedAway = {};
+  const journal = new Journal(options.operation.log, say.log);
+  let operation: Operation | null = null;
+  let listener: Listener | null = null;
+  const metrics = await openMetrics(options.operation.metrics, {
+    page: () => operation?.page() ?? "",
+    ready: () => operation?.ready ?? false,
+  });
   try {
-    await announce(options, say, ports, listener, pin);
+    listener = await listenWith(options, key, gate, ({ code, remoteAddress }) => {
+      turnedAway[code] = (turnedAway[code] ?? 0) + 1;
+      journal.log("info", "turned-away", { code }, remoteAddress);
+    });
+    await announce(options, say, ports, { listener, pin, metrics });
+    journal.log("info", "ready", { version: ports.version, port: listener.port });
     // Loaded when the port is open already: whoever is quicker waits for it at the threshold.
-    const { Relay, TICK_MS } = await import("./relay.ts");
-    const relay = new Relay(pin, options.limits);
-    gate.open(relay);
-    ticker = setInterval(() => relay.tick(), TICK_MS);
+    const { Operation } = await import("./shell_operation.ts");
+    operation = new Operation(pin, options.limits, {
+      version: ports.version,
+      options: options.operation,
+      journal,
+      listener,
+      turnedAway,
+    });
+    gate.open(operation.relay);
     const reason = await ports.stop.stopped;
     say.event("stopping", { reason });
     say.line("  stopping");
     // Nobody is let in any more; who is there is told, and has a moment to read it.
-    await relay.shutDown();
+    await operation.stop(reason, ports.stop.hurried ?? new Promise(() => {}));
   } finally {
-    await listener.close();
-    clearInterval(ticker);
+    await listener?.close();
+    operation?.close();
+    await metrics?.close();
   }
   say.event("bye", { reason: "stopped", exitCode: 0 });
   return 0;
+}
+
+/** @throws {ListenError} if the address cannot be had */
+async function openMetrics(
+  address: ListenAddress | null,
+  source: MetricsSource,
+): Promise<MetricsListener | null> {
+  if (address === null) return null;
+  const { serveMetrics } = await import("./shell_metrics.ts");
+  try {
+    return serveMetrics(address, source);
+  } catch (cause) {
+    const where = formatAddress(address.host, address.port);
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new ListenError("failed", `cannot serve metrics on ${where}: ${why}`, { cause });
+  }
 }
 
 /** Keeps links until the relay is there; a link that is not started loses nothing. */
@@ -120,7 +159,12 @@ class Threshold {
   }
 }
 
-function listenWith(options: ServerOptions, key: ServerKey, gate: Threshold): Promise<Listener> {
+function listenWith(
+  options: ServerOptions,
+  key: ServerKey,
+  gate: Threshold,
+  onRefused: (refusal: Refusal) => void,
+): Promise<Listener> {
   return listen({
     host: options.host,
     port: options.port,
@@ -129,15 +173,22 @@ function listenWith(options: ServerOptions, key: ServerKey, gate: Threshold): Pr
     handshakeTimeoutMs: options.limits.handshakeMs,
     maxConnections: options.limits.maxConnections,
     onLink: (link) => gate.accept(link),
+    onRefused,
   });
+}
+
+/** What the first lines tell of. */
+interface Announced {
+  readonly listener: Listener;
+  readonly pin: RelayKey;
+  readonly metrics: MetricsListener | null;
 }
 
 async function announce(
   options: ServerOptions,
   say: Announcer,
   ports: ServerPorts,
-  listener: Listener,
-  pin: RelayKey,
+  { listener, pin, metrics }: Announced,
 ): Promise<void> {
   const { host, port } = listener;
   const guessed = options.public === null && isWildcard(host);
@@ -147,10 +198,21 @@ async function announce(
   const link = await linkOf({ kind: "server", relayKey: pin, ...dialled });
   const hash = await sha256(fingerprintInput(pin));
   const shown = formatFingerprint(fingerprint(hash.subarray(0, 16)));
-  say.event("ready", { host, port, link, pin: toHex(pin), fingerprint: shown });
+  const numbers = metrics === null
+    ? null
+    : formatAddress(metrics.address.host, metrics.address.port);
+  say.event("ready", {
+    host,
+    port,
+    link,
+    pin: toHex(pin),
+    fingerprint: shown,
+    ...(numbers === null ? {} : { metrics: numbers }),
+  });
   say.line(`  relay ready on ${formatAddress(host, port)}`);
   say.line(`  fingerprint: ${shown}`);
   say.line(`  server link: ${link}  <- give this to whoever will run a room`);
+  if (numbers !== null) say.line(`  metrics: http://${numbers}/metrics`);
   if (!guessed) return;
   say.line(
     `  (the link has this machine's address ${dialled.host}. If others reach it by another, as ` +
@@ -199,6 +261,9 @@ class Announcer {
     if (this.#ui === "line") this.#output.out(text);
   }
 
+  /** For the log, whoever the rest is for. */
+  readonly log = (line: string): void => this.#output.err(line);
+
   event(type: string, fields: Readonly<Record<string, string | number>>): void {
     if (this.#ui !== "json") return;
     this.#output.out(JSON.stringify({ type, ...fields, at: new Date().toISOString() }));
@@ -212,19 +277,26 @@ class Announcer {
   }
 }
 
-/** Stops at SIGINT, and where there is one at SIGTERM. */
+/** Stops at SIGINT, and where there is one at SIGTERM; the second one hurries. */
 export function stopAtSignals(): StopSignal {
   const { promise, resolve } = Promise.withResolvers<string>();
+  const again = Promise.withResolvers<void>();
+  let told = false;
   const signals: Deno.Signal[] = Deno.build.os === "windows"
     ? ["SIGINT", "SIGBREAK"]
     : ["SIGINT", "SIGTERM"];
   const listeners = signals.map((signal) => {
-    const call = () => resolve(signal);
+    const call = () => {
+      if (told) again.resolve();
+      told = true;
+      resolve(signal);
+    };
     Deno.addSignalListener(signal, call);
     return () => Deno.removeSignalListener(signal, call);
   });
   return {
     stopped: promise,
+    hurried: again.promise,
     dispose: () => {
       for (const remove of listeners) remove();
     },

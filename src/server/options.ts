@@ -5,20 +5,23 @@
  * @module
  */
 import { MAX_FRAME_BYTES, MAX_LEAVES } from "../wire/limits.ts";
+import { OPERATION_OPTIONS, type OperationOptions } from "./operation.ts";
 import { DEFAULT_RELAY_LIMITS, type RelayLimits } from "./relay_limits.ts";
 
 /** One `--option` of the relay. */
 export interface ServerOptionSpec {
   /** Without the dashes. */
   readonly name: string;
-  /** What stands for the value in help. */
-  readonly value: string;
+  /** What stands for the value in help; without it the option is a switch. */
+  readonly value?: string;
   /** A line of help. */
   readonly help: string;
   /** Shown in help. */
   readonly default?: string;
   /** A right value. */
-  readonly example: string;
+  readonly example?: string;
+  /** It may be given several times. */
+  readonly list?: true;
 }
 
 /** What `runServer` needs. */
@@ -35,6 +38,8 @@ export interface ServerOptions {
   readonly ui: "line" | "json";
   /** What it bears. */
   readonly limits: RelayLimits;
+  /** See `operation.ts`. */
+  readonly operation: OperationOptions;
 }
 
 /** One limit that is also an option. */
@@ -191,6 +196,7 @@ export const SERVER_OPTIONS: readonly ServerOptionSpec[] = [
     default: "line",
     example: "json",
   },
+  ...OPERATION_OPTIONS,
   ...LIMIT_OPTIONS.map(({ limit, name, value, help }) => ({
     name,
     value,

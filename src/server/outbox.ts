@@ -34,6 +34,8 @@ export class Outbox implements Flushable, CursorOwner {
   #ownBytes = 0;
   #lastWords: Uint8Array | null = null;
   #closing = false;
+  /** Whether the last words come after all that the rooms still owe, and not before. */
+  #drains = false;
   #cursors: Cursor[] = [];
   #next = 0;
   #begun: Cursor | null = null;
@@ -74,6 +76,15 @@ export class Outbox implements Flushable, CursorOwner {
     this.#lastWords = frame;
     for (const cursor of this.#cursors) cursor.abandon();
     this.#pump();
+  }
+
+  /** As {@link finish}, but first writes all that the connection is due by now. */
+  finishDrained(frame: Uint8Array): void {
+    if (this.#ended || this.#closing) return;
+    this.#closing = this.#drains = true;
+    this.#lastWords = frame;
+    for (const cursor of this.#cursors) cursor.stopReading();
+    this.wakeLater();
   }
 
   /** The link is gone: lets go of everything. */
@@ -130,11 +141,17 @@ export class Outbox implements Flushable, CursorOwner {
   #take(): Uint8Array | null {
     if (this.#begun !== null) return this.#from(this.#begun);
     if (this.#own.length > 0) return this.#takeOwn();
-    if (this.#lastWords !== null) {
-      const words = this.#lastWords;
-      this.#lastWords = null;
-      return words;
-    }
+    if (this.#drains) return this.#takeDue() ?? this.#takeLastWords();
+    return this.#takeLastWords() ?? this.#takeDue();
+  }
+
+  #takeLastWords(): Uint8Array | null {
+    const words = this.#lastWords;
+    this.#lastWords = null;
+    return words;
+  }
+
+  #takeDue(): Uint8Array | null {
     for (let i = this.#cursors.length; i > 0; i--) {
       if (this.#next >= this.#cursors.length) this.#next = 0;
       const cursor = this.#cursors[this.#next];

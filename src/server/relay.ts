@@ -73,6 +73,8 @@ export interface RelayPorts {
   readonly random: (count: number) => Uint8Array;
   /** Calls back once; returns how to forget it. */
   readonly later: (ms: number, call: () => void) => () => void;
+  /** Hears of every connection that the relay ends, for a log. */
+  readonly closed?: (code: ClosingCode, remoteAddress: string) => void;
 }
 
 /** The clocks, timers and random numbers of this machine. */
@@ -207,8 +209,8 @@ export class Relay {
   }
 
   /**
-   * Tells everybody `shutting-down`, waits until they have read it, but no longer than CLOSING_MS,
-   * and takes no more links.
+   * Writes what everybody is due, tells them `shutting-down`, waits until they have read it, but no
+   * longer than CLOSING_MS, and takes no more links.
    */
   shutDown(): Promise<void> {
     return new Promise((resolve) => {
@@ -219,8 +221,17 @@ export class Relay {
         stop();
         resolve();
       };
-      for (const connection of [...this.#connections.values()]) {
-        this.#close(connection, "shutting-down", "the relay is going down");
+      const farewell = frameRelayMessage({
+        kind: "closing",
+        code: "shutting-down",
+        message: "the relay is going down",
+      });
+      const deadlineMs = this.#ports.now().ms + CLOSING_MS;
+      for (const connection of this.#connections.values()) {
+        if (!connection.open) continue;
+        connection.deadlineMs = deadlineMs;
+        this.#count("shutting-down", connection);
+        connection.outbox.finishDrained(farewell);
       }
       if (this.#connections.size === 0) this.#whenEmpty();
     });
@@ -358,7 +369,8 @@ export class Relay {
 
   #step(event: GateEvent, now: Now): void {
     for (const effect of stepGate(this.#gatePorts, this.#gate, event, now)) {
-      this.#do(effect, now);
+      // While the relay goes down nobody is told that the others are gone: everybody is.
+      if (this.#whenEmpty === null) this.#do(effect, now);
     }
     this.counters.rooms = this.#gate.rooms.size;
   }
@@ -433,11 +445,16 @@ export class Relay {
   /** Ends a connection with a reason; for everybody else it is gone at once. */
   #close(connection: Connection, code: ClosingCode, message: string): void {
     if (!connection.open) return;
-    this.counters.closed[code] = (this.counters.closed[code] ?? 0) + 1;
+    this.#count(code, connection);
     const now = this.#ports.now();
     connection.deadlineMs = now.ms + CLOSING_MS;
     connection.outbox.finish(frameRelayMessage({ kind: "closing", code, message }));
     this.#step({ kind: "closed", id: connection.gate.id }, now);
+  }
+
+  #count(code: ClosingCode, connection: Connection): void {
+    this.counters.closed[code] = (this.counters.closed[code] ?? 0) + 1;
+    this.#ports.closed?.(code, connection.link.remoteAddress);
   }
 
   #ended(connection: Connection): void {

@@ -61,6 +61,8 @@ export type Notice =
     /** The relay's public key, 64 hex digits. */
     readonly pin: string;
     readonly fingerprint: string;
+    /** `host:port` of the metrics page. */
+    readonly metrics?: string;
   }
   | { readonly type: "stopping"; readonly reason: string }
   | { readonly type: "info"; readonly text: string }

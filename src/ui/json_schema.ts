@@ -72,6 +72,7 @@ export const NOTICE_SCHEMAS = {
     link: text,
     pin: identity,
     fingerprint: text,
+    metrics: v.exactOptional(text),
   }),
   "stopping": v.object({ type: v.literal("stopping"), reason: text }),
   "info": v.object({ type: v.literal("info"), text }),

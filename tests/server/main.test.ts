@@ -7,6 +7,7 @@ import {
   SERVER_OPTIONS,
   type ServerOptions,
 } from "../../src/server/options.ts";
+import { DEFAULT_OPERATION } from "../../src/server/operation.ts";
 import { DEFAULT_RELAY_LIMITS } from "../../src/server/relay_limits.ts";
 import { sha256 } from "../../src/server/verify.ts";
 import { dial } from "../../src/transport/dial.ts";
@@ -21,12 +22,14 @@ class Served {
   readonly exit: Promise<number>;
   readonly #stop = Promise.withResolvers<string>();
   readonly #ready = Promise.withResolvers<void>();
+  readonly #waiting: (() => void)[] = [];
 
   constructor(options: ServerOptions, ports: Partial<ServerPorts> = {}) {
     const output: ServerOutput = {
       out: (line) => {
         this.out.push(line);
         if (/server link|"type":"ready"/.test(line)) this.#ready.resolve();
+        for (const wake of this.#waiting.splice(0)) wake();
       },
       err: (line) => this.err.push(line),
     };
@@ -41,6 +44,13 @@ class Served {
 
   ready(): Promise<void> {
     return this.#ready.promise;
+  }
+
+  /** Waits for a line on standard output. */
+  async says(pattern: RegExp): Promise<void> {
+    while (!this.out.some((line) => pattern.test(line))) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
   }
 
   async stop(): Promise<number> {
@@ -72,6 +82,7 @@ function options(dir: string, more: Partial<ServerOptions> = {}): ServerOptions 
     public: null,
     ui: "line",
     limits: DEFAULT_RELAY_LIMITS,
+    operation: DEFAULT_OPERATION,
     ...more,
   };
 }
@@ -151,6 +162,77 @@ Deno.test("bound to all addresses, the link has the machine's own, and a hint", 
     assert.equal(await served.stop(), 0);
     assert.equal(served.link.host, "192.0.2.9");
     assert.match(served.out.join("\n"), /--public/);
+  });
+});
+
+Deno.test("readiness turns off as soon as a stop begins, while the page still answers", async () => {
+  await withFolder(async (dir) => {
+    const drained = Promise.withResolvers<void>();
+    const stop = Promise.withResolvers<string>();
+    const served = new Served(
+      options(dir, {
+        ui: "json",
+        operation: {
+          ...DEFAULT_OPERATION,
+          metrics: { host: "127.0.0.1", port: 0 },
+          drainMs: 60_000,
+        },
+      }),
+      { stop: { stopped: stop.promise, hurried: drained.promise, dispose: () => {} } },
+    );
+    await served.ready();
+    const ready: unknown = JSON.parse(served.out[1] ?? "");
+    assert.ok(typeof ready === "object" && ready !== null && "metrics" in ready);
+    const ask = async (path: string) => {
+      const response = await fetch(`http://${ready.metrics}${path}`);
+      return [response.status, await response.text()] as const;
+    };
+    const { host, port, relayKey: pin } = served.link;
+    const fox = new Person(await dial({ host, port, pin }), relayKey(pin));
+    await fox.until(() => fox.nonce !== null);
+    assert.deepEqual(await ask("/readyz"), [200, "ready\n"]);
+    assert.match((await ask("/metrics"))[1], /^stm_ready 1\n(.*\n)*stm_connections 1$/m);
+    stop.resolve("SIGTERM");
+    await served.says(/"type":"stopping"/);
+    assert.deepEqual(await ask("/readyz"), [503, "not ready\n"]);
+    assert.deepEqual(await ask("/healthz"), [200, "ok\n"]);
+    assert.match((await ask("/metrics"))[1], /^stm_ready 0$/m);
+    assert.equal(fox.closing, undefined);
+    drained.resolve();
+    await fox.until(() => fox.closing !== undefined);
+    assert.equal(await served.exit, 0);
+    await assert.rejects(ask("/readyz"));
+  });
+});
+
+Deno.test("the log tells of the start, of who is turned away and of the stop, and names nobody", async () => {
+  await withFolder(async (dir) => {
+    const log = { format: "json", level: "debug", addresses: false } as const;
+    const served = new Served(options(dir, { operation: { ...DEFAULT_OPERATION, log } }));
+    await served.ready();
+    const { host, port, relayKey: pin } = served.link;
+    const fox = new Person(await dial({ host, port, pin }), relayKey(pin));
+    await fox.until(() => fox.nonce !== null);
+    fox.raw(new Uint8Array(4));
+    await fox.until(() => fox.closing !== undefined);
+    const stranger = await Deno.connect({ hostname: host, port });
+    await stranger.write(new TextEncoder().encode("GET / HTTP/1.1\r\n\r\n"));
+    await stranger.readable.pipeTo(new WritableStream());
+    assert.equal(await served.stop(), 0);
+    const events = served.err.map((line): unknown => JSON.parse(line));
+    const told = events.map((e) =>
+      typeof e === "object" && e !== null && "event" in e
+        ? [e.event, ...("code" in e ? [e.code] : [])].join(" ")
+        : ""
+    );
+    assert.deepEqual(told, [
+      "ready",
+      "closed malformed",
+      "turned-away handshake-failed",
+      "stopping",
+      "stopped",
+    ]);
+    assert.doesNotMatch(served.err.join("\n"), /127\.0\.0\.1/);
   });
 });
 

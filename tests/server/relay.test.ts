@@ -575,6 +575,27 @@ Deno.test("shutting down tells everybody, waits for who reads, and not for who d
   assert.equal(story.relay.counters.rooms, 0);
 });
 
+Deno.test("shutting down first writes all that is due, also to who reads slowly, and tells of nobody's going", async () => {
+  const story = new Story();
+  const room = new TestRoom();
+  const owl = await story.enter(room, "owner");
+  const fox = await story.enter(room, "member");
+  fox.link.pause();
+  const texts = Array.from({ length: 200 }, (_, i) => `${i} ${"x".repeat(1000)}`);
+  for (const text of texts) owl.say(room, text);
+  owl.whisper(room, fox.in(room), "and this");
+  await settled();
+  const done = story.relay.shutDown();
+  await settled();
+  fox.link.resume();
+  await settled();
+  await done;
+  assert.deepEqual(fox.texts(), [...texts, "and this"]);
+  assert.equal(fox.closing, "shutting-down");
+  assert.equal(owl.closing, "shutting-down");
+  assert.deepEqual([...owl.all("gone"), ...fox.all("gone")], []);
+});
+
 Deno.test("who leaves and comes back in one breath hears neither twice nor out of order", async () => {
   const story = new Story();
   const room = new TestRoom();
