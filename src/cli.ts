@@ -13,7 +13,7 @@ import {
   UsageError,
 } from "./command_line.ts";
 import { readOperation } from "./server/operation.ts";
-import { readLimits, SERVER_OPTIONS } from "./server/options.ts";
+import { readLimits, SERVER_OPTIONS, type ServerOptions } from "./server/options.ts";
 import { COMMIT, PROTOCOL, VERSION } from "./version.ts";
 import type { ParticipantOptions, ParticipantPorts } from "./driver/participant.ts";
 import type { SealOptions } from "./driver/passphrase.ts";
@@ -380,21 +380,39 @@ async function completionScript(given: Arguments): Promise<number> {
   return 0;
 }
 
-async function server(given: Arguments): Promise<number> {
+async function server(flags: Arguments): Promise<number> {
+  const { printedConfig, origins, settled } = await import("./settings.ts");
+  const read = async (): Promise<[ServerOptions, Arguments]> => {
+    const given = await settled(SERVER_OPTIONS, flags, {
+      variable: (name) => Deno.env.get(name),
+      readText: (path) => Deno.readTextFile(path),
+    });
+    return [serverOptions(given), given];
+  };
+  const [options, given] = await read();
+  if (flags.has("print-config")) {
+    for (const line of origins(SERVER_OPTIONS, given)) OUTPUT.err(line);
+    print(printedConfig(SERVER_OPTIONS, given));
+    return 0;
+  }
   const { runServer, stopAtSignals, machineAddresses } = await import("./server/main.ts");
-  return await runServer(
-    {
-      port: given.number("port", 5000, 0, 65535),
-      host: given.text("host") ?? "0.0.0.0",
-      certs: given.text("certs") ?? "certs",
-      public: given.text("public") ?? null,
-      ui: given.choice("ui", UIS, "line"),
-      limits: readLimits((name, fallback, min, max) => given.number(name, fallback, min, max)),
-      operation: readOperation(given),
-    },
-    OUTPUT,
-    { version: VERSION, stop: stopAtSignals(), addresses: machineAddresses },
-  );
+  return await runServer(options, OUTPUT, {
+    version: VERSION,
+    stop: stopAtSignals(),
+    addresses: machineAddresses,
+  });
+}
+
+function serverOptions(given: Arguments): ServerOptions {
+  return {
+    port: given.number("port", 5000, 0, 65535),
+    host: given.text("host") ?? "0.0.0.0",
+    certs: given.text("certs") ?? "certs",
+    public: given.text("public") ?? null,
+    ui: given.choice("ui", UIS, "line"),
+    limits: readLimits((name, fallback, min, max) => given.number(name, fallback, min, max)),
+    operation: readOperation(given),
+  };
 }
 
 /** What a link, an invite or a profile says itself would otherwise be passed over in silence. */

@@ -19,6 +19,14 @@ export interface OptionSpec {
   readonly list?: true;
 }
 
+/** What stands for a whole number in help. */
+const NUMBERS: ReadonlySet<string> = new Set(["PORT", "N", "BYTES", "MS"]);
+
+/** Whether an option's value is a whole number. */
+export function takesNumber({ value }: OptionSpec): boolean {
+  return value !== undefined && NUMBERS.has(value);
+}
+
 /** One subcommand; a name of two words is a subcommand of a subcommand. */
 export interface CommandSpec {
   readonly name: string;

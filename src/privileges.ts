@@ -4,6 +4,8 @@
  * {@linkcode dropPrivileges} gives back at the start whatever the command at hand does not need.
  * docs/PACKAGES.md says which package holds how much of it.
  */
+import { SERVER_OPTIONS } from "./server/options.ts";
+import { variableOf } from "./settings.ts";
 
 /** What one command may do. Starting programs and loading libraries is nobody's. */
 export interface Privileges {
@@ -19,6 +21,8 @@ export interface Privileges {
   readonly readVariables: readonly string[];
   /** Options that name a folder to read and write, with the folder if the option is not given. */
   readonly folders: Readonly<Record<string, string>>;
+  /** By option of {@linkcode folders}: the variable that names the folder where the option does not. */
+  readonly folderVariables: Readonly<Record<string, string>>;
   /** Whether it reads and writes the folder of profiles and pins (`src/store/paths.ts`). */
   readonly state: boolean;
   /** Whether it makes temporary files. */
@@ -33,9 +37,14 @@ export const NO_PRIVILEGES: Privileges = {
   readOptions: [],
   readVariables: [],
   folders: {},
+  folderVariables: {},
   state: false,
   temporary: false,
 };
+
+/** One for each option, by name: `*` would be a pattern to the shells that start us. */
+const SERVER_VARIABLES = SERVER_OPTIONS
+  .filter(({ name }) => name !== "print-config").map(({ name }) => variableOf(name));
 
 const TERMINAL = ["TERM", "NO_COLOR", "COLORTERM"];
 const STATE_FOLDER = ["STM_HOME", "XDG_CONFIG_HOME", "HOME", "APPDATA"];
@@ -55,7 +64,11 @@ export const PRIVILEGES: Readonly<Record<string, Privileges>> = {
     net: true,
     // For the address that its link names when --public is not given.
     sys: ["networkInterfaces"],
+    env: SERVER_VARIABLES,
+    readOptions: ["config"],
+    readVariables: ["STM_CONFIG"],
     folders: { certs: "certs" },
+    folderVariables: { certs: "STM_CERTS" },
   },
   admin: { ...PROFILE, net: true },
   client: { ...PROFILE, net: true, readOptions: ["invite-file", ...PROFILE.readOptions] },

@@ -135,10 +135,13 @@ function kinds(may: Privileges): string[] {
 function shellCase(name: string, may: Privileges): string {
   const lines = [
     `kinds="${kinds(may).join(" ")}"`,
-    ...Object.entries(may.folders).flatMap(([option, usual]) => [
-      `folder=$(value_of ${option} "$@")`,
-      `may_write "\${folder:-${usual}}"`,
-    ]),
+    ...Object.entries(may.folders).flatMap(([option, usual]) => {
+      const variable = may.folderVariables[option];
+      return [
+        `folder=$(value_of ${option} "$@")`,
+        `may_write "\${folder:-${variable === undefined ? usual : `\${${variable}:-${usual}}`}}"`,
+      ];
+    }),
     ...(may.state ? ['may_write "$(state_folder)"'] : []),
     ...(may.temporary ? ['may_write "${TMPDIR:-/tmp}"'] : []),
     ...may.readOptions.map((option) => `may_read "$(value_of ${option} "$@")"`),

@@ -196,6 +196,13 @@ export const SERVER_OPTIONS: readonly ServerOptionSpec[] = [
     default: "line",
     example: "json",
   },
+  {
+    name: "config",
+    value: "FILE",
+    help: "read options from a JSON file; variables (STM_PORT) and the command line go before it",
+    example: "stm.json",
+  },
+  { name: "print-config", help: "print all options as they are now, as such a file, and end" },
   ...OPERATION_OPTIONS,
   ...LIMIT_OPTIONS.map(({ limit, name, value, help }) => ({
     name,

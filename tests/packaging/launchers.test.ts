@@ -30,6 +30,11 @@ const CASES: readonly Case[] = [
     may: ["net", "sys networkInterfaces"],
     folders: ["deep/er"],
   },
+  {
+    args: ["server", "--config", "invite.txt", "--try-read", "invite.txt"],
+    may: ["net", "sys networkInterfaces", "read invite.txt"],
+    folders: ["certs"],
+  },
   { args: ["client"], may: ["net", ...ENVIRONMENT], folders: ["state"] },
   {
     args: ["client", "--invite-file", "invite.txt", "--try-read", "invite.txt"],
@@ -86,6 +91,23 @@ for (const [name, unpack] of Object.entries(LAUNCHERS)) {
         const worked = v.parse(WORKED, JSON.parse(out));
         const expected = [...may, ...folders.map((path) => `folder ${join(work, path)}`)];
         assert.deepEqual(worked.sort(), expected.sort(), args.join(" "));
+      }
+    });
+  });
+
+  Deno.test(`${name} grants the relay the folder of STM_CERTS, unless --certs names another`, async () => {
+    await withFolder(async (folder) => {
+      const { program, before } = await unpack(join(folder, "package"));
+      const env = { HOME: folder, STM_CACHE: join(folder, "cache"), STM_CERTS: "kept" };
+      for (const [args, own] of [[[], "kept"], [["--certs", "given"], "given"]] as const) {
+        const probes = ["certs", "kept", "given"].map((name) => join(folder, name));
+        const given = [...args, ...probes.flatMap((path) => ["--probe", path])];
+        const { out, err } = await start(program, [...before, "server", ...given], {
+          env,
+          cwd: folder,
+        });
+        const worked = v.parse(WORKED, JSON.parse(out)).filter((line) => line.startsWith("folder"));
+        assert.deepEqual(worked, [`folder ${join(folder, own)}`], err);
       }
     });
   });
@@ -182,7 +204,7 @@ Deno.test("dropPrivileges() leaves a program that may do everything with what it
     );
     const files = ["read /etc/passwd", "write /var/tmp"];
     const expected: Record<string, string[]> = {
-      server: ["net", "sys networkInterfaces", ...files],
+      server: ["net", "sys networkInterfaces", ...ENVIRONMENT, ...files],
       client: ["net", ...ENVIRONMENT, ...files],
       profile: [...ENVIRONMENT, ...files],
       demo: ["net", ...ENVIRONMENT, ...files],
@@ -204,7 +226,7 @@ Deno.test("the launcher for Windows denies the same kinds, and ends its lines as
   assert.equal(text.replaceAll("\r\n", "").includes("\n"), false);
   assert.match(
     text,
-    /if "%~1"=="server" set "STM_KINDS=--allow-net --allow-sys=networkInterfaces /,
+    /if "%~1"=="server" set "STM_KINDS=--allow-net --allow-env=STM_[A-Z_,]+ --allow-sys=networkInterfaces /,
   );
   assert.match(text, /--no-prompt .*--deny-run --deny-ffi %STM_KINDS% "%~dp0lib\\stm\.js" %\*/);
 });
