@@ -1,6 +1,9 @@
 /**
  * What an admin does on top of a participant: it greets who knocks, decides who comes in, and makes
- * epochs. Pure. The way of a change of the roster, one at a time for each room:
+ * epochs. Pure. Every participant has this role: whoever administers no room has none listed here, a deputy that
+ * takes over gets one, and an admin that is succeeded loses it.
+ *
+ * The way of a change of the roster, one at a time for each room:
  *
  * 1. a decision adds to `adds` or `removes`; changes that arrive meanwhile are gathered;
  * 2. `make-commit`: the key ring makes S, the wraps and the commit (slow);
@@ -13,6 +16,7 @@ import type { SessionEvent } from "../session/event.ts";
 import type { InviteRecord, Step } from "../session/effect.ts";
 import type { UserIntent } from "../session/intent.ts";
 import { parseCommand } from "../session/commands.ts";
+import { stepDown } from "../session/entering.ts";
 import { roomMeant } from "../session/intents.ts";
 import { step } from "../session/step.ts";
 import { inRoomOf, Turn } from "../session/turn.ts";
@@ -58,6 +62,23 @@ export interface AdminRoom {
   readonly removes: readonly Remove[];
   readonly rekey: boolean;
   readonly nextRekeyAt: number;
+  /** Identities that may take over, in their rank. */
+  readonly deputies: readonly string[];
+  /** Leaves that have the room key as deputies. */
+  readonly granted: readonly number[];
+  /** Whom we have handed the room to, until it takes it or the time is over. */
+  readonly handing: { readonly leaf: number; readonly until: number } | null;
+  /** We have taken over, and our first commit waits for the admin before to come in as a member. */
+  readonly succeeding: {
+    readonly reason: "hand-over" | "claim";
+    readonly until: number;
+    /** Leaves whose keys we have. */
+    readonly given: readonly number[];
+  } | null;
+  /** Until then another owner may answer: another device of ours, or who took over meanwhile. */
+  readonly askedOwnersUntil: number;
+  /** The room was administered before this run. */
+  readonly resumed: boolean;
   /** The commit on its way; `null` when none is. */
   readonly making: {
     readonly epoch: number;
@@ -93,6 +114,13 @@ const MAX_REQUESTS = 64;
 const REQUEST_LIFE_MS = 10 * 60_000;
 const MAX_INVITE_USES = 1000;
 const MAX_INVITE_HOURS = 24 * 366;
+const MAX_DEPUTIES = 16;
+/** How long a member may think about whether it takes the room. */
+const HAND_OVER_MS = 60_000;
+/** How long a successor waits for the admin before to come in as a member. */
+const SUCCEED_MS = 5_000;
+/** How long another owner may take to answer before a resumed room goes on. */
+const OWNERS_MS = 2_000;
 
 /** The state of an admin before its first event. Rooms are added by `addAdminRoom`. */
 export function initialAdminState(session: SessionState): AdminState {
@@ -108,13 +136,24 @@ export function addAdminRoom(
     readonly invites: readonly InviteRecord[];
     readonly barred: readonly string[];
     readonly known: readonly string[];
+    readonly deputies?: readonly string[];
+    /** False for a room that has never had an epoch. */
+    readonly resumed?: boolean;
   } = { invites: [], barred: [], known: [] },
 ): AdminState {
   const room: AdminRoom = {
     id,
     options,
     founded: false,
-    ...kept,
+    invites: kept.invites,
+    barred: kept.barred,
+    known: kept.known,
+    deputies: kept.deputies ?? [],
+    granted: [],
+    handing: null,
+    succeeding: null,
+    askedOwnersUntil: 0,
+    resumed: kept.resumed ?? false,
     cameBy: {},
     requests: [],
     adds: [],
@@ -130,12 +169,13 @@ export function addAdminRoom(
 export const adminRole = {
   step(state: AdminState, event: SessionEvent): Step<AdminState> {
     if (state.session.stopped) return { state, effects: [] };
-    const own = event.kind === "intent" && isAdminCommand(event.intent);
+    const own = event.kind === "intent" && isAdminCommand(event.intent) && state.rooms.length > 0;
     const common = own ? { state: state.session, effects: [] } : step(state.session, event);
     const turn = new AdminTurn({ ...state, session: common.state }, event.at);
     turn.effects.push(...common.effects);
     if (!common.state.stopped) {
       take(turn, event);
+      takeUpClaimed(turn);
       for (const room of turn.rooms) commitNext(turn, room.id);
     }
     return turn.done();
@@ -143,7 +183,7 @@ export const adminRole = {
   view(state: AdminState): SessionView {
     return viewOf(
       state.session,
-      "admin",
+      state.rooms.length > 0 ? "admin" : "client",
       new Map(state.rooms.map((r) => [
         r.id,
         r.requests.map(({ request, name }) => ({ request, name })),
@@ -178,7 +218,7 @@ class AdminTurn {
   }
 }
 
-const ADMIN_COMMANDS = ["invite", "admit", "deny", "kick", "rekey"];
+const ADMIN_COMMANDS = ["invite", "admit", "deny", "kick", "rekey", "deputy", "handover"];
 
 function isAdminCommand(intent: UserIntent): boolean {
   return intent.kind === "command" && ADMIN_COMMANDS.includes(parseCommand(intent.line).name);
@@ -187,9 +227,7 @@ function isAdminCommand(intent: UserIntent): boolean {
 function take(turn: AdminTurn, event: SessionEvent): void {
   switch (event.kind) {
     case "entered":
-      if (event.role === "owner") {
-        turn.change(event.room, (r) => r.founded ? r : { ...r, rekey: true });
-      }
+      if (event.role === "owner") enteredAsOwner(turn, event.room);
       return;
     case "knocked":
       return inRoom(turn, event.room, (admin) => {
@@ -212,11 +250,14 @@ function take(turn: AdminTurn, event: SessionEvent): void {
         });
       });
     case "catch-up-asked":
-      return turn.session.do({
-        kind: "send-missed",
-        room: event.room,
-        handle: event.handle,
-        answer: event.answer,
+      return inRoom(turn, event.room, (admin) => {
+        const { handle, answer } = event;
+        turn.session.do({ kind: "send-missed", room: admin.id, handle, answer });
+      });
+    case "owner-asked":
+      return inRoom(turn, event.room, (admin) => {
+        const { handle, nonce } = event;
+        turn.session.do({ kind: "answer-owner", room: admin.id, handle, nonce });
       });
     case "kem-updated":
       return inRoom(turn, event.room, (admin) => {
@@ -236,6 +277,7 @@ function take(turn: AdminTurn, event: SessionEvent): void {
           invites: admin.invites,
           barred: admin.barred,
           known: knownWith(admin, admin.making),
+          deputies: admin.deputies,
         });
       });
     case "commit-saved":
@@ -250,9 +292,13 @@ function take(turn: AdminTurn, event: SessionEvent): void {
     case "message":
       if (event.content.kind === "leave") remove(turn, event.room, event.leaf, "left");
       return;
+    case "succeeded":
+      return succeeded(turn, event);
     case "gone":
       return turn.change(event.room, (r) => ({
         ...r,
+        // Nobody else is at the owners' place.
+        askedOwnersUntil: event.handle === NOBODY ? 0 : r.askedOwnersUntil,
         requests: r.requests.filter((q) => q.handle !== event.handle),
       }));
     case "tick":
@@ -387,6 +433,13 @@ function commitNext(turn: AdminTurn, id: string): void {
   inRoom(turn, id, (admin, room) => {
     const cause = admin.rekey || admin.adds.length > 0 || admin.removes.length > 0;
     if (!cause || admin.making !== null || room.handle === null) return;
+    if (admin.handing !== null || turn.at < admin.askedOwnersUntil) return;
+    const { succeeding } = admin;
+    if (
+      succeeding?.reason === "hand-over" && admin.adds.length === 0 && turn.at < succeeding.until
+    ) {
+      return;
+    }
     const present = new Set(room.members.map((m) => m.leaf));
     const removes = admin.removes.filter((r) => present.has(r.leaf));
     const adds = admin.adds.slice(0, MAX_ADDS_PER_COMMIT);
@@ -395,6 +448,9 @@ function commitNext(turn: AdminTurn, id: string): void {
       if (old !== undefined && !removes.some((r) => r.leaf === old.leaf)) {
         removes.push({ leaf: old.leaf, reason: "replaced" });
       }
+    }
+    for (const remove of succeeding === null ? [] : whoDidNotFollow(room, succeeding.given)) {
+      if (!removes.some((r) => r.leaf === remove.leaf)) removes.push(remove);
     }
     if (admin.founded && !admin.rekey && admin.adds.length === 0 && removes.length === 0) {
       return turn.change(id, (r) => ({ ...r, removes: [] }));
@@ -406,7 +462,10 @@ function commitNext(turn: AdminTurn, id: string): void {
       removes: [],
       rekey: false,
     }));
-    const reason = !admin.founded
+    const gone = new Set(removes.map((r) => r.leaf));
+    const reason = succeeding !== null
+      ? succeeding.reason
+      : !admin.founded
       ? "founded"
       : removes.some((r) => r.reason === "kicked")
       ? "kick"
@@ -423,8 +482,16 @@ function commitNext(turn: AdminTurn, id: string): void {
       reason,
       adds: adds.map(({ request, via }) => ({ request, via })),
       removes,
+      deputies: deputyLeaves(admin, room).filter((leaf) => !gone.has(leaf)),
     });
   });
+}
+
+/** The leaves of the deputies who are in the room, in their rank. */
+function deputyLeaves(admin: AdminRoom, room: RoomState): number[] {
+  return admin.deputies.flatMap((identity) =>
+    room.members.filter((m) => m.identity === identity && m.leaf !== room.myLeaf).map((m) => m.leaf)
+  );
 }
 
 /** Whoever was admitted once is admitted again without a question, until a kick. */
@@ -441,8 +508,10 @@ function epochIsOn(turn: AdminTurn, id: string): void {
       founded: true,
       known: knownWith(r, r.making),
       making: null,
+      succeeding: null,
       nextRekeyAt: turn.at + r.options.rekeyEveryMs,
     }));
+    grantDeputies(turn, id);
     // Kicked while the commit that let them in again was on its way.
     for (const member of room.members) {
       if (admin.barred.includes(member.identity)) remove(turn, id, member.leaf, "kicked");
@@ -497,6 +566,14 @@ function tick(turn: AdminTurn): void {
         if (turn.at < request.expiresAt) continue;
         refuse(turn, admin.id, request);
       }
+      if (admin.handing !== null && turn.at >= admin.handing.until) {
+        const name = room.members.find((m) => m.leaf === admin.handing?.leaf)?.name ?? "nobody";
+        turn.change(id, (r) => ({ ...r, handing: null }));
+        turn.session.say({
+          type: "info",
+          text: `${name} did not take ${room.name}: it is still yours`,
+        });
+      }
       if (turn.at >= admin.nextRekeyAt) {
         turn.change(id, (r) => ({ ...r, rekey: true, nextRekeyAt: Infinity }));
       }
@@ -515,6 +592,185 @@ function refuse(
     requests: r.requests.filter((q) => q.request !== request.request),
   }));
   turn.session.do({ kind: "deny", room: id, request: request.request, code });
+}
+
+// ---- who else may run the room (PROTOCOL §7.1)
+
+/** The relay's answer to a message for the owners when there is none. */
+const NOBODY = "0".repeat(32);
+
+/** Somebody else may be there: a room that was run before goes on once nobody has answered. */
+function enteredAsOwner(turn: AdminTurn, id: string): void {
+  const admin = turn.room(id);
+  if (admin === undefined) return;
+  if (admin.founded || admin.resumed) turn.session.do({ kind: "ask-owners", room: id });
+  const first = !admin.founded && admin.making === null;
+  turn.change(id, (r) => ({
+    ...r,
+    rekey: r.rekey || !r.founded,
+    askedOwnersUntil: first && r.resumed ? turn.at + OWNERS_MS : r.askedOwnersUntil,
+  }));
+}
+
+/** Gives the room key to deputies who are here and have not got it. */
+function grantDeputies(turn: AdminTurn, id: string): void {
+  inRoom(turn, id, (admin, room) => {
+    const leaves = deputyLeaves(admin, room);
+    for (const leaf of leaves.filter((leaf) => !admin.granted.includes(leaf))) {
+      turn.session.do({ kind: "grant", room: id, leaf, purpose: "deputy" });
+    }
+    turn.change(id, (r) => ({ ...r, granted: leaves }));
+  });
+}
+
+function deputy(
+  turn: AdminTurn,
+  admin: AdminRoom,
+  room: RoomState,
+  args: readonly string[],
+  ref?: string,
+): void {
+  const [who, off] = args;
+  if (who === undefined) {
+    const names = deputyLeaves(admin, room).map((leaf) =>
+      room.members.find((m) => m.leaf === leaf)?.name
+    );
+    turn.session.say({
+      type: "info",
+      text: `deputies of ${room.name}, in their rank: ${names.join(", ") || "none"}`,
+    });
+    return turn.session.ok(ref);
+  }
+  const member = otherMember(turn, room, who, ref);
+  if (member === undefined) return;
+  const isNamed = admin.deputies.includes(member.identity);
+  if (off !== undefined && off !== "off") {
+    return turn.session.fail("usage", "name a deputy: /deputy bat, or /deputy bat off", ref);
+  }
+  if ((off === "off") !== isNamed) {
+    const what = isNamed ? "is a deputy already" : "is no deputy";
+    return turn.session.fail("nothing-to-do", `${member.name} ${what}`, ref);
+  }
+  if (!isNamed && admin.deputies.length >= MAX_DEPUTIES) {
+    return turn.session.fail("too-many", `a room has at most ${MAX_DEPUTIES} deputies`, ref);
+  }
+  // The next commit names them to everybody.
+  turn.change(room.id, (r) => ({
+    ...r,
+    rekey: true,
+    deputies: isNamed
+      ? r.deputies.filter((identity) => identity !== member.identity)
+      : [...r.deputies, member.identity],
+  }));
+  turn.session.ok(ref);
+}
+
+function handOver(
+  turn: AdminTurn,
+  admin: AdminRoom,
+  room: RoomState,
+  who: string | undefined,
+  ref?: string,
+): void {
+  const member = otherMember(turn, room, who, ref);
+  if (member === undefined) return;
+  if (admin.requests.length > 0) {
+    return turn.session.fail("requests-wait", "/admit or /deny those who ask first", ref);
+  }
+  if (admin.handing !== null || admin.making !== null || admin.adds.length > 0) {
+    return turn.session.fail("busy", "the room is just changing: try again in a moment", ref);
+  }
+  if (!member.present || member.handle === null) {
+    return turn.session.fail("not-there", `${member.name} is not connected`, ref);
+  }
+  turn.change(room.id, (r) => ({
+    ...r,
+    handing: { leaf: member.leaf, until: turn.at + HAND_OVER_MS },
+  }));
+  turn.session.do({ kind: "grant", room: room.id, leaf: member.leaf, purpose: "hand-over" });
+  turn.session.say({
+    type: "info",
+    text:
+      `${member.name} is asked to take ${room.name}: until then, for a minute at most, nobody comes or goes`,
+  });
+  turn.session.ok(ref);
+}
+
+function otherMember(
+  turn: AdminTurn,
+  room: RoomState,
+  who: string | undefined,
+  ref?: string,
+): RoomState["members"][number] | undefined {
+  const member = room.members.find((m) => m.name === who && !m.left);
+  if (member !== undefined && member.leaf !== room.myLeaf) return member;
+  const why = member === undefined
+    ? `nobody named ${who ?? "that"} is in ${room.name}`
+    : "that is you: name somebody else";
+  turn.session.fail(member === undefined ? "no-such-member" : "usage", why, ref);
+  return undefined;
+}
+
+/** Somebody has taken over from us, or says so. */
+function succeeded(turn: AdminTurn, event: Extract<SessionEvent, { kind: "succeeded" }>): void {
+  inRoom(turn, event.room, (_, room) => {
+    const name = room.members.find((m) => m.identity === event.identity)?.name ?? event.fingerprint;
+    if (!event.valid) {
+      return turn.session.warn(
+        "fork",
+        `${name} says that it runs ${room.name}: you did not name it, or the room has gone on with you`,
+        room,
+        { from: name, identity: event.identity },
+      );
+    }
+    const how = event.purpose === "hand-over" ? "has taken over" : "took over while you were away";
+    turn.session.say({
+      type: "info",
+      text: `${name} ${how}: it runs ${room.name} now, and you come in as a member`,
+    });
+    turn.rooms = turn.rooms.filter((r) => r.id !== room.id);
+    stepDown(turn.session, room);
+  });
+}
+
+/** Rooms that we have claimed: their keys are an admin's from here on. */
+function takeUpClaimed(turn: AdminTurn): void {
+  for (const room of turn.session.state.rooms) {
+    if (room.claiming?.done !== true || turn.room(room.id) !== undefined) continue;
+    const handedOver = room.claiming.purpose === "hand-over";
+    const admin = room.members.find((m) => m.leaf === room.adminLeaf);
+    const state = addAdminRoom(
+      { session: turn.session.state, rooms: turn.rooms },
+      room.id,
+      { ...DEFAULT_ADMIN_OPTIONS, firstInvite: null },
+      { invites: [], barred: [], known: room.members.map((m) => m.identity) },
+    );
+    turn.rooms = state.rooms;
+    turn.change(room.id, (r) => ({
+      ...r,
+      founded: true,
+      rekey: true,
+      deputies: room.deputies.filter((leaf) => leaf !== room.myLeaf).flatMap((leaf) =>
+        room.members.filter((m) => m.leaf === leaf).map((m) => m.identity)
+      ),
+      succeeding: {
+        reason: handedOver ? "hand-over" : "claim",
+        until: turn.at + SUCCEED_MS,
+        given: room.claiming?.given ?? [],
+      },
+    }));
+    // It is waiting for our greeting.
+    if (handedOver && admin !== undefined && admin.handle !== null) {
+      turn.session.do({ kind: "greet", room: room.id, handle: admin.handle });
+    }
+  }
+}
+
+/** Who gave us no keys cannot be in our first epoch: the admin before, and who was away or did not agree. */
+function whoDidNotFollow(room: RoomState, given: readonly number[]): Remove[] {
+  return room.members
+    .filter((m) => m.leaf !== room.myLeaf && !given.includes(m.leaf))
+    .map((m): Remove => ({ leaf: m.leaf, reason: m.left ? "left" : "gone" }));
 }
 
 // ---- what the admin's person wants
@@ -536,6 +792,10 @@ function command(turn: AdminTurn, intent: Extract<UserIntent, { kind: "command" 
       return answer(turn, admin, room, name, args[0], intent.ref);
     case "kick":
       return kick(turn, admin, room, args[0], intent.ref);
+    case "deputy":
+      return deputy(turn, admin, room, args, intent.ref);
+    case "handover":
+      return handOver(turn, admin, room, args[0], intent.ref);
     case "rekey":
       turn.change(room.id, (r) => ({ ...r, rekey: true }));
       return turn.session.ok(intent.ref);
@@ -638,6 +898,7 @@ function kick(
     invites: r.invites.map((i) => i.id === used || i.shared ? { ...i, revoked: true } : i),
     barred: [...new Set([...r.barred, member.identity])],
     known: r.known.filter((identity) => identity !== member.identity),
+    deputies: r.deputies.filter((identity) => identity !== member.identity),
     adds: r.adds.filter((a) => a.identity !== member.identity),
   }));
   remove(turn, admin.id, member.leaf, "kicked");

@@ -9,9 +9,9 @@ import { readInvites } from "../driver/invites.ts";
 import type { PreparedRoom } from "../driver/ports.ts";
 import { savedClientRoom } from "../driver/profile_rooms.ts";
 import { prepareInvited, prepareOpen, prepareReturn, type RoomMaker } from "../driver/rooms.ts";
-import { initialState, type SessionState } from "../session/state.ts";
+import { adminRole, type AdminState, initialAdminState } from "../admin/role.ts";
+import { initialState } from "../session/state.ts";
 import type { InviteLink } from "../wire/link_url.ts";
-import { clientRole } from "./role.ts";
 
 /** The command line of `stm client`. */
 export interface ClientOptions extends ParticipantOptions {
@@ -63,12 +63,13 @@ function relayOf(invite: InviteLink): RelayPlace {
 
 function startOf(
   prepare: (maker: RoomMaker) => Promise<readonly PreparedRoom[]>,
-): RoleStart<SessionState> {
+): RoleStart<AdminState> {
   return {
-    role: clientRole,
+    // A client administers nothing, until it takes a room over.
+    role: adminRole,
     begin: async (maker, me, verified) => ({
       rooms: await prepare(maker),
-      initial: initialState(me, verified),
+      initial: initialAdminState(initialState(me, verified)),
     }),
   };
 }

@@ -52,6 +52,8 @@ export interface Acceptor {
   readonly room: RoomId;
   /** The only identity whose commits count here (P2). */
   readonly admin: IdentityKey;
+  /** The admin and those before it: CERTs of a roster may be for any of them. */
+  readonly admins: readonly IdentityKey[];
   readonly identity: IdentityKey;
   /** SHA-256 of our CERT. */
   readonly certHash: Hash;
@@ -78,7 +80,7 @@ export interface AcceptedCommit {
 export class CommitRefused extends Error {
   override readonly name = "CommitRefused";
   constructor(
-    readonly code: "bad-commit" | "fork" | "rollback" | "removed" | "no-wrap",
+    readonly code: "bad-commit" | "bad-claim" | "fork" | "rollback" | "removed" | "no-wrap",
     message: string,
     readonly fatal: boolean,
     options?: ErrorOptions,
@@ -184,7 +186,7 @@ export async function acceptWelcome(
       ),
       "roster",
     );
-    const roster = verifyRoster(leaves, acceptor.room, acceptor.admin);
+    const roster = verifyRoster(leaves, acceptor.room, acceptor.admins);
     checkRoster(acceptor, commit, change, roster, opened.secret);
     const mine = roster.find(({ certHash }) => sameBytes(certHash, acceptor.certHash));
     if (mine === undefined) {

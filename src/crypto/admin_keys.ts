@@ -6,6 +6,7 @@ import {
   type CatchUp,
   CAUGHT_UP_BODY,
   type Change,
+  type Commit,
   COMMIT_BODY,
   type CommitReason,
   KEM_ACK_BODY,
@@ -50,23 +51,47 @@ import { firstEpochHashInput } from "../wire/contexts.ts";
 import { KEPT_COMMITS, MAX_TICKET_LIFE_S, NONCE_LIFE_MS } from "../wire/limits.ts";
 import { isOpenRoom } from "../wire/room_id.ts";
 import { decodeSigned, type Signed, signedOf } from "../wire/signed.ts";
+import {
+  OWNER_HERE_BODY,
+  type OwnerHere,
+  type Succession,
+  type WarrantPurpose,
+} from "../wire/succession.ts";
 import { encodeCredential, encodeTicket, type Role, TICKET_BODY } from "../wire/ticket.ts";
-import { inviteIdOf, makeCert, makeHello, openBundle, type OpenedBundle } from "./join.ts";
+import {
+  fingerprintOf,
+  inviteIdOf,
+  makeCert,
+  makeHello,
+  openBundle,
+  type OpenedBundle,
+} from "./join.ts";
 import { type MadeCommit, makeCommit, type WrapKeys } from "./make_commit.ts";
-import { CryptoError, type RandomSource, sha256, sign, verify } from "./primitives.ts";
+import { CryptoError, type RandomSource, sha256, sign, verify, verifyRaw } from "./primitives.ts";
 import { checkKemKey, generateKemKeyPair, type KemKeyPair } from "./ml_kem.ts";
-import { nextLeafAfter } from "./member_keys.ts";
+import { MemberKeys, nextLeafAfter } from "./member_keys.ts";
 import type { EpochKeys } from "./epoch_keys.ts";
 import { OuterSeal } from "./outer_seal.ts";
 import { applyChange, type Roster } from "./roster.ts";
 import { type OwnKeys, RoomKeys } from "./room_keys.ts";
 import type { SigningKey } from "./session_keys.ts";
+import { checkSuccession, Lineage, makeGrant, type RoomKeyPair } from "./succession.ts";
 
 /** A change of the roster to be made; `request` names a bundle that `takeBundle` opened. */
 export interface RosterPlan {
   readonly reason: CommitReason;
   readonly adds: readonly { readonly request: string; readonly via: Via }[];
   readonly removes: readonly { readonly leaf: number; readonly reason: RemovalReason }[];
+  /** Leaves that may take over, in their rank; none if not said. */
+  readonly deputies?: readonly number[];
+}
+
+/** Somebody has taken over from us, or says so. */
+export interface Succeeded {
+  readonly identity: IdentityKey;
+  readonly purpose: WarrantPurpose;
+  /** It may: we named it, and have not gone on ourselves. */
+  readonly valid: boolean;
 }
 
 /** What the relay is to be told when a commit is published, in this order. */
@@ -97,6 +122,8 @@ interface KeptCommit {
   readonly h: EpochHash;
   /** As it was broadcast. */
   readonly payload: Bytes;
+  /** The SUCCESSION that made us the admin, before our first commit. */
+  readonly succession: Bytes | null;
   /** As they were sent, of members who have not shown that they have it. */
   readonly wraps: Map<Leaf, Bytes>;
   /** The room secret before it. */
@@ -125,10 +152,16 @@ const MAX_REQUESTS = 512;
 
 /** The keys of a room's admin. */
 export class AdminKeys extends RoomKeys {
-  protected readonly directions: readonly Direction[] = ["to-admin", "between-members"];
+  /** Nobody but another instance of us, or who took over from us, writes from the admin. */
+  protected readonly directions: readonly Direction[] = [
+    "to-admin",
+    "between-members",
+    "from-admin",
+  ];
   readonly name: string;
   readonly runId: RunId;
-  readonly #roomKey: SigningKey;
+  readonly lineage: Lineage;
+  readonly #roomKey: RoomKeyPair;
   readonly #generation: Generation;
   readonly #greetings = new Map<string, Greeting>();
   readonly #requests = new Map<string, Request>();
@@ -150,6 +183,14 @@ export class AdminKeys extends RoomKeys {
     | null = null;
   /** From the beginning of `make` until `publish`. */
   #making = false;
+  /** Of the last question to other owners. */
+  #ownerNonce: Bytes | null = null;
+  /** The epoch that this run began from. */
+  readonly #from: number;
+  /** Who has taken over from us. */
+  #successor: Signed<Succession> | null = null;
+  /** Goes before the first commit of ours. */
+  #succession: Signed<Succession> | null = null;
 
   /**
    * @param name the room's name, in its members' rosters
@@ -163,9 +204,11 @@ export class AdminKeys extends RoomKeys {
     random: RandomSource,
     options: {
       readonly name: string;
-      readonly roomKey: SigningKey;
+      readonly roomKey: RoomKeyPair;
       readonly generation: Generation;
       readonly from: { readonly epoch: number; readonly h: EpochHash } | null;
+      /** By which we became the admin, if another was it before. */
+      readonly lineage?: Lineage;
     },
   ) {
     super(room, secret, own, gate, random);
@@ -173,8 +216,36 @@ export class AdminKeys extends RoomKeys {
     this.#roomKey = options.roomKey;
     this.#generation = options.generation;
     this.runId = runId(random(16));
-    this.#epoch = options.from?.epoch ?? 0;
+    this.lineage = options.lineage ?? new Lineage();
+    this.#from = options.from?.epoch ?? 0;
+    this.#epoch = this.#from;
     this.#h = options.from?.h ?? epochHash(sha256(firstEpochHashInput(room, this.#identity)));
+  }
+
+  /**
+   * The keys of a member that takes over: it goes on in the epoch that it is in, whose keys it takes from there.
+   *
+   * @throws {RangeError} if the member claims nothing
+   */
+  static succeed(member: MemberKeys): AdminKeys {
+    const { current } = member;
+    if (current === null) throw new RangeError("we are in no epoch");
+    const inherited = member.inheritance();
+    const { roomName: name, roomKey, lineage, succession } = inherited;
+    const { epoch, h } = current.place;
+    const keys = new AdminKeys(member.room, member.secret, member.own, member.gate, member.random, {
+      name,
+      roomKey,
+      generation: member.generation,
+      from: { epoch, h },
+      lineage,
+    });
+    keys.adopt(member, false);
+    keys.#nextLeaf = inherited.nextLeaf;
+    keys.#succession = succession;
+    for (const [leaf, wrapKeys] of inherited.wrapKeys) keys.#wrapKeys.set(leaf, wrapKeys);
+    for (const [leaf, handle] of inherited.handles) keys.#handles.set(leaf, handle);
+    return keys;
   }
 
   get #identity(): IdentityKey {
@@ -183,6 +254,15 @@ export class AdminKeys extends RoomKeys {
 
   get roomKey(): RoomKey {
     return roomKey(this.#roomKey.publicKey);
+  }
+
+  /** The room key's secret half, for the profile. */
+  get roomKeySeed(): Bytes {
+    return this.#roomKey.seed;
+  }
+
+  get generation(): Generation {
+    return this.#generation;
   }
 
   /** How we enter: as owner, by the room key. */
@@ -394,7 +474,7 @@ export class AdminKeys extends RoomKeys {
     const change: Change = {
       reason: plan.reason,
       adminLeaf: this.current?.myLeaf ?? leafOf(0),
-      deputies: [],
+      deputies: (plan.deputies ?? []).map(leafOf),
       roomName: this.name,
       newRoomSecret,
       added,
@@ -497,6 +577,9 @@ export class AdminKeys extends RoomKeys {
       admit.push({ handle: asked.handle, ticket });
     }
     const broadcast = this.seal("commit", decodeSigned(COMMIT_BODY, made.commit, "commit"));
+    const succession = this.#succession === null ? null : this.seal("succession", this.#succession);
+    this.#succession = null;
+    this.deputies = change.deputies;
     this.#epoch = made.epoch;
     this.#h = made.h;
     this.#nextLeaf = nextLeafAfter(this.#nextLeaf, roster);
@@ -516,6 +599,7 @@ export class AdminKeys extends RoomKeys {
       epoch: made.epoch,
       h: made.h,
       payload: broadcast,
+      succession,
       wraps,
       seal,
       removed,
@@ -602,7 +686,8 @@ export class AdminKeys extends RoomKeys {
     const lacking = this.#keptCommits.filter(({ epoch }) => epoch > value.epoch);
     if (lacking.length !== current.place.epoch - value.epoch) return [];
     const answer: Bytes[] = [];
-    for (const { payload, wraps, removed } of lacking) {
+    for (const { payload, succession, wraps, removed } of lacking) {
+      if (succession !== null) answer.push(succession);
       const wrap = wraps.get(value.leaf);
       if (wrap !== undefined) answer.push(wrap);
       answer.push(payload);
@@ -640,6 +725,110 @@ export class AdminKeys extends RoomKeys {
     const body = encode(KEM_ACK_BODY, value);
     const signed = signature(sign(this.own.identity.privateKey, "kem-ack", body));
     return this.seal("kem-ack", signedOf(KEM_ACK_BODY, value, signed));
+  }
+
+  // ---- another admin (§7.1)
+
+  /**
+   * Gives a member the room key, to take over now or as a deputy.
+   *
+   * @returns `null` if nobody of that leaf is here
+   */
+  async grant(
+    leaf: number,
+    purpose: WarrantPurpose,
+  ): Promise<{ to: Handle; payload: Bytes } | null> {
+    const { current } = this;
+    const member = current?.roster.find((m) => m.leaf === leaf);
+    const keys = this.#wrapKeys.get(leafOf(leaf));
+    const to = this.#handles.get(leafOf(leaf));
+    if (current === null || member === undefined || keys === undefined || to === undefined) {
+      return null;
+    }
+    const { epoch, h } = current.place;
+    const { identity: successor } = member.value;
+    const granted = await makeGrant(
+      this.own.identity.privateKey,
+      { room: this.room, admin: this.#identity, successor, epoch, h, purpose },
+      { identity: successor, certHash: member.certHash },
+      keys,
+      this.#roomKey.seed,
+      this.random,
+    );
+    return { to, payload: this.seal("grant", granted) };
+  }
+
+  /** Asks whether somebody else is at the owners' place: another instance of us, or who took over. */
+  ownerAsk(): Bytes {
+    this.#ownerNonce = new Uint8Array(this.random(32));
+    return this.seal("owner-ask", { nonce: this.#ownerNonce });
+  }
+
+  /** We are, and by what right. */
+  ownerHere(to: Handle, nonce: Bytes): Bytes[] {
+    const value = { room: this.room, admin: this.#identity, runId: this.runId, nonce };
+    const body = encode(OWNER_HERE_BODY, value);
+    const signed = signature(sign(this.own.identity.privateKey, "owner", body));
+    const here = signedOf(OWNER_HERE_BODY, value, signed);
+    return [...this.successions(to), this.#sealFor(to).seal("owner-here", here, this.random)];
+  }
+
+  /** Whether another instance of us answers what we have just asked: a second device, or an old backup. */
+  isOtherSelf({ value, body, signature }: Signed<OwnerHere>): boolean {
+    return sameBytes(value.room, this.room) && sameBytes(value.admin, this.#identity) &&
+      this.#ownerNonce !== null && sameBytes(value.nonce, this.#ownerNonce) &&
+      !sameBytes(value.runId, this.runId) &&
+      verifyRaw(this.#identity, "owner", body, signature);
+  }
+
+  /** Whether a commit is ours, and of another run since this one began. */
+  isOtherRuns({ value, body, signature }: Signed<Commit>): boolean {
+    return sameBytes(value.room, this.room) && value.epoch > this.#from &&
+      !sameBytes(value.runId, this.runId) && verifyRaw(this.#identity, "commit", body, signature);
+  }
+
+  /** What shows a joiner who knew an earlier admin that we followed it. */
+  successions(to: Handle): Bytes[] {
+    const seal = this.#sealFor(to);
+    return this.lineage.steps.map((step) => seal.seal("succession", step, this.random));
+  }
+
+  /**
+   * Somebody says that it takes over from us.
+   *
+   * @returns `null` if it is not from us that it does
+   * @throws {CryptoError} as `checkSuccession`
+   */
+  takeSuccession(signed: Signed<Succession>): Succeeded | null {
+    checkSuccession(signed, this.room);
+    const { warrant: { value: warrant }, epoch, prev } = signed.value;
+    if (!sameBytes(warrant.admin, this.#identity)) return null;
+    const member = this.current?.roster.find((m) => sameBytes(m.value.identity, warrant.successor));
+    // Whoever starts anew knows only how far it came, and that it signed the warrant.
+    const isNamed = warrant.purpose === "hand-over" || member === undefined ||
+      this.deputies.includes(member.leaf);
+    const isNext = this.current === null
+      ? epoch > this.#epoch
+      : epoch === this.#epoch + 1 && sameBytes(prev, this.#h);
+    const valid = isNamed && isNext && !this.#making;
+    if (valid) this.#successor = signed;
+    return { identity: warrant.successor, purpose: warrant.purpose, valid };
+  }
+
+  /** Keys to come in anew as a member, under whom {@linkcode takeSuccession} found valid. @throws {RangeError} before that */
+  stepDown(generation: Generation): MemberKeys {
+    if (this.#successor === null) throw new RangeError("nobody has taken over");
+    const { warrant, epoch } = this.#successor.value;
+    this.lineage.add(this.#successor);
+    const keys = new MemberKeys(this.room, this.own, this.gate, this.random, {
+      secret: this.outer.secret,
+      admin: fingerprintOf(warrant.value.successor),
+      invite: null,
+      roomKey: this.roomKey,
+      highestEpoch: epoch - 1,
+    }, generation);
+    keys.inherit(this, this.lineage);
+    return keys;
   }
 
   override wipe(): void {

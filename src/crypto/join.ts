@@ -226,7 +226,7 @@ export async function openBundle(
   const member = verifyCert(
     { leaf: FIRST_LEAF, via: "approved", cert: inner.cert },
     place.room,
-    place.admin,
+    [place.admin],
   );
   if (!sameBytes(member.value.na, bundle.na)) {
     throw new CryptoError("bad-structure", "a CERT answers another HELLO");

@@ -13,6 +13,7 @@ import {
 import { type Denied, deniedBody, type DeniedCode, type Hello } from "../wire/handshake.ts";
 import {
   type Challenge,
+  epoch as epochOf,
   type Fingerprint,
   type Generation,
   type Handle,
@@ -35,6 +36,13 @@ import { isOpenRoom, keyedRoomId } from "../wire/room_id.ts";
 import { PROTOCOL_VERSION } from "../wire/relay_message.ts";
 import { encode } from "../wire/codec.ts";
 import { type Signed, signedOf } from "../wire/signed.ts";
+import {
+  type Grant,
+  KEYS_BODY,
+  type MemberWrapKeys,
+  type Succession,
+  type WarrantPurpose,
+} from "../wire/succession.ts";
 import { encodeCredential, type Role } from "../wire/ticket.ts";
 import {
   acceptCommit,
@@ -45,12 +53,21 @@ import {
   CommitRefused,
 } from "./accept_commit.ts";
 import { checkHello, fingerprintOf, makeBundle, makeCert } from "./join.ts";
-import { CryptoError, type RandomSource, sha256, sign, verifyRaw } from "./primitives.ts";
+import { CryptoError, type RandomSource, sha256, sign, verify, verifyRaw } from "./primitives.ts";
 import type { EpochKeys } from "./epoch_keys.ts";
-import { generateKemKeyPair, type KemKeyPair } from "./ml_kem.ts";
+import type { WrapKeys } from "./make_commit.ts";
+import { checkKemKey, generateKemKeyPair, type KemKeyPair } from "./ml_kem.ts";
 import { type OwnKeys, RoomKeys } from "./room_keys.ts";
 import type { Roster } from "./roster.ts";
-import type { SigningKey } from "./session_keys.ts";
+import { importRsaPublicKey, type SigningKey } from "./session_keys.ts";
+import {
+  checkSuccession,
+  type Granted,
+  Lineage,
+  makeSuccession,
+  openGrant,
+  type RoomKeyPair,
+} from "./succession.ts";
 
 /** What a joiner knows beforehand of a room. */
 export interface RoomPins {
@@ -62,6 +79,33 @@ export interface RoomPins {
   readonly roomKey: RoomKey | null;
   /** The highest epoch that we remember. */
   readonly highestEpoch: number;
+  /** Identities that the admin had named deputies when we last looked, in hex. */
+  readonly deputies?: readonly string[];
+}
+
+/** A succession that is offered to us and fits where we are. */
+export interface Offer {
+  readonly leaf: Leaf;
+  readonly purpose: WarrantPurpose;
+}
+
+/** Our own claim, while the others' keys come in. */
+interface Claim {
+  readonly signed: Signed<Succession>;
+  readonly roomKey: RoomKeyPair;
+  readonly wrapKeys: Map<Leaf, WrapKeys>;
+  readonly handles: Map<Leaf, Handle>;
+}
+
+/** What a successor begins with. */
+export interface Inheritance {
+  readonly roomName: string;
+  readonly roomKey: RoomKeyPair;
+  readonly succession: Signed<Succession>;
+  readonly lineage: Lineage;
+  readonly wrapKeys: ReadonlyMap<Leaf, WrapKeys>;
+  readonly handles: ReadonlyMap<Leaf, Handle>;
+  readonly nextLeaf: number;
 }
 
 /** Commits whose bytes we remember, to tell a fork from a repetition. */
@@ -90,6 +134,14 @@ export class MemberKeys extends RoomKeys {
   /** By epoch, then by the handle that sent it, the newest last. */
   readonly #wraps = new Map<number, Map<string, WrapMessage>>();
   readonly #bodies = new Map<number, string>();
+  #roomName = "";
+  readonly #granted = new Map<WarrantPurpose, Granted>();
+  #lineage = new Lineage();
+  /** Somebody may take over: it was checked, and it is the session's to accept. */
+  #offer: { readonly signed: Signed<Succession>; readonly from: Handle } | null = null;
+  /** Whose commit of the next epoch we would take as well as the admin's. */
+  #successor: Signed<Succession> | null = null;
+  #claim: Claim | null = null;
 
   /** @param generation above every one that this identity used before (§6) */
   constructor(
@@ -152,7 +204,7 @@ export class MemberKeys extends RoomKeys {
   takeHello(
     hello: Signed<Hello>,
   ): { admin: IdentityKey; fingerprint: Fingerprint; pinned: boolean } {
-    const expected = this.#admin === null ? this.#pins.admin : fingerprintOf(this.#admin);
+    const expected = this.#admin === null ? this.#pinned : fingerprintOf(this.#admin);
     checkHello(hello, this.room, expected);
     // A member may be shown somebody else's HELLO, and the DENIED that followed it.
     if (this.current === null) this.#hello = hello.value;
@@ -162,6 +214,12 @@ export class MemberKeys extends RoomKeys {
       fingerprint: fingerprintOf(hello.value.admin),
       pinned: this.#pins.admin !== null,
     };
+  }
+
+  /** The admin that we know beforehand, or who has followed it since. */
+  get #pinned(): Fingerprint | null {
+    const { admin, highestEpoch, deputies = [] } = this.#pins;
+    return admin === null ? null : this.#lineage.follow(admin, highestEpoch, deputies);
   }
 
   /** Our bundle for the last greeting. @throws {RangeError} without one */
@@ -203,6 +261,7 @@ export class MemberKeys extends RoomKeys {
     return {
       room: this.room,
       admin: this.#admin,
+      admins: this.#lineage.upTo(this.#admin),
       identity: identityKey(this.own.identity.publicKey),
       certHash: this.#certHash,
       rsa: this.own.session.rsaPrivate,
@@ -264,24 +323,32 @@ export class MemberKeys extends RoomKeys {
   ): Promise<(AcceptedCommit & { missing: ReadonlyMap<Leaf, number> }) | null> {
     const current = this.current;
     if (current === null) return null;
-    const acceptor = this.#acceptor();
     const { epoch } = signed.value;
     if (epoch <= current.place.epoch) {
-      this.#explainOld(acceptor, signed);
+      this.#explainOld(this.#acceptor(), signed);
       return null;
     }
+    const succession = this.#successionOf(signed);
+    const acceptor = succession === null ? this.#acceptor() : {
+      ...this.#acceptor(),
+      admin: succession.value.warrant.value.successor,
+    };
     const wraps = [...this.#wraps.get(epoch)?.values() ?? []];
-    const accepted = await acceptCommit(
-      acceptor,
-      {
-        epoch: current.place.epoch,
-        h: current.place.h,
-        roster: current.roster,
-        nextLeaf: this.#nextLeaf,
-      },
-      signed,
-      wraps.map(({ wrap }) => wrap),
-    );
+    const accepted = await this.#orSucceeded(succession, () =>
+      acceptCommit(
+        acceptor,
+        {
+          epoch: current.place.epoch,
+          h: current.place.h,
+          roster: current.roster,
+          nextLeaf: this.#nextLeaf,
+        },
+        signed,
+        wraps.map(({ wrap }) => wrap),
+      ));
+    // We have taken over while it was opened.
+    if (this.current !== current) return null;
+    if (succession !== null) this.#follow(succession);
     for (const waiting of this.#wraps.keys()) if (waiting <= epoch) this.#wraps.delete(waiting);
     this.#ticket = wraps.find(({ wrap }) => wrap === accepted.wrapUsed)?.ticket ?? this.#ticket;
     this.#nextLeaf = nextLeafAfter(this.#nextLeaf, accepted.roster);
@@ -291,6 +358,29 @@ export class MemberKeys extends RoomKeys {
       this.limitPrevious(leaf, count),
     ]));
     return { ...accepted, missing };
+  }
+
+  /** The succession that we accepted, if this is the commit that it announced (§7.1). */
+  #successionOf({ value, body, signature }: Signed<Commit>): Signed<Succession> | null {
+    if (this.#successor === null || value.epoch !== this.#successor.value.epoch) return null;
+    const { successor } = this.#successor.value.warrant.value;
+    return verifyRaw(successor, "commit", body, signature) ? this.#successor : null;
+  }
+
+  /** A successor that leaves us out is the room's admin all the same: it is the one to ask for admission. */
+  async #orSucceeded<T>(succession: Signed<Succession> | null, accept: () => Promise<T>) {
+    try {
+      return await accept();
+    } catch (error) {
+      const leftOut = error instanceof CommitRefused && error.code === "removed";
+      if (succession !== null && leftOut) this.#follow(succession);
+      throw error;
+    }
+  }
+
+  #follow(succession: Signed<Succession>): void {
+    this.#admin = succession.value.warrant.value.successor;
+    this.#lineage.add(succession);
   }
 
   /** A commit for an epoch that is behind us: a repetition, a fork, or a rollback. */
@@ -319,12 +409,20 @@ export class MemberKeys extends RoomKeys {
   }
 
   #began(
-    accepted: Omit<AcceptedCommit, "change">,
+    accepted: AcceptedCommit,
     myLeaf: Leaf,
     secret: RoomSecret | undefined,
   ): void {
-    const { commit, h, roster } = accepted;
+    const { commit, h, roster, change } = accepted;
     this.#runId = commit.runId;
+    this.#roomName = change.roomName;
+    this.deputies = change.deputies;
+    this.#offer = null;
+    this.#successor = null;
+    this.dropClaim();
+    // A warrant to make an epoch that is made is worth nothing, and a deputy's only while it is named.
+    this.#granted.delete("hand-over");
+    if (!change.deputies.includes(myLeaf)) this.#granted.delete("deputy");
     this.#kem = this.#kem.slice(this.#kem.indexOf(accepted.kemUsed));
     this.#bodies.set(commit.epoch, sha256(encode(COMMIT_BODY, commit)).toHex());
     for (const old of this.#bodies.keys()) {
@@ -409,8 +507,194 @@ export class MemberKeys extends RoomKeys {
       invite: null,
       roomKey: this.#roomKey,
       highestEpoch: place.epoch,
+      deputies: this.deputyIdentities,
     };
-    return new MemberKeys(this.room, this.own, this.gate, this.random, pins, generation);
+    const keys = new MemberKeys(this.room, this.own, this.gate, this.random, pins, generation);
+    keys.#lineage = this.#lineage;
+    return keys;
+  }
+
+  // ---- another admin (§7.1)
+
+  /** The deputies' identities in hex, for whoever comes back when one of them has taken over. */
+  get deputyIdentities(): readonly string[] {
+    return this.deputies.flatMap((leaf) => {
+      const member = this.current?.roster.find((m) => m.leaf === leaf);
+      return member === undefined ? [] : [member.value.identity.toHex()];
+    });
+  }
+
+  /** Takes up what another instance of us, the admin until now, knows of the room. */
+  inherit(other: RoomKeys, lineage: Lineage): void {
+    this.adopt(other, true);
+    this.#lineage = lineage;
+  }
+
+  /**
+   * The admin gives us the room key, to take over now or as its deputy.
+   *
+   * @returns for which; `null` if the epoch that it was for is over
+   * @throws {CryptoError} as `openGrant`
+   */
+  async takeGrant(signed: Signed<Grant>): Promise<WarrantPurpose | null> {
+    const { place } = this.#here();
+    const { admin, identity, certHash, rsa, kem } = this.#acceptor();
+    if (this.#roomKey === null) throw new CryptoError("no-key", "a GRANT came before our WELCOME");
+    const granted = await openGrant(
+      signed,
+      { room: this.room, admin, roomKey: this.#roomKey },
+      { identity, certHash, rsa, kem },
+    );
+    const { purpose, epoch, h } = granted.warrant.value;
+    if (purpose === "hand-over" && (epoch !== place.epoch || !sameBytes(h, place.h))) return null;
+    this.#granted.set(purpose, granted);
+    return purpose;
+  }
+
+  /**
+   * Takes over: from here on the others' keys are collected, until {@linkcode inheritance} or a commit.
+   *
+   * @returns what to tell everybody
+   * @throws {RangeError} without a warrant for it
+   */
+  claim(purpose: WarrantPurpose): Bytes {
+    const { place } = this.#here();
+    const granted = this.#granted.get(purpose);
+    if (granted === undefined) throw new RangeError(`we have no warrant for a ${purpose}`);
+    const signed = makeSuccession(
+      this.own.identity.privateKey,
+      granted.warrant,
+      epochOf(place.epoch + 1),
+      place.h,
+    );
+    const { roomKey } = granted;
+    this.#claim = { signed, roomKey, wrapKeys: new Map(), handles: new Map() };
+    return this.seal("succession", signed);
+  }
+
+  /** Gives our claim up: the admin is there, or nobody followed. */
+  dropClaim(): void {
+    this.#claim = null;
+  }
+
+  /** How we enter to take over: as owner. @throws {RangeError} without a claim */
+  enterAsOwner(nonce: Challenge, relay: RelayKey): { role: Role; credential: Bytes } {
+    const { roomKey } = this.#claimed();
+    const signed = this.enterSignature(roomKey, "owner", nonce, relay);
+    const key = this.#roomKey;
+    if (key === null) throw new RangeError("the room key is not known");
+    return {
+      role: "owner",
+      credential: encodeCredential({ role: "owner", roomKey: key, signature: signed }),
+    };
+  }
+
+  #claimed(): Claim {
+    if (this.#claim === null) throw new RangeError("we claim nothing");
+    return this.#claim;
+  }
+
+  /**
+   * Takes a member's keys for our first commit.
+   *
+   * @returns whose they are; `null` if we claim nothing, or they are for another
+   * @throws {CryptoError} `no-key` for a stranger, `bad-signature`, `bad-key`
+   */
+  async takeKeys(
+    { value, body, signature: signed }: Signed<MemberWrapKeys>,
+    from: Handle,
+  ): Promise<Leaf | null> {
+    const { roster, place, myLeaf } = this.#here();
+    const claim = this.#claim;
+    const isForUs = sameBytes(value.room, this.room) && sameBytes(value.h, place.h) &&
+      sameBytes(value.successor, this.own.identity.publicKey);
+    if (claim === null || !isForUs || value.leaf === myLeaf) return null;
+    const member = roster.find(({ leaf }) => leaf === value.leaf);
+    if (member === undefined) throw new CryptoError("no-key", "KEYS are of nobody here");
+    if (!verify(member.verifyKey, "keys", body, signed)) {
+      throw new CryptoError("bad-signature", "KEYS are not signed by their member");
+    }
+    const rsa = await importRsaPublicKey(value.rsaSpki);
+    checkKemKey(value.kemKey);
+    claim.wrapKeys.set(value.leaf, { rsa, kem: value.kemKey });
+    claim.handles.set(value.leaf, from);
+    return value.leaf;
+  }
+
+  /** What the admin that we become begins with. @throws {RangeError} without a claim */
+  inheritance(): Inheritance {
+    const { signed, roomKey, wrapKeys, handles } = this.#claimed();
+    this.#lineage.add(signed);
+    return {
+      roomName: this.#roomName,
+      roomKey,
+      succession: signed,
+      lineage: this.#lineage,
+      wrapKeys,
+      handles,
+      nextLeaf: this.#nextLeaf,
+    };
+  }
+
+  /**
+   * Somebody says that it takes over.
+   *
+   * @returns who, if it may from where we are; `null` for what is known, or while we are outside: then it only
+   *   counts for whom we take as admin
+   * @throws {CryptoError} as `checkSuccession`
+   * @throws {CommitRefused} `bad-claim` if it may not, though its signatures hold
+   */
+  takeSuccession(signed: Signed<Succession>, from: Handle): Offer | null {
+    checkSuccession(signed, this.room);
+    const { current } = this;
+    const { warrant: { value: warrant }, epoch, prev } = signed.value;
+    if (current === null) {
+      this.#lineage.add(signed);
+      return null;
+    }
+    const isKnown = this.#lineage.steps.some((step) => sameBytes(step.signature, signed.signature));
+    if (isKnown || sameBytes(warrant.successor, this.own.identity.publicKey)) return null;
+    const member = current.roster.find((m) => sameBytes(m.value.identity, warrant.successor));
+    const refuse = (why: string): CommitRefused => new CommitRefused("bad-claim", why, false);
+    if (this.#admin === null || !sameBytes(warrant.admin, this.#admin) || member === undefined) {
+      throw refuse("somebody claims the room whom its admin cannot have named");
+    }
+    const { name } = member.value;
+    if (epoch !== current.place.epoch + 1 || !sameBytes(prev, current.place.h)) {
+      throw refuse(`${name} claims the room from another epoch than the one we are in`);
+    }
+    if (warrant.purpose === "deputy" && !this.deputies.includes(member.leaf)) {
+      throw refuse(`${name} claims the room, and is no deputy`);
+    }
+    this.#offer = { signed, from };
+    return { leaf: member.leaf, purpose: warrant.purpose };
+  }
+
+  /**
+   * We follow the successor that was offered: it gets what S is to be wrapped with.
+   *
+   * @returns `null` if there is no offer any more
+   */
+  async acceptSuccession(): Promise<{ to: Handle; payload: Bytes } | null> {
+    const offer = this.#offer;
+    const { myLeaf: leaf, place } = this.#here();
+    if (offer === null) return null;
+    const kem = await generateKemKeyPair();
+    // The epoch may have changed while the key was made.
+    if (this.#offer !== offer) return null;
+    this.#kem.push(kem);
+    this.#successor = offer.signed;
+    const value = {
+      room: this.room,
+      leaf,
+      h: place.h,
+      successor: offer.signed.value.warrant.value.successor,
+      rsaSpki: this.own.session.rsaSpki,
+      kemKey: kem.publicKey,
+    };
+    const body = encode(KEYS_BODY, value);
+    const signed = signature(sign(this.own.session.signing.privateKey, "keys", body));
+    return { to: offer.from, payload: this.seal("keys", signedOf(KEYS_BODY, value, signed)) };
   }
 
   /** The relay takes our ticket no more: the next entering is as knocker. */
@@ -429,6 +713,8 @@ export class MemberKeys extends RoomKeys {
     this.#kem = [];
     this.#wraps.clear();
     this.#hello = null;
+    this.#granted.clear();
+    this.#claim = null;
   }
 }
 

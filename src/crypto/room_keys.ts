@@ -123,8 +123,10 @@ export abstract class RoomKeys {
   readonly room: RoomId;
   readonly own: OwnKeys;
   readonly gate: SigningKey;
-  protected readonly random: RandomSource;
+  readonly random: RandomSource;
   protected outer: OuterSeal;
+  /** Leaves that may take over from the admin, in their rank. */
+  deputies: readonly Leaf[] = [];
   #current: EpochKeys | null = null;
   /**
    * Epochs before this one, oldest first, with the seal of their time: epochs may follow each other faster than
@@ -215,6 +217,25 @@ export abstract class RoomKeys {
     return { kind: "unreadable" };
   }
 
+  /**
+   * Takes over what other keys of the same room know: epochs, the room secret, what was sent and received. Those
+   * are empty afterwards.
+   *
+   * @param asPast the epoch that they were in is behind us: we come in anew
+   */
+  protected adopt(other: RoomKeys, asPast: boolean): void {
+    this.outer = other.outer;
+    this.#firstEpoch = other.#firstEpoch;
+    this.#past = other.#past;
+    other.#past = [];
+    if (!asPast) this.#current = other.#current;
+    else if (other.#current !== null) this.#past.push({ keys: other.#current, outer: other.outer });
+    other.#current = null;
+    for (const [place, payload] of other.#kept) this.#kept.set(place, payload);
+    this.#keptBytes = other.#keptBytes;
+    for (const shown of other.#shown) this.#shown.add(shown);
+  }
+
   /** The epoch before this one. */
   get #previous(): EpochKeys | undefined {
     return this.#past.at(-1)?.keys;
@@ -229,8 +250,8 @@ export abstract class RoomKeys {
     secret: Bytes,
     newRoomSecret: RoomSecret | undefined,
   ): EpochKeys {
-    if (this.#current === null) this.#firstEpoch = epoch;
-    else this.#past.push({ keys: this.#current, outer: this.outer });
+    if (this.#current === null && this.#past.length === 0) this.#firstEpoch = epoch;
+    if (this.#current !== null) this.#past.push({ keys: this.#current, outer: this.outer });
     this.#current = new EpochKeys({ room: this.room, epoch, h }, roster, myLeaf, secret);
     if (newRoomSecret !== undefined && !sameBytes(newRoomSecret, this.outer.secret)) {
       this.outer = new OuterSeal(this.room, newRoomSecret);

@@ -29,14 +29,19 @@ export interface MemberLeaf extends RosterLeaf {
 export type Roster = readonly MemberLeaf[];
 
 /**
- * Verifies one CERT for a room and its admin.
+ * Verifies one CERT for a room and its admin, or one of the admins before (§7.1).
  *
  * @throws {CryptoError} `bad-signature`, `bad-key`, or `bad-structure` for a CERT of another room or admin
  * @throws {WireError} if it is no CERT
  */
-export function verifyCert(leaf: RosterLeaf, room: RoomId, admin: IdentityKey): MemberLeaf {
+export function verifyCert(
+  leaf: RosterLeaf,
+  room: RoomId,
+  admins: readonly IdentityKey[],
+): MemberLeaf {
   const { value, body, signature } = decodeCert(leaf.cert);
-  if (!sameBytes(value.room, room) || !sameBytes(value.admin, admin)) {
+  const isOfAdmin = admins.some((admin) => sameBytes(value.admin, admin));
+  if (!sameBytes(value.room, room) || !isOfAdmin) {
     throw new CryptoError("bad-structure", "a CERT is of another room or admin");
   }
   if (!verifyRaw(value.identity, "cert", body, signature)) {
@@ -68,9 +73,9 @@ export function rosterHash(roster: Roster): Hash {
 export function verifyRoster(
   leaves: readonly RosterLeaf[],
   room: RoomId,
-  admin: IdentityKey,
+  admins: readonly IdentityKey[],
 ): Roster {
-  return checkRules(leaves.map((leaf) => verifyCert(leaf, room, admin)));
+  return checkRules(leaves.map((leaf) => verifyCert(leaf, room, admins)));
 }
 
 /**
@@ -99,7 +104,7 @@ export function applyChange(
   }
   return checkRules([
     ...roster.filter((member) => !removed.has(member.leaf)),
-    ...change.added.map((leaf) => verifyCert(leaf, room, admin)),
+    ...change.added.map((leaf) => verifyCert(leaf, room, [admin])),
   ]);
 }
 

@@ -218,6 +218,19 @@ export class Inbound {
     }
     if (keys instanceof AdminKeys) return await this.#forAdmin(keys, delivered, message);
     switch (message.kind) {
+      case "grant": {
+        const purpose = await keys.takeGrant(message.content);
+        return purpose === null ? [] : [{ kind: "granted", room, purpose }];
+      }
+      case "succession":
+        return await this.#orRefused(keys, room, () => {
+          const offer = keys.takeSuccession(message.content, delivered.from);
+          return Promise.resolve(offer === null ? [] : [{ kind: "succession", room, ...offer }]);
+        });
+      case "keys": {
+        const leaf = await keys.takeKeys(message.content, delivered.from);
+        return leaf === null ? [] : [{ kind: "keys-given", room, leaf }];
+      }
       case "hello":
         return [greetedEvent(keys, message.content)];
       case "pending":
@@ -331,6 +344,25 @@ export class Inbound {
         this.#answers.set(answer, payloads);
         return [{ kind: "catch-up-asked", room, handle, answer }];
       }
+      case "succession": {
+        const succeeded = keys.takeSuccession(message.content);
+        if (succeeded === null) return [];
+        const { identity, purpose, valid } = succeeded;
+        return [{
+          kind: "succeeded",
+          room,
+          identity: identity.toHex(),
+          fingerprint: formatFingerprint(fingerprintOf(identity)),
+          purpose,
+          valid,
+        }];
+      }
+      case "owner-ask":
+        return [{ kind: "owner-asked", room, handle, nonce: message.content.nonce.toHex() }];
+      case "owner-here":
+        return keys.isOtherSelf(message.content) ? [twoDevices(room)] : [];
+      case "commit":
+        return keys.isOtherRuns(message.content) ? [twoDevices(room)] : [];
       case "kem-update":
         if (!keys.takeKemUpdate(message.content)) return [];
         return [{ kind: "kem-updated", room, leaf: message.content.value.leaf, handle }];
@@ -365,6 +397,18 @@ function greetedEvent(keys: MemberKeys, hello: Signed<Hello>): EventBody {
       fatal: isOpenRoom(keys.room) && keys.admin === null,
     };
   }
+}
+
+function twoDevices(room: string): EventBody {
+  return {
+    kind: "commit-refused",
+    room,
+    code: "two-devices",
+    message:
+      "your identity runs this room somewhere else as well, on a second device or from a newer copy of the profile: " +
+      "only one can, and this one stops",
+    fatal: true,
+  };
 }
 
 function contentOf(result: Extract<MessageResult, { kind: "opened" }>): MessageContent {
@@ -419,6 +463,7 @@ export function joinedEvent(
     epoch: current.place.epoch,
     myLeaf: current.myLeaf,
     adminLeaf: adminLeaf?.leaf ?? -1,
+    deputies: keys.deputies,
     roster: roster.map(rosterEntry),
     safetyCode: current.safetyCode,
   };
@@ -439,6 +484,7 @@ export function epochEvent(
     epoch: current.place.epoch,
     reason: change.reason,
     adminLeaf: change.adminLeaf,
+    deputies: change.deputies,
     added: roster.filter(({ leaf }) => added.has(leaf)).map(rosterEntry),
     removed: change.removed.map(({ leaf, reason }) => ({
       leaf,

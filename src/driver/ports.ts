@@ -49,6 +49,26 @@ export interface KeptMembership {
   readonly roomKey: string;
   /** Secret. */
   readonly roomSecret: string;
+  /** Identities that its admin has named deputies. */
+  readonly deputies: readonly string[];
+}
+
+/** What a member stores when it becomes the admin. All keys in hex. */
+export interface KeptSuccession {
+  readonly room: string;
+  readonly name: string;
+  /** The epoch that it is in. */
+  readonly epoch: number;
+  readonly h: string;
+  /** Our own identity. */
+  readonly admin: string;
+  readonly roomKey: string;
+  /** Secret. */
+  readonly roomKeySeed: string;
+  /** Secret. */
+  readonly roomSecret: string;
+  /** SUCCESSIONs up to us, oldest first. */
+  readonly lineage: readonly string[];
 }
 
 /** What an admin stores before a commit leaves. */
@@ -63,12 +83,16 @@ export interface KeptCommit {
   readonly barred: readonly string[];
   /** Who is admitted without a question, those whom this commit adds included. */
   readonly known: readonly string[];
+  /** Identities that may take over, in their rank. */
+  readonly deputies: readonly string[];
 }
 
 /** What a session keeps between runs. Every call resolves when it is durable. */
 export interface SessionStore {
   /** A member's place: what a returner needs, and what tells a rollback. */
   saveMembership(membership: KeptMembership): Promise<void>;
+  /** A member is the admin from here on. */
+  saveSuccession(succession: KeptSuccession): Promise<void>;
   /** All of a commit in one: before the first byte of it leaves, and never for an epoch that was stored before. */
   saveCommit(commit: KeptCommit): Promise<void>;
   saveInvites(room: string, invites: readonly KeptInvite[]): Promise<void>;
@@ -78,6 +102,7 @@ export interface SessionStore {
 /** The store of a session without a profile: nothing outlives the run. */
 export const noStore: SessionStore = {
   saveMembership: () => Promise.resolve(),
+  saveSuccession: () => Promise.resolve(),
   saveCommit: () => Promise.resolve(),
   saveInvites: () => Promise.resolve(),
   saveVerified: () => Promise.resolve(),

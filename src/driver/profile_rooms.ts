@@ -25,9 +25,10 @@ export interface RememberedRoom {
   /** Of an open room. */
   readonly roomKey: RoomKey | null;
   readonly admin: Fingerprint | null;
+  readonly deputies: readonly string[];
 }
 
-const NOTHING: RememberedRoom = { highestEpoch: 0, roomKey: null, admin: null };
+const NOTHING: RememberedRoom = { highestEpoch: 0, roomKey: null, admin: null, deputies: [] };
 
 /**
  * What a profile remembers of a room that we are about to join.
@@ -44,12 +45,13 @@ export function remembered(profile: SessionProfile | null, room: RoomId): Rememb
 }
 
 function rememberedOf(
-  { highestEpoch, openRoomKey, adminIdentity }: SavedRoom,
+  { highestEpoch, openRoomKey, adminIdentity, deputies }: SavedRoom,
 ): RememberedRoom {
   return {
     highestEpoch,
     roomKey: openRoomKey === undefined ? null : roomKey(fromHex(openRoomKey)),
     admin: fingerprintOf(fromHex(adminIdentity)),
+    deputies: deputies ?? [],
   };
 }
 

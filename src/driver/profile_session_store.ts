@@ -3,7 +3,13 @@ import type { Profile, SavedClientRoom, SavedRoom, SavedServer } from "../store/
 import type { ProfileStore } from "../store/profile_store.ts";
 import { fromHex, roomId } from "../wire/ids.ts";
 import { isOpenRoom } from "../wire/room_id.ts";
-import type { KeptCommit, KeptInvite, KeptMembership, SessionStore } from "./ports.ts";
+import type {
+  KeptCommit,
+  KeptInvite,
+  KeptMembership,
+  KeptSuccession,
+  SessionStore,
+} from "./ports.ts";
 
 /**
  * The store of a session with a profile.
@@ -14,6 +20,8 @@ export function profileSessionStore(store: ProfileStore, server: SavedServer): S
   return {
     saveMembership: (membership) =>
       store.update((profile) => withMembership(profile, membership, server)),
+    saveSuccession: (succession) =>
+      store.update((profile) => withSuccession(profile, succession, server)),
     saveCommit: (commit) => store.update((profile) => withCommit(profile, commit)),
     saveInvites: (room, invites) =>
       store.update((profile) =>
@@ -35,20 +43,14 @@ function withMembership(
   membership: KeptMembership,
   server: SavedServer,
 ): Profile {
-  const { room, name, epoch, h, admin, roomKey, roomSecret } = membership;
-  const place = {
-    server,
-    adminIdentity: admin,
-    roomSecret,
-    highestEpoch: epoch,
-    highestHash: h,
-    ...(isOpenRoom(roomId(fromHex(room))) ? { openRoomKey: roomKey } : {}),
-  };
+  const { room, name, deputies } = membership;
+  const place = { ...placeOf(membership, server), deputies };
   if (profile.rooms.some((saved) => saved.roomId === room)) {
-    return changeRoom(profile, room, (saved) => {
-      if (saved.role !== "client") throw new RangeError(`we administer room ${room}`);
-      return { ...saved, ...place };
-    });
+    return changeRoom(profile, room, (saved) =>
+      saved.role === "client"
+        ? { ...saved, ...place }
+        // Somebody has taken over from us: the room key and the invites are theirs to use.
+        : { role: "client", name: saved.name, roomId: room, ...place });
   }
   const added: SavedClientRoom = {
     role: "client",
@@ -57,6 +59,41 @@ function withMembership(
     ...place,
   };
   return { ...profile, rooms: [...profile.rooms, added] };
+}
+
+function placeOf(
+  kept: KeptMembership | KeptSuccession,
+  server: SavedServer,
+) {
+  const { room, epoch, h, admin, roomKey, roomSecret } = kept;
+  return {
+    server,
+    adminIdentity: admin,
+    roomSecret,
+    highestEpoch: epoch,
+    highestHash: h,
+    ...(isOpenRoom(roomId(fromHex(room))) ? { openRoomKey: roomKey } : {}),
+  };
+}
+
+/** A member's record becomes an admin's. */
+function withSuccession(
+  profile: Profile,
+  succession: KeptSuccession,
+  server: SavedServer,
+): Profile {
+  const { room, roomKeySeed, lineage } = succession;
+  return changeRoom(profile, room, (saved) => ({
+    role: "admin",
+    name: saved.name,
+    roomId: room,
+    ...placeOf(succession, server),
+    roomKeySeed,
+    invites: [],
+    barred: [],
+    known: [],
+    lineage,
+  }));
 }
 
 /** `--room` finds a room by its name. */
@@ -82,6 +119,7 @@ function withCommit(profile: Profile, commit: KeptCommit): Profile {
       invites: commit.invites.map(savedInvite),
       barred: commit.barred,
       known: commit.known,
+      deputies: commit.deputies,
     };
   });
 }

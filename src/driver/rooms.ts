@@ -5,7 +5,8 @@ import type { KeyRing } from "../crypto/key_ring.ts";
 import { MemberKeys, type RoomPins } from "../crypto/member_keys.ts";
 import { derive, type RandomSource, sha256 } from "../crypto/primitives.ts";
 import type { OwnKeys } from "../crypto/room_keys.ts";
-import { generateSigningKey, importSigningKey, type SigningKey } from "../crypto/session_keys.ts";
+import { generateSigningKey, type SigningKey } from "../crypto/session_keys.ts";
+import { checkSuccession, importRoomKey, Lineage, type RoomKeyPair } from "../crypto/succession.ts";
 import type { InviteRecord } from "../session/effect.ts";
 import { EXIT } from "../session/exit_code.ts";
 import type { SavedAdminRoom, SavedClientRoom, SavedServer } from "../store/profile.ts";
@@ -21,6 +22,8 @@ import {
   roomSecret,
 } from "../wire/ids.ts";
 import type { InviteLink } from "../wire/link_url.ts";
+import { decode } from "../wire/codec.ts";
+import { SUCCESSION } from "../wire/succession.ts";
 import { isOpenRoom, keyedRoomId, openRoomId, openRoomIdInput } from "../wire/room_id.ts";
 import type { PreparedRoom } from "./ports.ts";
 import { lastEpoch, remembered, returnPlace } from "./profile_rooms.ts";
@@ -94,6 +97,8 @@ export interface AdministeredRoom extends PreparedRoom {
     readonly invites: readonly InviteRecord[];
     readonly barred: readonly string[];
     readonly known: readonly string[];
+    readonly deputies: readonly string[];
+    readonly resumed: boolean;
   };
 }
 
@@ -112,10 +117,13 @@ export async function prepareAdministered(
 ): Promise<AdministeredRoom> {
   const { profile = null } = maker;
   if (profile === null) {
-    const roomKey = await generateSigningKey();
+    const seed = maker.random(32);
+    const roomKey = await importRoomKey(seed);
+    seed.fill(0);
     const { room, secret } = newRoom(maker, name, open, roomKey);
-    await addAdmin(maker, { room, name, secret, roomKey, from: null });
-    return { id: room.toHex(), name, kept: { invites: [], barred: [], known: [] } };
+    await addAdmin(maker, { room, name, secret, roomKey, from: null, lineage: new Lineage() });
+    const kept = { invites: [], barred: [], known: [], deputies: [], resumed: false };
+    return { id: room.toHex(), name, kept };
   }
   const saved = ranBefore(profile, name, open, server) ??
     await newSavedRoom(maker, profile, name, open, server);
@@ -132,21 +140,23 @@ export async function prepareAdministered(
 
 async function prepareAgain(maker: RoomMaker, saved: SavedAdminRoom): Promise<AdministeredRoom> {
   const seed = fromHex(saved.roomKeySeed);
-  const roomKey = await importSigningKey(seed);
+  const roomKey = await importRoomKey(seed);
   seed.fill(0);
   const { room, name } = returnPlace(saved);
+  const from = lastEpoch(saved);
   const keys = await addAdmin(maker, {
     room,
     name,
     secret: roomSecret(fromHex(saved.roomSecret)),
     roomKey,
-    from: lastEpoch(saved),
+    from,
+    lineage: savedLineage(saved, room),
   });
   for (const invite of saved.invites) {
     const secret = inviteSecret(fromHex(invite.secret));
     keys.keepInvite(inviteIdOf(secret), secret, roomSecret(fromHex(invite.roomSecret)));
   }
-  const { barred, known } = saved;
+  const { barred, known, deputies = [] } = saved;
   const invites = saved.invites.map(({ id, usesLeft, shared, expires, revoked }) => ({
     id,
     usesLeft,
@@ -154,7 +164,19 @@ async function prepareAgain(maker: RoomMaker, saved: SavedAdminRoom): Promise<Ad
     expiresAt: Date.parse(expires),
     revoked,
   }));
-  return { id: saved.roomId, name, kept: { invites, barred, known } };
+  const kept = { invites, barred, known, deputies, resumed: from !== null };
+  return { id: saved.roomId, name, kept };
+}
+
+/** By which statements we became the admin. @throws {Error} if the profile has others */
+function savedLineage(saved: SavedAdminRoom, room: RoomId): Lineage {
+  const lineage = new Lineage();
+  for (const hex of saved.lineage ?? []) {
+    const step = decode(SUCCESSION, fromHex(hex), "succession");
+    checkSuccession(step, room);
+    lineage.add(step);
+  }
+  return lineage;
 }
 
 function ranBefore(
@@ -177,7 +199,7 @@ async function newSavedRoom(
   server: SavedServer,
 ): Promise<SavedAdminRoom> {
   const seed = maker.random(32);
-  const roomKey = await importSigningKey(seed);
+  const roomKey = await importRoomKey(seed);
   const { room, secret } = newRoom(maker, name, open, roomKey);
   const roomId = room.toHex();
   if (profile.store.profile.rooms.some((saved) => saved.roomId === roomId)) {
@@ -223,12 +245,13 @@ function newRoom(
 
 async function addAdmin(
   maker: RoomMaker,
-  { room, name, secret, roomKey, from }: {
+  { room, name, secret, roomKey, from, lineage }: {
     readonly room: RoomId;
     readonly name: string;
     readonly secret: RoomSecret;
-    readonly roomKey: SigningKey;
+    readonly roomKey: RoomKeyPair;
     readonly from: ReturnType<typeof lastEpoch>;
+    readonly lineage: Lineage;
   },
 ): Promise<AdminKeys> {
   const { own, random, generation } = maker;
@@ -237,6 +260,7 @@ async function addAdmin(
     roomKey,
     generation,
     from,
+    lineage,
   });
   maker.ring.add(keys);
   return keys;

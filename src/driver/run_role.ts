@@ -10,10 +10,10 @@ import { AdminKeys } from "../crypto/admin_keys.ts";
 import { MemberKeys } from "../crypto/member_keys.ts";
 import type { Outgoing } from "../crypto/room_keys.ts";
 import type { Effect, InviteRecord, OutgoingMessage } from "../session/effect.ts";
-import type { EventBody, SessionEvent } from "../session/event.ts";
+import type { EventBody, SessionEvent, SuccessionPurpose } from "../session/event.ts";
 import { EXIT } from "../session/exit_code.ts";
 import type { UserIntent } from "../session/intent.ts";
-import type { Bytes } from "../wire/codec.ts";
+import { type Bytes, encode } from "../wire/codec.ts";
 import {
   BROADCAST_TO_OWNERS,
   type Challenge,
@@ -27,6 +27,7 @@ import {
   ticketEpoch,
 } from "../wire/ids.ts";
 import { formatLink } from "../wire/link_url.ts";
+import { SUCCESSION } from "../wire/succession.ts";
 import { sha256 } from "../crypto/primitives.ts";
 import { fingerprintOf } from "../crypto/join.ts";
 import { backoffMs } from "../transport/backoff.ts";
@@ -42,6 +43,8 @@ import { Worker } from "./worker.ts";
 const TICK_MS = 1000;
 /** Events that mean nothing after their connection. */
 const OF_CONNECTION: ReadonlySet<string> = new Set(["entered", "gone", "owner", "refused"]);
+/** Events after which what follows is opened with other keys. */
+const TURNING: ReadonlySet<string> = new Set(["joined", "epoch-began", "succeeded", "keys-given"]);
 /** Events that may wait before the network is held back. */
 const QUEUE_CAPACITY = 1024;
 const WORKER_CAPACITY = 4096;
@@ -153,7 +156,7 @@ class Driver<S> {
           // Where somebody sits is a matter of this connection; what was opened has been opened.
           if (!isCurrent() && OF_CONNECTION.has(event.kind)) continue;
           // A new epoch is taken notice of before what follows it is opened.
-          const turning = event.kind === "joined" || event.kind === "epoch-began";
+          const turning = TURNING.has(event.kind);
           if (turning) await this.#queue.pushAndWait(event);
           else await this.#queue.pushWhenRoom(event);
         }
@@ -287,6 +290,15 @@ class Driver<S> {
         return;
       case "prepare-join":
         return this.#prepareJoin(effect);
+      case "claim":
+        return this.#claim(effect.room, effect.purpose);
+      case "accept-succession":
+        return this.#slowly(this.#cryptoWorker, "following", effect.room, async () => {
+          const answer = await this.#member(effect.room).acceptSuccession();
+          if (answer !== null) this.#direct(effect.room, answer.to, answer.payload);
+        });
+      case "succeed":
+        return this.#succeed(effect.room);
       case "remember-verified":
         return this.#storeWorker.run(
           "saving what was verified",
@@ -307,9 +319,31 @@ class Driver<S> {
         this.#greeting.add(effect.handle);
         return this.#slowly(this.#cryptoWorker, "greeting", effect.room, async () => {
           this.#greeting.delete(effect.handle);
-          this.#direct(effect.room, to, await keys.greet(to, this.#ports.clock.now()));
+          const hello = await keys.greet(to, this.#ports.clock.now());
+          // Whoever knew an earlier admin learns first how we became it.
+          for (const payload of keys.successions(to)) this.#direct(effect.room, to, payload);
+          this.#direct(effect.room, to, hello);
         });
       }
+      case "step-down":
+        this.#ports.ring.add(
+          keys.stepDown(nextGeneration(keys.generation, this.#ports.clock.now())),
+        );
+        return;
+      case "ask-owners":
+        return this.#toOwners(effect.room, keys.ownerAsk());
+      case "answer-owner": {
+        const to = handleOf(fromHex(effect.handle));
+        for (const payload of keys.ownerHere(to, fromHex(effect.nonce))) {
+          this.#direct(effect.room, to, payload);
+        }
+        return;
+      }
+      case "grant":
+        return this.#slowly(this.#cryptoWorker, "granting the room key", effect.room, async () => {
+          const granted = await keys.grant(effect.leaf, effect.purpose);
+          if (granted !== null) this.#direct(effect.room, granted.to, granted.payload);
+        });
       case "reclaim":
         this.#connection?.send({
           kind: "set-min",
@@ -365,6 +399,7 @@ class Driver<S> {
             invites: kept(keys, effect.invites),
             barred: effect.barred,
             known: effect.known,
+            deputies: effect.deputies,
           });
           this.#queue.push({ kind: "commit-saved", room: effect.room, epoch });
         });
@@ -475,6 +510,7 @@ class Driver<S> {
       admin: admin.toHex(),
       roomKey: roomKey.toHex(),
       roomSecret: secret.toHex(),
+      deputies: keys.deputyIdentities,
     };
     this.#storeWorker.run("saving the epoch", () => this.#ports.store.saveMembership(membership));
   }
@@ -484,6 +520,38 @@ class Driver<S> {
     const keys = this.#member(room);
     this.#ports.ring.add(keys.successor(nextGeneration(keys.generation, this.#ports.clock.now())));
     this.#enter(room);
+  }
+
+  /** We take over: owner at the relay, and everybody is told. */
+  #claim(room: string, purpose: SuccessionPurpose): void {
+    const keys = this.#member(room);
+    const payload = keys.claim(purpose);
+    if (this.#nonce !== null) {
+      const { role, credential } = keys.enterAsOwner(this.#nonce, this.#ports.relay.key);
+      this.#connection?.send({ kind: "enter", room: keys.room, role, credential });
+    }
+    this.#broadcast(room, payload);
+  }
+
+  /** An admin's keys take the place of ours; that we are one is on the disk before the first commit. */
+  #succeed(room: string): void {
+    const keys = AdminKeys.succeed(this.#member(room));
+    this.#ports.ring.add(keys);
+    const { current, lineage, secret } = keys;
+    if (current === null) throw new RangeError("a successor is in no epoch");
+    const { epoch, h } = current.place;
+    this.#storeWorker.run("saving that the room is yours", () =>
+      this.#ports.store.saveSuccession({
+        room,
+        name: keys.name,
+        epoch,
+        h: h.toHex(),
+        admin: keys.own.identity.publicKey.toHex(),
+        roomKey: keys.roomKey.toHex(),
+        roomKeySeed: keys.roomKeySeed.toHex(),
+        roomSecret: secret.toHex(),
+        lineage: lineage.steps.map((step) => encode(SUCCESSION, step).toHex()),
+      }));
   }
 
   // ---- sending
@@ -541,6 +609,10 @@ type AdminEffect = Extract<
   {
     kind:
       | "greet"
+      | "step-down"
+      | "ask-owners"
+      | "answer-owner"
+      | "grant"
       | "reclaim"
       | "send-missed"
       | "say-pending"

@@ -195,7 +195,8 @@ class Step {
     if (!take(connection.entries, ENTRY_RATE, this.now.ms)) {
       return refusal("rate-limited", "too many attempts to enter");
     }
-    if (seat !== undefined && (seat.role !== "knocker" || enter.role === "knocker")) {
+    // Whoever takes a room over, or gives it up, keeps its place: it misses nothing.
+    if (seat !== undefined && (seat.role === enter.role || enter.role === "knocker")) {
       return refusal("already-entered", `already in this room as ${seat.role}`);
     }
     if (room !== undefined && enter.role !== "owner" && connection.barredFrom.has(room)) {
@@ -255,9 +256,24 @@ class Step {
     return seat;
   }
 
+  /** Takes a seat out of the count of its role, before it gets another. */
+  #stand(seat: Seat): void {
+    const { room } = seat;
+    if (seat.role === "knocker") room.knockers--;
+    else if (seat.role === "owner") room.owners.delete(seat);
+    else {
+      room.members--;
+      if (seat.gateKey !== null) room.byGateKey.delete(seat.gateKey);
+      seat.gateKey = null;
+      seat.graceEndsMs = null;
+    }
+  }
+
   #promoteToMember(seat: Seat, ticket: Ticket, gateKey: string): void {
     const { room } = seat;
-    room.knockers--;
+    const wasLastOwner = seat.role === "owner" && room.owners.size === 1;
+    const wasKnocker = seat.role === "knocker";
+    this.#stand(seat);
     room.members++;
     // One gate key, one seat: who comes back after its network broke takes the place of what is
     // left of it, and one ticket cannot fill a room.
@@ -268,16 +284,17 @@ class Step {
     seat.ticketEpoch = ticket.ticketEpoch;
     seat.expires = ticket.expires;
     room.byGateKey.set(gateKey, seat);
-    this.effects.push({ do: "listen", seat });
+    if (wasKnocker) this.effects.push({ do: "listen", seat });
     this.#entered(seat);
+    if (wasLastOwner) this.#tellKnockers(room, false);
   }
 
   #promoteToOwner(seat: Seat): void {
     const { room } = seat;
-    room.knockers--;
+    if (seat.role === "knocker") this.effects.push({ do: "listen", seat });
+    this.#stand(seat);
     seat.role = "owner";
     room.owners.add(seat);
-    this.effects.push({ do: "listen", seat });
     this.#entered(seat);
     if (room.owners.size === 1) this.#tellKnockers(room, true);
   }
@@ -392,8 +409,8 @@ class Step {
     const refuse = (no: Refusal) => this.#refuse(connection, room.id, no);
     const seat = room.seats.get(toHex(admit.handle));
     if (seat === undefined) return this.#notThere(owner, admit.handle);
-    if (seat.role !== "knocker") {
-      return refuse(refusal("already-entered", "this handle is not a knocker's"));
+    if (seat.role === "member" || seat === owner) {
+      return refuse(refusal("already-entered", "this handle is a member's, or your own"));
     }
     const judged = this.#judgeInRoom(connection, room, admit.ticket);
     if (!judged.ok) return refuse(judged);

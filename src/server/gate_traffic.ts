@@ -90,11 +90,18 @@ export function routeDirect(
   }
   if (receiver === undefined) return { ok: true, to: null, from: seat };
   if (receiver === null) {
+    // An owner that writes to the owners means the others.
     const { owners } = seat.room;
-    return owners.size === 0 ? { ok: true, to: null, from: seat } : { ok: true, to: owners };
+    const others = seat.role === "owner" ? owners.size - 1 : owners.size;
+    if (others === 0) return { ok: true, to: null, from: seat };
+    return { ok: true, to: seat.role === "owner" ? withoutSelf(owners, seat) : owners };
   }
   if (receiver.role === "knocker" && seat.role !== "owner") {
     return refusal("not-allowed", "only an owner may write to a knocker");
   }
   return { ok: true, to: [receiver] };
+}
+
+function withoutSelf(owners: Iterable<Seat>, self: Seat): Seat[] {
+  return [...owners].filter((owner) => owner !== self);
 }

@@ -56,6 +56,27 @@ export const COMMANDS: readonly CommandSpec[] = [
     completes: "member",
     role: "admin",
   },
+  {
+    name: "deputy",
+    args: "[NAME [off]]",
+    help: "name who may take over when you are gone; without a name, list them",
+    completes: "member",
+    role: "admin",
+  },
+  {
+    name: "handover",
+    args: "NAME",
+    help: "hand the room to a member, who runs it from then on",
+    completes: "member",
+    role: "admin",
+  },
+  {
+    name: "claim",
+    args: "",
+    help: "take over as deputy when the admin has gone silent",
+    completes: "nothing",
+    role: "any",
+  },
   { name: "rekey", args: "", help: "make a new room key now", completes: "nothing", role: "admin" },
   {
     name: "join",

@@ -1,4 +1,5 @@
 import type { Notice } from "./notice.ts";
+import type { SuccessionPurpose } from "./event.ts";
 import type { MissingNumbers } from "./state.ts";
 
 /** A room message that the step has numbered and the driver seals. */
@@ -64,7 +65,31 @@ export type Effect =
   | { readonly kind: "forget-room"; readonly room: string }
   | { readonly kind: "prepare-join"; readonly invite: string; readonly ref?: string }
   | { readonly kind: "remember-verified"; readonly identities: readonly string[] }
+  // Another admin (PROTOCOL §7.1).
+  /** Enters as owner and tells everybody that we take over; answered by `keys-given`. */
+  | { readonly kind: "claim"; readonly room: string; readonly purpose: SuccessionPurpose }
+  /** Gives whoever takes over what it needs to have us in its first epoch. */
+  | { readonly kind: "accept-succession"; readonly room: string }
+  /** Turns a member's keys into an admin's, durably: commits can be made from here on. */
+  | { readonly kind: "succeed"; readonly room: string }
   // The admin's.
+  /** Turns an admin's keys into those of a joiner: somebody else administers the room. */
+  | { readonly kind: "step-down"; readonly room: string }
+  /** Asks whether another owner is there. */
+  | { readonly kind: "ask-owners"; readonly room: string }
+  | {
+    readonly kind: "answer-owner";
+    readonly room: string;
+    readonly handle: string;
+    readonly nonce: string;
+  }
+  /** Gives a member the room key. */
+  | {
+    readonly kind: "grant";
+    readonly room: string;
+    readonly leaf: number;
+    readonly purpose: SuccessionPurpose;
+  }
   /** Tells a relay that forgot it who may no longer enter. */
   | { readonly kind: "reclaim"; readonly room: string }
   | {
@@ -109,7 +134,15 @@ export type Effect =
   | {
     readonly kind: "make-commit";
     readonly room: string;
-    readonly reason: "founded" | "join" | "leave" | "kick" | "gone" | "rekey";
+    readonly reason:
+      | "founded"
+      | "join"
+      | "leave"
+      | "kick"
+      | "gone"
+      | "rekey"
+      | "hand-over"
+      | "claim";
     readonly adds: readonly {
       readonly request: string;
       readonly via: "invite" | "shared-link" | "approved" | "known";
@@ -118,6 +151,8 @@ export type Effect =
       readonly leaf: number;
       readonly reason: "left" | "kicked" | "gone" | "replaced";
     }[];
+    /** Leaves, in their rank. */
+    readonly deputies: readonly number[];
   }
   /** Stores (epoch, h) and the invites that it spends, durably; answered by `commit-saved`. */
   | {
@@ -128,6 +163,8 @@ export type Effect =
     readonly barred: readonly string[];
     /** Identities that are admitted without a question, those that this commit adds included. */
     readonly known: readonly string[];
+    /** Identities of the deputies, in their rank. */
+    readonly deputies: readonly string[];
   }
   /** Sends wraps, welcomes and the commit, and moves to its epoch; answered by `epoch-began` or, for the founder, `joined`. */
   | {

@@ -1,6 +1,8 @@
 /** The way into a room, and back into it after a lost connection (PROTOCOL §6, §9). */
+import { CHAIN_LIFE_MS } from "../wire/limits.ts";
 import { EXIT } from "./exit_code.ts";
 import {
+  administers,
   closeRoom,
   flushPending,
   freeName,
@@ -102,7 +104,7 @@ const CATCH_UP_MS = 10_000;
 
 /** Asks the admin for what we may have missed; once at a time. */
 export function askToCatchUp(turn: Turn, room: RoomState): void {
-  if (room.phase !== "joined" || room.myLeaf === room.adminLeaf || room.seat === "none") return;
+  if (room.phase !== "joined" || administers(room) || room.seat === "none") return;
   if (room.resumeBy > 0) return;
   turn.change(room.id, (r) => ({ ...r, resumeBy: turn.at + CATCH_UP_MS }));
   turn.do({ kind: "catch-up", room: room.id });
@@ -154,6 +156,26 @@ export function rejoin(turn: Turn, room: RoomState): void {
     pending: [...unsure.map(({ id, text }) => ({ id, text, again: true })), ...r.pending],
   }));
   turn.do({ kind: "rejoin", room: room.id });
+}
+
+/**
+ * Somebody else administers the room: we come in anew, from where we are. Until its welcome what is typed waits,
+ * and what comes is kept.
+ */
+export function stepDown(turn: Turn, room: RoomState): void {
+  turn.change(room.id, (r) => ({
+    ...r,
+    phase: "waiting",
+    resumeBy: 0,
+    awaySince: 0,
+    members: [],
+    gaps: [],
+    recent: [],
+    pending: [...r.recent.map(({ id, text }) => ({ id, text, again: true })), ...r.pending],
+    nextKnockAt: turn.at,
+    dropPreviousAt: [...r.dropPreviousAt, turn.at + CHAIN_LIFE_MS],
+  }));
+  turn.do({ kind: "step-down", room: room.id });
 }
 
 /** An owner came or went: somebody who waits can knock, or has to wait on. */

@@ -10,7 +10,7 @@ import {
   inRoom,
   type Of,
 } from "./room_turn.ts";
-import { MAX_PAST_EPOCHS, type Member, memberByLeaf } from "./state.ts";
+import { MAX_PAST_EPOCHS, type Member, memberByLeaf, NO_SUCCESSION } from "./state.ts";
 import { inRoomOf, membersOf, type Turn } from "./turn.ts";
 
 function memberOf(turn: Turn, entry: RosterEntry): Member {
@@ -36,6 +36,8 @@ export function joined(turn: Turn, event: Of<"joined">): void {
       safetyCode: event.safetyCode,
       myLeaf: event.myLeaf,
       adminLeaf: event.adminLeaf,
+      deputies: event.deputies,
+      ...NO_SUCCESSION,
       members: event.roster.map((entry) => memberOf(turn, entry)),
       sent: 0,
       seat: event.myLeaf === event.adminLeaf ? "owner" : "member",
@@ -86,11 +88,21 @@ export function epochBegan(turn: Turn, event: Of<"epoch-began">): void {
     }
     const gone = new Set(event.removed.map((r) => r.leaf));
     const hadSent = room.sent > 0;
+    if (room.claiming !== null && event.adminLeaf !== room.myLeaf) {
+      turn.say({
+        type: "info",
+        text: `${room.name}: the room has gone on with its admin; you did not take over`,
+      });
+    }
     turn.change(room.id, (r) => ({
       ...r,
       epoch: event.epoch,
       safetyCode: event.safetyCode,
       adminLeaf: event.adminLeaf,
+      deputies: event.deputies,
+      ...NO_SUCCESSION,
+      // A deputy keeps the room key for as long as it is named.
+      granted: event.deputies.includes(r.myLeaf) ? r.granted.filter((p) => p === "deputy") : [],
       members: [
         ...r.members.filter((m) => !gone.has(m.leaf)),
         ...event.added.map((entry) => memberOf(turn, entry)),

@@ -43,6 +43,9 @@ export type MessageContent =
   /** A type that we do not know and need not. */
   | { readonly kind: "other" };
 
+/** By which right somebody takes over: the admin handed the room to it, or named it a deputy. */
+export type SuccessionPurpose = "hand-over" | "deputy";
+
 /** Why a frame of a room was refused. Words of PROTOCOL §8. */
 export type MessageRefusal =
   | "replay"
@@ -128,6 +131,8 @@ export type EventBody =
     readonly epoch: number;
     readonly myLeaf: number;
     readonly adminLeaf: number;
+    /** In their rank. */
+    readonly deputies: readonly number[];
     readonly roster: readonly RosterEntry[];
     readonly safetyCode: string;
   }
@@ -137,6 +142,8 @@ export type EventBody =
     readonly epoch: number;
     readonly reason: EpochReason;
     readonly adminLeaf: number;
+    /** In their rank. */
+    readonly deputies: readonly number[];
     readonly added: readonly RosterEntry[];
     readonly removed: readonly Removal[];
     readonly safetyCode: string;
@@ -151,10 +158,46 @@ export type EventBody =
     readonly kind: "commit-refused";
     readonly room: string;
     /** `unverified-admin`: a greeting by somebody else than the admin that was pinned. */
-    readonly code: "bad-commit" | "fork" | "rollback" | "two-devices" | "unverified-admin";
+    readonly code:
+      | "bad-commit"
+      | "bad-claim"
+      | "fork"
+      | "rollback"
+      | "two-devices"
+      | "unverified-admin";
     readonly message: string;
     /** The admin signed it: this room cannot go on. */
     readonly fatal: boolean;
+  }
+  // Another admin (PROTOCOL §7.1).
+  /** The admin gave us the room key, to take over now or as its deputy. */
+  | { readonly kind: "granted"; readonly room: string; readonly purpose: SuccessionPurpose }
+  /** A member says that it takes over, with a warrant that fits where we are. */
+  | {
+    readonly kind: "succession";
+    readonly room: string;
+    readonly leaf: number;
+    readonly purpose: SuccessionPurpose;
+  }
+  /** A member follows us and gave its keys. */
+  | { readonly kind: "keys-given"; readonly room: string; readonly leaf: number }
+  /** To an admin: somebody says that it has taken over. */
+  | {
+    readonly kind: "succeeded";
+    readonly room: string;
+    /** 64 hex digits. */
+    readonly identity: string;
+    readonly fingerprint: string;
+    readonly purpose: SuccessionPurpose;
+    /** It may: we named it, and have not gone on ourselves. */
+    readonly valid: boolean;
+  }
+  /** Another owner asks who is there. */
+  | {
+    readonly kind: "owner-asked";
+    readonly room: string;
+    readonly handle: string;
+    readonly nonce: string;
   }
   // Messages.
   | {

@@ -3,6 +3,7 @@ import { EXIT } from "./exit_code.ts";
 import { deliver, newGaps, release } from "./gaps.ts";
 import { closeRoom, flushPending, inRoom, type Of } from "./room_turn.ts";
 import { type Member, memberByLeaf, type RoomState, withMember } from "./state.ts";
+import { adminHeard } from "./succession.ts";
 import { inRoomOf, type Turn } from "./turn.ts";
 
 /** A verified message of a member. */
@@ -30,6 +31,7 @@ export function message(turn: Turn, event: Of<"message">): void {
 function heard(turn: Turn, room: RoomState, member: Member, handle: string): void {
   if (member.leaf === room.adminLeaf) {
     turn.change(room.id, (r) => ({ ...r, adminHeardAt: turn.at, stale: "no" }));
+    adminHeard(turn, room.id);
     if (room.stale !== "no") flushPending(turn, room.id);
   }
   // What comes late of somebody who said goodbye does not bring them back.
@@ -88,7 +90,8 @@ function content(turn: Turn, room: RoomState, member: Member, event: Of<"message
         turn.say({
           type: "info",
           text:
-            `${member.name} was the admin: the room talks on, but nobody can join it or be removed`,
+            `${member.name} was the admin: the room talks on, but nobody can join it or be removed` +
+            (room.deputies.length === 0 ? "" : " until a deputy takes over"),
         });
       }
       return;

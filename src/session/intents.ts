@@ -5,6 +5,7 @@ import { EXIT } from "./exit_code.ts";
 import type { UserIntent } from "./intent.ts";
 import { flushPending, forgetRoom, staleRef, toFront } from "./room_turn.ts";
 import { MAX_PENDING_TEXTS, roomByName, type RoomState } from "./state.ts";
+import { answerSuccession, claim } from "./succession.ts";
 import { inRoomOf, membersOf, type Turn } from "./turn.ts";
 
 /** One wish of the person. */
@@ -72,6 +73,7 @@ export function say(turn: Turn, intent: Extract<UserIntent, { kind: "say" }>, id
 }
 
 function answer(turn: Turn, intent: Extract<UserIntent, { kind: "answer" }>): void {
+  if (answerSuccession(turn, intent)) return;
   const room = turn.state.rooms.find((r) => staleRef(r.id) === intent.ref && r.stale === "asked");
   if (room === undefined) {
     return turn.fail("no-such-question", "nothing was asked under that name", intent.ref);
@@ -104,6 +106,10 @@ function command(turn: Turn, intent: Extract<UserIntent, { kind: "command" }>): 
         safetyCode: room.safetyCode,
       });
       return turn.ok(intent.ref);
+    }
+    case "claim": {
+      const room = roomMeant(turn, intent);
+      return room === undefined ? undefined : claim(turn, room, intent.ref);
     }
     case "room":
       return frontRoom(turn, args[0], intent.ref);

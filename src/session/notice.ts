@@ -21,6 +21,8 @@ export interface MemberNotice extends Person {
   /** True once a safety code of an epoch with this identity was confirmed. */
   readonly verified: boolean;
   readonly admin: boolean;
+  /** May take over from the admin. */
+  readonly deputy: boolean;
   /** False while the relay says that its connection is gone. */
   readonly present: boolean;
 }
@@ -40,6 +42,7 @@ export type WarningCode =
   | "two-devices"
   | "unsupported"
   | "unverified-admin"
+  | "bad-claim"
   | "invite-on-command-line";
 
 /** Fields that every event about a room has. */

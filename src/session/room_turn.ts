@@ -7,6 +7,11 @@ import { inRoomOf, isoTime, type Turn } from "./turn.ts";
 /** The event of a kind. */
 export type Of<K extends EventBody["kind"]> = Extract<EventBody, { kind: K }>;
 
+/** Whether the keys of a room are an admin's: as soon as we take over, before our first commit. */
+export function administers(room: RoomState): boolean {
+  return room.myLeaf === room.adminLeaf || room.claiming?.done === true;
+}
+
 /** Acts on a room that is not closed; otherwise nothing happens. */
 export function inRoom(turn: Turn, id: string, act: (room: RoomState) => void): void {
   const room = turn.room(id);

@@ -1,4 +1,5 @@
 import { KEPT_COMMITS } from "../wire/limits.ts";
+import type { SuccessionPurpose } from "./event.ts";
 import type { Person, Via } from "./notice.ts";
 
 /**
@@ -39,6 +40,8 @@ export interface RoomState {
   readonly safetyCode: string;
   readonly myLeaf: number;
   readonly adminLeaf: number;
+  /** Leaves that may take over from the admin, in their rank. */
+  readonly deputies: readonly number[];
   readonly members: readonly Member[];
   /** Messages that we sent in this epoch: the number of the next. */
   readonly sent: number;
@@ -56,8 +59,36 @@ export interface RoomState {
   readonly stale: "no" | "asked" | "agreed";
   readonly nextHeartbeatAt: number;
   readonly nextKnockAt: number;
+  /** What the admin gave us the room key for. */
+  readonly granted: readonly SuccessionPurpose[];
+  /** By which right our person was asked to take over, and has not answered. */
+  readonly asked: SuccessionPurpose | null;
+  /** Our person would rather wait. */
+  readonly waited: boolean;
+  /** We take over: the others' keys are coming in. */
+  readonly claiming: Claiming | null;
+  /** Somebody else takes over. */
+  readonly offer: Offer | null;
   /** When the receiving chains of each epoch before this one are dropped, oldest first. */
   readonly dropPreviousAt: readonly number[];
+}
+
+/** A claim of ours on its way. */
+export interface Claiming {
+  readonly purpose: SuccessionPurpose;
+  /** When we go on with those who have answered. */
+  readonly until: number;
+  /** Leaves that follow us. */
+  readonly given: readonly number[];
+  /** The keys are an admin's now; the first commit follows. */
+  readonly done: boolean;
+}
+
+/** Somebody else's. */
+export interface Offer {
+  readonly leaf: number;
+  readonly purpose: SuccessionPurpose;
+  readonly accepted: boolean;
 }
 
 /** A member of the roster. */
@@ -127,6 +158,15 @@ export const MAX_PAST_EPOCHS = KEPT_COMMITS;
 /** How often a knock is repeated while nobody answers. */
 export const KNOCK_AGAIN_MS = 20_000;
 
+/** With every epoch it is decided who makes the next. */
+export const NO_SUCCESSION = {
+  granted: [],
+  asked: null,
+  waited: false,
+  claiming: null,
+  offer: null,
+} as const;
+
 /** The state of a session before its first event. */
 export function initialState(me: Person, verified: readonly string[] = []): SessionState {
   return {
@@ -154,6 +194,7 @@ export function enteringRoom(id: string, name: string): RoomState {
     safetyCode: "",
     myLeaf: -1,
     adminLeaf: -1,
+    deputies: [],
     members: [],
     sent: 0,
     pending: [],
@@ -165,6 +206,7 @@ export function enteringRoom(id: string, name: string): RoomState {
     stale: "no",
     nextHeartbeatAt: 0,
     nextKnockAt: 0,
+    ...NO_SUCCESSION,
     dropPreviousAt: [],
   };
 }

@@ -30,6 +30,7 @@ import { mendTick, newGaps, repairAsked } from "./gaps.ts";
 import { gone, message, messageRefused } from "./hearing.ts";
 import { intent, leaveAll } from "./intents.ts";
 import {
+  administers,
   closeRoom,
   dropPrevious,
   heartbeatPeriodMs,
@@ -39,6 +40,7 @@ import {
   staleRef,
 } from "./room_turn.ts";
 import type { SessionState } from "./state.ts";
+import { granted, keysGiven, succession, successionTick } from "./succession.ts";
 import { authorOf, inRoomOf, Turn } from "./turn.ts";
 
 /** One event in, the next state and the orders out. Nothing happens after `stop`. */
@@ -112,6 +114,12 @@ function take(turn: Turn, event: EventBody): void {
           closeRoom(turn, room.id, EXIT.protocolViolated, event.code, event.message);
         }
       });
+    case "granted":
+      return granted(turn, event);
+    case "succession":
+      return succession(turn, event);
+    case "keys-given":
+      return keysGiven(turn, event);
     case "message":
       return message(turn, event);
     case "message-refused":
@@ -138,6 +146,8 @@ function take(turn: Turn, event: EventBody): void {
     case "commit-made":
     case "commit-saved":
     case "invite-made":
+    case "succeeded":
+    case "owner-asked":
       return;
   }
 }
@@ -158,9 +168,10 @@ function tick(turn: Turn): void {
     inRoom(turn, id, (room) => {
       if (room.phase === "waiting" && turn.at >= room.nextKnockAt) knock(turn, id);
       if (room.phase !== "joined") return;
-      const admin = room.myLeaf === room.adminLeaf;
+      const admin = administers(room);
       if (room.resumeBy > 0 && turn.at >= room.resumeBy) return rejoin(turn, room);
       mendTick(turn, room.id);
+      successionTick(turn, room.id);
       if (turn.at >= room.nextHeartbeatAt && speaks(room)) {
         turn.send(id, { kind: "heartbeat" });
         turn.change(id, (r) => ({

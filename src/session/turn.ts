@@ -101,6 +101,7 @@ export function membersOf(room: RoomState): MemberNotice[] {
     via: m.via,
     verified: m.verified,
     admin: m.leaf === room.adminLeaf,
+    deputy: room.deputies.includes(m.leaf),
     present: m.present,
   }));
 }

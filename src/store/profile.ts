@@ -39,6 +39,8 @@ interface RoomCore {
 /** A room that we are a member of. */
 export interface SavedClientRoom extends RoomCore {
   readonly role: "client";
+  /** Identities that its admin had named deputies, 64 hex digits each. */
+  readonly deputies?: readonly string[];
 }
 
 /** A room that we administer. */
@@ -51,6 +53,10 @@ export interface SavedAdminRoom extends RoomCore {
   readonly barred: readonly string[];
   /** Identities that are admitted without a question (P3's saved members), 64 hex digits each. */
   readonly known: readonly string[];
+  /** Identities that may take over, in their rank, 64 hex digits each. */
+  readonly deputies?: readonly string[];
+  /** PROTOCOL's SUCCESSIONs by which we became the admin, oldest first, in hex. */
+  readonly lineage?: readonly string[];
 }
 
 /** A room of a profile. */
@@ -144,7 +150,11 @@ const ROOM_CORE = {
 };
 
 const ROOM = v.variant("role", [
-  v.looseObject({ ...ROOM_CORE, role: v.literal("client") }),
+  v.looseObject({
+    ...ROOM_CORE,
+    role: v.literal("client"),
+    deputies: v.exactOptional(v.array(KEY)),
+  }),
   v.looseObject({
     ...ROOM_CORE,
     role: v.literal("admin"),
@@ -152,6 +162,8 @@ const ROOM = v.variant("role", [
     invites: v.array(INVITE),
     barred: v.array(KEY),
     known: v.array(KEY),
+    deputies: v.exactOptional(v.array(KEY)),
+    lineage: v.exactOptional(v.array(v.pipe(v.string(), v.hexadecimal()))),
   }),
 ]);
 

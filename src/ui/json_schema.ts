@@ -27,6 +27,7 @@ const Member = v.object({
   via,
   verified: flag,
   admin: flag,
+  deputy: flag,
   present: flag,
 });
 const members = v.pipe(v.array(Member), v.readonly());
@@ -59,6 +60,7 @@ const warningCode = v.picklist([
   "two-devices",
   "unsupported",
   "unverified-admin",
+  "bad-claim",
   "invite-on-command-line",
 ]);
 

@@ -231,7 +231,7 @@ function memberLine(member: MemberNotice, context: WordsContext): Line {
   const me = member.identity === context.me?.identity;
   const facts = [
     me ? "you" : "",
-    member.admin ? "admin" : "",
+    member.admin ? "admin" : member.deputy ? "deputy" : "",
     me ? "" : member.verified ? "verified" : "not verified",
     VIA[member.via],
     member.present ? "" : "away",

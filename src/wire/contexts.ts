@@ -187,7 +187,16 @@ export interface WrapContext {
 
 /** What `ctx` is the SHA-256 of. §7 */
 export function wrapContextInput(context: WrapContext): Bytes {
-  const w = labelled("stm/1 ctx", 2048);
+  return contextInput("stm/1 ctx", context);
+}
+
+/** What the context of a GRANT's wrap is the SHA-256 of: a wrap of S is none of the room key. §7.1 */
+export function grantContextInput(context: WrapContext): Bytes {
+  return contextInput("stm/1 grant", context);
+}
+
+function contextInput(label: string, context: WrapContext): Bytes {
+  const w = labelled(label, 2048);
   w.uint(context.suite, 1);
   w.raw(context.room);
   w.uint(context.epoch, 8);

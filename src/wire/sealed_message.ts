@@ -48,6 +48,18 @@ import { MAX_FRAME_BYTES } from "./limits.ts";
 import { decodePadded, encodePadded } from "./padding.ts";
 import { REPAIR, type Repair, REPAIR_REQUEST, type RepairRequest } from "./repair.ts";
 import type { Signed } from "./signed.ts";
+import {
+  GRANT,
+  type Grant,
+  KEYS,
+  type MemberWrapKeys,
+  OWNER_ASK,
+  OWNER_HERE,
+  type OwnerAsk,
+  type OwnerHere,
+  SUCCESSION,
+  type Succession,
+} from "./succession.ts";
 
 /** The contents of sealed payloads by their kind. */
 export interface SealedContents {
@@ -79,6 +91,16 @@ export interface SealedContents {
   readonly "repair-request": Signed<RepairRequest>;
   /** 0x0e */
   readonly "repair": Repair;
+  /** 0x0f */
+  readonly "succession": Signed<Succession>;
+  /** 0x10 */
+  readonly "grant": Signed<Grant>;
+  /** 0x11 */
+  readonly "keys": Signed<MemberWrapKeys>;
+  /** 0x14 */
+  readonly "owner-ask": OwnerAsk;
+  /** 0x15 */
+  readonly "owner-here": Signed<OwnerHere>;
 }
 
 /** Names of the sealed types. */
@@ -140,9 +162,10 @@ function betweenMembers<K extends SealedKind>(
   kind: K,
   type: number,
   content: Codec<SealedContents[K]>,
+  sentAs: "direct" | "broadcast" = "direct",
 ): SealedRow<K> {
   const codec = struct<SealedMessageOf<K>>({ kind: literal(kind), content });
-  return { type, direction: "between-members", sentAs: "direct", codec };
+  return { type, direction: "between-members", sentAs, codec };
 }
 
 /** The table of §5, one row a type. */
@@ -161,6 +184,11 @@ export const SEALED_TYPES: { readonly [K in SealedKind]: SealedRow<K> } = {
   "caught-up": fromAdmin("caught-up", 0x0c, CAUGHT_UP),
   "repair-request": betweenMembers("repair-request", 0x0d, REPAIR_REQUEST),
   "repair": betweenMembers("repair", 0x0e, REPAIR),
+  "succession": betweenMembers("succession", 0x0f, SUCCESSION, "broadcast"),
+  "grant": fromAdmin("grant", 0x10, GRANT),
+  "keys": betweenMembers("keys", 0x11, KEYS),
+  "owner-ask": toAdmin("owner-ask", 0x14, OWNER_ASK),
+  "owner-here": fromAdmin("owner-here", 0x15, OWNER_HERE),
 };
 
 const KIND_BY_TYPE = new Map<number, SealedKind>();

@@ -69,6 +69,11 @@ export const SIGNATURE_KINDS = [
   "kem-ack",
   "catch-up",
   "caught-up",
+  "transfer",
+  "grant",
+  "claim",
+  "keys",
+  "owner",
   "repair",
   "msg",
 ] as const;

@@ -14,7 +14,7 @@ Deno.test("the first commit founds the room when the relay has let us in as owne
   ]);
   const owner = { room: ROOM, handle: handleOf(1), role: "owner", ownerPresent: true } as const;
   assert.deepEqual(stage.take({ kind: "entered", ...owner }), [
-    { kind: "make-commit", room: ROOM, reason: "founded", adds: [], removes: [] },
+    { kind: "make-commit", room: ROOM, reason: "founded", adds: [], removes: [], deputies: [] },
   ]);
   assert.deepEqual(outline(stage.made()), ["save-commit"]);
   assert.deepEqual(outline(stage.saved()), ["publish-commit"]);
@@ -26,7 +26,7 @@ Deno.test("the first commit founds the room when the relay has let us in as owne
   // Later epochs make no invite, and entering again founds nothing.
   stage.commands("/rekey");
   assert.equal(orders(stage.finish(), "make-invite").length, 0);
-  assert.deepEqual(stage.take({ kind: "entered", ...owner }), []);
+  assert.deepEqual(outline(stage.take({ kind: "entered", ...owner })), ["ask-owners"]);
 });
 
 Deno.test("an invite that was made is told and saved, with those that are good still", () => {
@@ -113,6 +113,7 @@ Deno.test("a change of any kind that comes during a commit goes into the next, t
     reason: "kick",
     adds: [{ request: stage.lastRequest, via: "approved" }],
     removes: [{ leaf: before, reason: "left" }, { leaf: 1, reason: "kicked" }],
+    deputies: [],
   }]);
   stage.finishAll();
   assert.deepEqual(stage.names, ["owl", "bat", "dog"]);
@@ -143,6 +144,7 @@ Deno.test("a kick bars, revokes the invite that was used and all shared ones, an
     reason: "kick",
     adds: [],
     removes: [{ leaf: 1, reason: "kicked" }],
+    deputies: [],
   }]);
   assert.deepEqual(said(effects, "ok"), [{ type: "ok", ref: "k" }]);
   assert.deepEqual(
@@ -307,6 +309,7 @@ function withGuestRoom(): AdminStage {
     epoch: 3,
     myLeaf: 1,
     adminLeaf: 0,
+    deputies: [],
     roster: [entry(0, "elk"), entry(1, "owl")],
     safetyCode: CODE,
   });

@@ -25,6 +25,7 @@ Deno.test("an invite admits, is spent before the commit is made, and what is lef
     reason: "join",
     adds: [{ request: "r1", via: "shared-link" }],
     removes: [],
+    deputies: [],
   }]);
   assert.equal(stage.admin.invites[0]?.usesLeft, 1);
   const [save] = orders(stage.made(), "save-commit");
@@ -161,6 +162,7 @@ Deno.test("a member may come back under its name", () => {
     reason: "join",
     adds: [{ request: "r2", via: "known" }],
     removes: [{ leaf: 1, reason: "replaced" }],
+    deputies: [],
   }]);
   stage.finishAll();
   assert.deepEqual(stage.room.members.map((m) => [m.name, m.leaf]), [["owl", 0], ["Fox", 2]]);
@@ -259,6 +261,7 @@ Deno.test("MAX_LEAVES people are let in, those on their way counted", () => {
     epoch: 2,
     reason: "join",
     adminLeaf: 0,
+    deputies: [],
     added: Array.from({ length: inTheRoom - 1 }, (_, i) => entry(10_000 + i, `m${i}`)),
     removed: [],
     safetyCode: "x",

@@ -31,6 +31,7 @@ const COMMIT: KeptCommit = {
   }],
   barred: [hex("99", 32)],
   known: [hex("aa", 32)],
+  deputies: [hex("bb", 32)],
 };
 
 const MEMBERSHIP = {
@@ -41,6 +42,7 @@ const MEMBERSHIP = {
   admin: hex("b2", 32),
   roomKey: hex("f6", 32),
   roomSecret: hex("66", 32),
+  deputies: [hex("cc", 32)],
 };
 
 /** The sample profile, open; `onDisk` reads it as the next process will. */
@@ -121,6 +123,7 @@ Deno.test("saveMembership() keeps what a returner needs, of a known room and of 
       roomSecret: MEMBERSHIP.roomSecret,
       highestEpoch: 5,
       highestHash: MEMBERSHIP.h,
+      deputies: MEMBERSHIP.deputies,
       openRoomKey: hex("f6", 32),
     });
     // An open room has the highest bit of its id set; only of such a one the key is remembered.
@@ -135,15 +138,13 @@ Deno.test("saveMembership() keeps what a returner needs, of a known room and of 
     assert.equal(roomOf(profile, keyed)?.openRoomKey, undefined);
   }));
 
-Deno.test("saveMembership() never goes back, and leaves a room that we administer alone", () =>
+Deno.test("saveMembership() never goes back, also where somebody has taken over from us", () =>
   withProfile(async (store, onDisk) => {
     const kept = profileSessionStore(store, SERVER);
     const before = await onDisk();
     await assert.rejects(kept.saveMembership({ ...MEMBERSHIP, epoch: 3 }), TypeError);
-    await assert.rejects(
-      kept.saveMembership({ ...MEMBERSHIP, room: ADMINISTERED }),
-      /we administer/,
-    );
+    const behind = { ...MEMBERSHIP, room: ADMINISTERED, epoch: 1 };
+    await assert.rejects(kept.saveMembership(behind), TypeError);
     assert.deepEqual(await onDisk(), before);
   }));
 

@@ -164,8 +164,8 @@ export const ADMIN_ATTACKS: readonly Attack[] = [
     patches: [
       patch(
         "src/crypto/roster.ts",
-        "if (!sameBytes(value.room, room) || !sameBytes(value.admin, admin)) {",
-        "if (!sameBytes(value.admin, admin)) {",
+        "if (!sameBytes(value.room, room) || !isOfAdmin) {",
+        "if (!isOfAdmin) {",
       ),
     ],
     bites: "carol joined",

@@ -7,7 +7,6 @@
 /** What a hostile test needs of the program. */
 export type House =
   & typeof import("../../src/admin/role.ts")
-  & typeof import("../../src/client/role.ts")
   & typeof import("../../src/crypto/admin_keys.ts")
   & typeof import("../../src/crypto/epoch_keys.ts")
   & typeof import("../../src/crypto/join.ts")
@@ -22,7 +21,6 @@ export type House =
 
 const FILES = [
   "admin/role",
-  "client/role",
   "crypto/admin_keys",
   "crypto/epoch_keys",
   "crypto/join",

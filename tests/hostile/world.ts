@@ -9,6 +9,7 @@ import type { MemberKeys } from "../../src/crypto/member_keys.ts";
 import { derive, sha256, systemRandom } from "../../src/crypto/primitives.ts";
 import type { OwnKeys } from "../../src/crypto/room_keys.ts";
 import { generateSigningKey, type SigningKey } from "../../src/crypto/session_keys.ts";
+import { importRoomKey } from "../../src/crypto/succession.ts";
 import { noStore, type Role } from "../../src/driver/ports.ts";
 import { DEFAULT_RELAY_LIMITS, type RelayLimits } from "../../src/server/relay_limits.ts";
 import { initialState } from "../../src/session/state.ts";
@@ -249,7 +250,7 @@ export class World implements AsyncDisposable {
   ): Promise<{ owl: AdminActor; invite: string }> {
     const { house } = this;
     const own = await this.#own(name);
-    const roomKey = await generateSigningKey();
+    const roomKey = await importRoomKey(systemRandom(32));
     const room = open === undefined
       ? keyedRoomId(sha256(roomKey.publicKey))
       : openRoomId(sha256(openRoomIdInput(RELAY_KEY, open)));
@@ -338,8 +339,8 @@ export class World implements AsyncDisposable {
     const actor = new Actor(name, keys, this);
     this.#actors.push(actor);
     actor.run(
-      house.clientRole,
-      initialState({ name, identity: own.identity.publicKey.toHex() }),
+      house.adminRole,
+      house.initialAdminState(initialState({ name, identity: own.identity.publicKey.toHex() })),
       "club",
     );
     return actor;

@@ -167,8 +167,28 @@ Deno.test("a knocker that becomes a member keeps its handle", () => {
   assert.equal(seat.room.knockers, 0);
   assert.equal(seat.room.members, 1);
   assertRefused(bench.enter(seat.connection, room, "member"), "already-entered");
-  assertRefused(bench.enter(seat.connection, room, "owner"), "already-entered");
   assertRefused(bench.enter(seat.connection, room, "knocker"), "already-entered");
+});
+
+Deno.test("a member that takes over becomes owner in its place, and a member again", () => {
+  const bench = new Bench();
+  const room = new TestRoom();
+  const seat = bench.seated(room, "member");
+  bench.seated(room, "knocker");
+  const { handleHex } = seat;
+  assert.deepEqual(outline(bench.enter(seat.connection, room, "owner")), [
+    "tell entered owner",
+    "tell owner true",
+  ]);
+  const there = seat.connection.seats.get(room.id.toHex());
+  assert.deepEqual([there?.handleHex, there?.role, seat.room.members], [handleHex, "owner", 0]);
+  assert.equal(seat.room.byGateKey.size, 0);
+  assertRefused(bench.enter(seat.connection, room, "owner"), "already-entered");
+  assert.deepEqual(outline(bench.enter(seat.connection, room, "member")), [
+    "tell entered member",
+    "tell owner false",
+  ]);
+  assert.deepEqual([seat.handleHex, seat.room.members, seat.room.owners.size], [handleHex, 1, 0]);
 });
 
 Deno.test("an owner needs the key of this room, over this challenge, relay, room and role", () => {

@@ -24,7 +24,15 @@ Deno.test("an unknown command is answered with its ref and a hint at /help", () 
 
 Deno.test("every command of the admin is refused to a client, and changes nothing", () => {
   const admins = COMMANDS.filter((c) => c.role === "admin");
-  assert.deepEqual(admins.map((c) => c.name), ["invite", "admit", "deny", "kick", "rekey"]);
+  assert.deepEqual(admins.map((c) => c.name), [
+    "invite",
+    "admit",
+    "deny",
+    "kick",
+    "deputy",
+    "handover",
+    "rekey",
+  ]);
   for (const { name } of admins) {
     const stage = SessionStage.talking();
     const { state } = stage;

@@ -149,7 +149,7 @@ Deno.test("after an epoch a member renews its ticket and its key, an admin does 
   const admin = new SessionStage([], "owl");
   admin.take({ kind: "room-prepared", room: ROOM, name: "den" });
   const roster = [entry(0, "owl")];
-  const place = { room: ROOM, roomName: "den", epoch: 1, myLeaf: 0, adminLeaf: 0 };
+  const place = { room: ROOM, roomName: "den", epoch: 1, myLeaf: 0, adminLeaf: 0, deputies: [] };
   const first = admin.take({ kind: "joined", ...place, roster, safetyCode: "x" });
   const second = admin.epoch();
   for (const effects of [first, second]) {

@@ -185,6 +185,7 @@ Deno.test("an owner that comes back tells the relay who may not enter, and waits
     epoch: 1,
     myLeaf: 0,
     adminLeaf: 0,
+    deputies: [],
     roster: [entry(0, "owl"), entry(1, "fox")],
     safetyCode: "x",
   });

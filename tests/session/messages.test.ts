@@ -112,6 +112,7 @@ Deno.test("there is no CLOSE after an epoch in which nothing was sent", () => {
     epoch: 1,
     myLeaf: 0,
     adminLeaf: 0,
+    deputies: [],
     roster: [entry(0, "owl")],
     safetyCode: "x",
   } as const;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { orders, outline, said } from "../support/pure_step.ts";
 import { OTHER_ROOM, ROOM, SessionStage } from "../support/session_stage.ts";
-import { clientRole } from "../../src/client/role.ts";
+import { viewOf } from "../../src/session/view_of.ts";
 
 /** In two rooms; the first is in front. */
 function inTwoRooms(roomName = "loft"): SessionStage {
@@ -25,12 +25,12 @@ Deno.test("messages of a room that is not in front count as unread until /room t
   stage.hearsText(2, "two", OTHER_ROOM);
   stage.hearsText(2, "seen", ROOM);
   stage.hears(2, { kind: "heartbeat", fork: false }, { room: OTHER_ROOM });
-  assert.deepEqual(clientRole.view(stage.state).rooms.map((r) => r.unread), [0, 2]);
+  assert.deepEqual(viewOf(stage.state, "client").rooms.map((r) => r.unread), [0, 2]);
   assert.deepEqual(said(stage.commands("/room loft", { ref: "r" }), "ok"), [{
     type: "ok",
     ref: "r",
   }]);
-  assert.equal(clientRole.view(stage.state).front, "loft");
+  assert.equal(viewOf(stage.state, "client").front, "loft");
   assert.equal(stage.room(OTHER_ROOM).unread, 0);
   stage.hearsText(2, "here", OTHER_ROOM);
   assert.equal(stage.room(OTHER_ROOM).unread, 0);
@@ -127,7 +127,7 @@ Deno.test("/quit leaves every room with a LEAVE in each", () => {
 Deno.test("a view shows the open rooms and nothing of the closed ones", () => {
   const stage = inTwoRooms();
   stage.commands("/leave");
-  const view = clientRole.view(stage.state);
+  const view = viewOf(stage.state, "client");
   assert.deepEqual(view.rooms.map((r) => [r.name, r.phase, r.epoch]), [["loft", "joined", 4]]);
   assert.deepEqual([view.front, view.role, view.connection], ["loft", "client", "connected"]);
   assert.deepEqual(view.rooms[0]?.members.map((m) => m.name), ["owl", "fox", "elk"]);

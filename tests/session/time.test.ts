@@ -125,6 +125,7 @@ Deno.test("an admin does not wait for itself", () => {
     epoch: 1,
     myLeaf: 0,
     adminLeaf: 0,
+    deputies: [],
     roster: [entry(0, "owl")],
     safetyCode: "x",
   });

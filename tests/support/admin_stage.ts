@@ -145,7 +145,14 @@ export class AdminStage extends Play<AdminState> {
       const { name, identity } = asked;
       return [{ leaf: ++this.#leaves, name, identity, fingerprint: identity.slice(0, 32), via }];
     });
-    const place = { room: ROOM, epoch: this.room.epoch + 1, adminLeaf: 0, safetyCode: "x" };
+    const { deputies } = order;
+    const place = {
+      room: ROOM,
+      epoch: this.room.epoch + 1,
+      adminLeaf: 0,
+      deputies,
+      safetyCode: "x",
+    };
     if (order.reason === "founded") {
       const own = { leaf: 0, name: "owl", identity: identityOf("owl"), fingerprint: "o" };
       return this.take({

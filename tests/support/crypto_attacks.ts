@@ -648,7 +648,7 @@ export const CRYPTO_ATTACKS: readonly CryptoAttack[] = [
     name: "a bundle with a CERT for another admin",
     expected: "bad-structure",
     bites: ACCEPTED,
-    patch: { file: roster, from: " || !sameBytes(value.admin, admin)", to: "" },
+    patch: { file: roster, from: " || !isOfAdmin", to: "" },
     run: badCert(({ ada }) => ({ admin: identityKey(ada.identity.publicKey) })),
   },
   {

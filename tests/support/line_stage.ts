@@ -17,9 +17,33 @@ export const CODE =
   "abandon ability able about above absent absorb abstract absurd abuse access accident";
 
 export const MEMBERS = [
-  { ...OWL, fingerprint: "1f3a 9c20", via: "founder", verified: true, admin: true, present: true },
-  { ...FOX, fingerprint: "c4e0 11d7", via: "invite", verified: false, admin: false, present: true },
-  { ...HEN, fingerprint: "77be 04d1", via: "known", verified: false, admin: false, present: false },
+  {
+    ...OWL,
+    fingerprint: "1f3a 9c20",
+    via: "founder",
+    verified: true,
+    admin: true,
+    deputy: false,
+    present: true,
+  },
+  {
+    ...FOX,
+    fingerprint: "c4e0 11d7",
+    via: "invite",
+    verified: false,
+    admin: false,
+    deputy: false,
+    present: true,
+  },
+  {
+    ...HEN,
+    fingerprint: "77be 04d1",
+    via: "known",
+    verified: false,
+    admin: false,
+    deputy: false,
+    present: false,
+  },
 ] as const;
 
 export function roomView(name = "book club", unread = 0): RoomView {

@@ -1,4 +1,5 @@
 /** A participant in the test's own process: the real driver and real TLS, its face in memory. */
+import { adminRole, initialAdminState } from "../../src/admin/role.ts";
 import { KeyRing } from "../../src/crypto/key_ring.ts";
 import { systemRandom } from "../../src/crypto/primitives.ts";
 import {
@@ -6,7 +7,6 @@ import {
   type SessionKeys,
   type SigningKey,
 } from "../../src/crypto/session_keys.ts";
-import { clientRole } from "../../src/client/role.ts";
 import { noStore, systemClock } from "../../src/driver/ports.ts";
 import { nextGeneration, prepareInvited } from "../../src/driver/rooms.ts";
 import { runRole } from "../../src/driver/run_role.ts";
@@ -52,8 +52,10 @@ export class MemoryClient extends Chronicle {
     }, invite);
     const relay = { host: invite.host, port: invite.port, key: invite.relayKey };
     const exit = await runRole({
-      role: clientRole,
-      initial: initialState({ name: this.name, identity: identity.publicKey.toHex() }),
+      role: adminRole,
+      initial: initialAdminState(
+        initialState({ name: this.name, identity: identity.publicKey.toHex() }),
+      ),
       ring: this.ring,
       relay,
       dial: () => dial({ ...relay, pin: relay.key, timeoutMs: 60_000 }),

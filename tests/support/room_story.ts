@@ -7,6 +7,7 @@ import type { MemberKeys, RoomPins } from "../../src/crypto/member_keys.ts";
 import type { MessageResult, OpenedPayload, Outgoing } from "../../src/crypto/room_keys.ts";
 import type { EpochKeys } from "../../src/crypto/epoch_keys.ts";
 import type { RandomSource } from "../../src/crypto/primitives.ts";
+import { importRoomKey, type RoomKeyPair } from "../../src/crypto/succession.ts";
 import type { SessionKeys, SigningKey } from "../../src/crypto/session_keys.ts";
 import type { Via } from "../../src/wire/commit.ts";
 import type { SealedMessage } from "../../src/wire/sealed_message.ts";
@@ -121,7 +122,7 @@ export class Story {
     readonly admin: AdminKeys,
     readonly adminHandle: Handle,
     readonly relayKey: RelayKey,
-    readonly roomKey: SigningKey,
+    readonly roomKey: RoomKeyPair,
     readonly secret: RoomSecret,
     /** Every byte string of 32 that was drawn: S is among them. */
     readonly drawn: readonly Bytes[],
@@ -142,7 +143,10 @@ export class Story {
       return bytes;
     };
     const relay = relayKey((await signingKey()).publicKey);
-    const roomKey = await signingKey();
+    // A room whose keys are fixed grants its key to nobody.
+    const roomKey = options.signingKey === undefined
+      ? await importRoomKey(program.systemRandom(32))
+      : { ...await signingKey(), seed: new Uint8Array(32) };
     const room = options.open === undefined
       ? keyedRoomId(program.sha256(roomKey.publicKey))
       : openRoomId(program.sha256(openRoomIdInput(relay, options.open)));

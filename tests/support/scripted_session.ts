@@ -8,7 +8,6 @@ import {
   DEFAULT_ADMIN_OPTIONS,
   initialAdminState,
 } from "../../src/admin/role.ts";
-import { clientRole } from "../../src/client/role.ts";
 import { KeyRing } from "../../src/crypto/key_ring.ts";
 import { sha256, systemRandom } from "../../src/crypto/primitives.ts";
 import { generateSigningKey } from "../../src/crypto/session_keys.ts";
@@ -170,7 +169,11 @@ export class ScriptedSession extends Chronicle {
     const maker = await session.#maker();
     const rooms = [];
     for (const url of invites) rooms.push(await prepareInvited(maker, inviteOf(url)));
-    session.#run({ role: clientRole, initial: initialState(session.#me(maker)), rooms }, maker);
+    session.#run({
+      role: adminRole,
+      initial: initialAdminState(initialState(session.#me(maker))),
+      rooms,
+    }, maker);
     return session;
   }
 

@@ -73,6 +73,7 @@ export class SessionStage extends Play<SessionState> {
       epoch,
       myLeaf: 1,
       adminLeaf: 0,
+      deputies: [],
       roster: names.map((name, leaf) => entry(leaf, name)),
       safetyCode: CODE,
     });
@@ -97,6 +98,7 @@ export class SessionStage extends Play<SessionState> {
       epoch: this.room(room).epoch + 1,
       reason: "rekey",
       adminLeaf: 0,
+      deputies: [],
       added: [],
       removed: [],
       safetyCode: CODE,

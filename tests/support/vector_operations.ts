@@ -210,6 +210,7 @@ async function acceptorOf(f: Fields) {
   return {
     room: roomId(f.hex("room id")),
     admin: identityKey(f.hex("admin identity")),
+    admins: [identityKey(f.hex("admin identity"))],
     identity: identityKey(f.hex("own identity")),
     certHash: hash(sha256(cert)),
     rsa: await importPkcs8(f.hex("own RSA private key, PKCS #8")),
@@ -320,7 +321,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     const { value, certHash } = verifyCert(
       { leaf: leaf(0), via: "founder", cert: f.hex("cert") },
       roomId(f.hex("room id")),
-      identityKey(f.hex("admin identity")),
+      [identityKey(f.hex("admin identity"))],
     );
     return {
       "min version": value.minVersion,
@@ -401,7 +402,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     const here = {
       epoch: f.number("own epoch"),
       h: epochHash(f.hex("own h")),
-      roster: verifyRoster(leavesOf(f.list("own roster")), acceptor.room, acceptor.admin),
+      roster: verifyRoster(leavesOf(f.list("own roster")), acceptor.room, acceptor.admins),
       nextLeaf: f.number("first leaf number never used"),
     };
     const accepted = await acceptCommit(
@@ -563,7 +564,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     const roster = verifyRoster(
       leavesOf(f.list("roster")),
       room,
-      identityKey(f.hex("admin identity")),
+      [identityKey(f.hex("admin identity"))],
     );
     return { rosterHash: rosterHash(roster).toHex() };
   },

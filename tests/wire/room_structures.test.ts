@@ -96,7 +96,7 @@ Deno.test("a sealed type that comes from the wrong side is refused", () => {
 });
 
 Deno.test("an unknown sealed type is named with its critical bit, whatever its content", () => {
-  for (const [type, critical] of [[0x0f, false], [0x7f, false], [0x80, true]] as const) {
+  for (const [type, critical] of [[0x16, false], [0x7f, false], [0x80, true]] as const) {
     const plaintext = new Uint8Array(256);
     plaintext.set([type, 0, 0, 0, 2, 7, 7]);
     assert.deepEqual(decodeSealedMessage(plaintext, "to-admin"), {

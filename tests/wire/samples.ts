@@ -14,6 +14,7 @@ import * as repair from "../../src/wire/repair.ts";
 import * as room from "../../src/wire/room_message.ts";
 import * as sealed from "../../src/wire/sealed_message.ts";
 import { type Signed, signedOf } from "../../src/wire/signed.ts";
+import * as succession from "../../src/wire/succession.ts";
 import * as ticket from "../../src/wire/ticket.ts";
 
 /** A structure, and how to make, write and read one. */
@@ -215,6 +216,31 @@ const repairRequest = ofSigned(
     numbers: fc.uniqueArray(u64, { maxLength: 5 }).map((ns) => ns.sort((a, b) => a - b)),
   }),
 );
+const warrant = ofSigned(
+  succession.WARRANT_BODY,
+  record({
+    room: roomId,
+    admin: identity,
+    successor: identity,
+    epoch,
+    h,
+    purpose: keysOf(succession.WARRANT_PURPOSES),
+  }),
+);
+const grant = ofSigned(
+  succession.GRANT_BODY,
+  record({ warrant, tag: bytesOf(16).map(ids.wrapTag), wrap }),
+);
+const successions = ofSigned(succession.SUCCESSION_BODY, record({ warrant, epoch, prev: h }));
+const memberKeys = ofSigned(
+  succession.KEYS_BODY,
+  record({ room: roomId, leaf, h, successor: identity, rsaSpki: bytesUpTo(60), kemKey }),
+);
+const ownerAsk = record({ nonce: bytesOf(32) });
+const ownerHere = ofSigned(
+  succession.OWNER_HERE_BODY,
+  record({ room: roomId, admin: identity, runId, nonce: bytesOf(32) }),
+);
 
 const relayMessages: {
   readonly [K in relay.RelayMessageKind]: fc.Arbitrary<relay.RelayMessages[K]>;
@@ -304,6 +330,11 @@ const sealedContents: {
   "repair": record({
     payload: fc.uint8Array({ minLength: 56, maxLength: 300 }).map((b) => new Uint8Array(b)),
   }),
+  "succession": successions,
+  "grant": grant,
+  "keys": memberKeys,
+  "owner-ask": ownerAsk,
+  "owner-here": ownerHere,
 };
 
 function sealedSample<K extends sealed.SealedKind>(kind: K): Sample {
@@ -417,6 +448,12 @@ export const SAMPLES: readonly Sample[] = [
   ofCodec("catch up", commit.CATCH_UP, catchUp),
   ofCodec("caught up", commit.CAUGHT_UP, caughtUp),
   ofCodec("repair request", repair.REPAIR_REQUEST, repairRequest),
+  ofCodec("warrant", succession.WARRANT, warrant),
+  ofCodec("grant", succession.GRANT, grant),
+  ofCodec("succession", succession.SUCCESSION, successions),
+  ofCodec("keys", succession.KEYS, memberKeys),
+  ofCodec("owner ask", succession.OWNER_ASK, ownerAsk),
+  ofCodec("owner here", succession.OWNER_HERE, ownerHere),
   ...kinds(sealed.SEALED_TYPES).map(sealedSample),
   sample(
     "message plaintext",

@@ -1,0 +1,197 @@
+/**
+ * How a member takes over from the admin, or follows somebody who does (PROTOCOL §7.1).
+ *
+ * 1. the admin's grant comes; with a hand-over the person is asked at once, as a deputy once the admin is silent;
+ * 2. the person says yes: everybody is told, and those who follow give their keys;
+ * 3. when all have, or after a while, the driver turns our keys into an admin's, and the admin's step commits.
+ *
+ * A member follows a hand-over at once, and a deputy only when it has heard nothing of the admin itself for long
+ * enough: the relay can keep the admin from the deputy, but not make it silent for everybody unnoticed.
+ */
+import { STALE_AFTER_MS } from "../wire/limits.ts";
+import type { SuccessionPurpose } from "./event.ts";
+import type { UserIntent } from "./intent.ts";
+import { administers, inRoom, type Of, speaks } from "./room_turn.ts";
+import { type Member, memberByLeaf, type RoomState } from "./state.ts";
+import type { Turn } from "./turn.ts";
+
+/** How long the others may take to give their keys. */
+const KEYS_MS = 5_000;
+/** How much later each deputy is asked than the one before it. */
+const RANK_MS = 30_000;
+
+/** How the question to take over is named. */
+export const successionRef = (room: string): string => `take-over-${room}`;
+
+/** Whether the admin has left, or has been silent for longer than any admin that is there. */
+export function adminIsSilent(room: RoomState, at: number, moreMs = 0): boolean {
+  const admin = memberByLeaf(room, room.adminLeaf);
+  if (admin?.left === true) return at - admin.goneAt >= moreMs;
+  return at - room.adminHeardAt >= STALE_AFTER_MS + moreMs;
+}
+
+/** The room key has come. */
+export function granted(turn: Turn, event: Of<"granted">): void {
+  inRoom(turn, event.room, (room) => {
+    const { purpose } = event;
+    turn.change(room.id, (r) => ({
+      ...r,
+      granted: [...r.granted.filter((p) => p !== purpose), purpose],
+    }));
+    if (purpose === "hand-over") return ask(turn, room, purpose);
+    turn.say({
+      type: "info",
+      text:
+        `${room.name}: you are a deputy; if the admin is not heard of, you will be asked to take over`,
+    });
+  });
+}
+
+function ask(turn: Turn, room: RoomState, purpose: SuccessionPurpose): void {
+  const admin = memberByLeaf(room, room.adminLeaf);
+  const name = admin?.name ?? "the admin";
+  const why = purpose === "hand-over"
+    ? `${name} hands you the room`
+    : admin?.left === true
+    ? `${name} has left, and you are a deputy`
+    : `${name} has not been heard of for ${
+      Math.round((turn.at - room.adminHeardAt) / 1000)
+    } seconds, and you are a deputy`;
+  turn.change(room.id, (r) => ({ ...r, asked: purpose }));
+  turn.say({
+    type: "ask",
+    ref: successionRef(room.id),
+    question: `${room.name}: ${why}. Run it from now on?`,
+    choices: ["take", "wait"],
+  });
+}
+
+/** The person's answer to the question; false if nothing of that name was asked. */
+export function answerSuccession(
+  turn: Turn,
+  intent: Extract<UserIntent, { kind: "answer" }>,
+): boolean {
+  const room = turn.state.rooms.find((r) => successionRef(r.id) === intent.ref && r.asked !== null);
+  if (room === undefined || room.asked === null) return false;
+  if (intent.choice !== "take" && intent.choice !== "wait") {
+    turn.fail("no-such-choice", "answer take or wait", intent.ref);
+    return true;
+  }
+  if (intent.choice === "take") takeOver(turn, room, room.asked);
+  else {
+    turn.change(room.id, (r) => ({ ...r, asked: null, waited: true }));
+    turn.say({ type: "info", text: `${room.name}: /claim takes it over later` });
+  }
+  turn.ok(intent.ref);
+  return true;
+}
+
+/** `/claim`: the person takes over without being asked. */
+export function claim(turn: Turn, room: RoomState, ref?: string): void {
+  const purpose = room.granted.includes("hand-over")
+    ? "hand-over"
+    : room.granted.includes("deputy")
+    ? "deputy"
+    : null;
+  if (purpose === null) {
+    return turn.fail("not-deputy", `the admin has not named you a deputy of ${room.name}`, ref);
+  }
+  if (purpose === "deputy" && !adminIsSilent(room, turn.at)) {
+    const seconds = Math.ceil((STALE_AFTER_MS - (turn.at - room.adminHeardAt)) / 1000);
+    return turn.fail(
+      "admin-is-there",
+      `the admin was heard of lately: in ${seconds} seconds of silence you may take over`,
+      ref,
+    );
+  }
+  if (room.claiming !== null) return turn.fail("already-claiming", "that is on its way", ref);
+  takeOver(turn, room, purpose);
+  turn.ok(ref);
+}
+
+function takeOver(turn: Turn, room: RoomState, purpose: SuccessionPurpose): void {
+  turn.change(room.id, (r) => ({
+    ...r,
+    asked: null,
+    offer: null,
+    resumeBy: 0,
+    claiming: { purpose, until: turn.at + KEYS_MS, given: [], done: false },
+  }));
+  turn.do({ kind: "claim", room: room.id, purpose });
+  succeedIfAll(turn, room.id);
+}
+
+/** Somebody follows us. */
+export function keysGiven(turn: Turn, event: Of<"keys-given">): void {
+  inRoom(turn, event.room, (room) => {
+    if (room.claiming === null || room.claiming.given.includes(event.leaf)) return;
+    const claiming = { ...room.claiming, given: [...room.claiming.given, event.leaf] };
+    turn.change(room.id, (r) => ({ ...r, claiming }));
+    succeedIfAll(turn, room.id);
+  });
+}
+
+/** Goes on once everybody who is there has given its keys, or has had the time to. */
+function succeedIfAll(turn: Turn, id: string): void {
+  const room = turn.room(id);
+  const claiming = room?.claiming;
+  if (room === undefined || claiming === undefined || claiming === null || claiming.done) return;
+  const isAwaited = (m: Member): boolean =>
+    m.leaf !== room.myLeaf && m.leaf !== room.adminLeaf && m.present && !m.left &&
+    !claiming.given.includes(m.leaf);
+  if (turn.at < claiming.until && room.members.some(isAwaited)) return;
+  turn.change(id, (r) => ({ ...r, claiming: { ...claiming, done: true } }));
+  turn.do({ kind: "succeed", room: id });
+}
+
+/** Somebody else takes over: a hand-over is the admin's word, a claim waits for the admin's silence. */
+export function succession(turn: Turn, event: Of<"succession">): void {
+  inRoom(turn, event.room, (room) => {
+    const { leaf, purpose } = event;
+    turn.change(room.id, (r) => ({ ...r, offer: { leaf, purpose, accepted: false } }));
+    if (purpose === "deputy" && !adminIsSilent(room, turn.at)) {
+      const name = memberByLeaf(room, leaf)?.name ?? `leaf ${leaf}`;
+      turn.warn(
+        "bad-claim",
+        `${name} wants to take over, but the admin was heard of lately: not followed while it is there`,
+        room,
+        { from: name, identity: memberByLeaf(room, leaf)?.identity ?? "" },
+      );
+    }
+    follow(turn, room.id);
+  });
+}
+
+function follow(turn: Turn, id: string): void {
+  const room = turn.room(id);
+  const offer = room?.offer;
+  if (room === undefined || offer === undefined || offer === null || offer.accepted) return;
+  if (offer.purpose === "deputy" && !adminIsSilent(room, turn.at)) return;
+  if (room.claiming !== null) return;
+  turn.change(id, (r) => ({ ...r, asked: null, offer: { ...offer, accepted: true } }));
+  turn.do({ kind: "accept-succession", room: id });
+}
+
+/** The admin was heard of: nobody takes its place against its will. */
+export function adminHeard(turn: Turn, id: string): void {
+  const room = turn.room(id);
+  if (room === undefined) return;
+  const isClaim = room.offer?.purpose === "deputy" && !room.offer.accepted;
+  const asked = room.asked === "deputy" ? null : room.asked;
+  if (isClaim || asked !== room.asked || room.waited) {
+    turn.change(id, (r) => ({ ...r, asked, offer: isClaim ? null : r.offer, waited: false }));
+  }
+}
+
+/** What time brings: a deputy is asked, a claim is followed, keys that did not come are done without. */
+export function successionTick(turn: Turn, id: string): void {
+  const room = turn.room(id);
+  if (room?.phase !== "joined" || administers(room)) return;
+  follow(turn, id);
+  succeedIfAll(turn, id);
+  const rank = room.deputies.indexOf(room.myLeaf);
+  const isAsked = room.asked !== null || room.claiming !== null || room.offer !== null ||
+    room.waited;
+  if (rank < 0 || isAsked || !room.granted.includes("deputy") || !speaks(room)) return;
+  if (adminIsSilent(room, turn.at, rank * RANK_MS)) ask(turn, room, "deputy");
+}
