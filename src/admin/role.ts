@@ -11,12 +11,12 @@
  * 4. `publish-commit`: wraps, welcomes, ADMIT, commit; we move to the epoch; then 1 again.
  */
 import { isName, nameKey } from "../wire/name.ts";
-import { MAX_LEAVES } from "../wire/limits.ts";
+import { MAX_LEAVES, STALE_AFTER_MS } from "../wire/limits.ts";
 import type { SessionEvent } from "../session/event.ts";
 import type { InviteRecord, Step } from "../session/effect.ts";
 import type { UserIntent } from "../session/intent.ts";
 import { parseCommand } from "../session/commands.ts";
-import { stepDown } from "../session/entering.ts";
+import { NOBODY, OWNERS_MS, stepDown } from "../session/entering.ts";
 import { roomMeant } from "../session/intents.ts";
 import { step } from "../session/step.ts";
 import { inRoomOf, Turn } from "../session/turn.ts";
@@ -77,6 +77,10 @@ export interface AdminRoom {
   } | null;
   /** Until then another owner may answer: another device of ours, or who took over meanwhile. */
   readonly askedOwnersUntil: number;
+  /** When we lost the connection; 0 while we are there. */
+  readonly awaySince: number;
+  /** Back from a long absence: until then a deputy that took over meanwhile is believed. */
+  readonly returningUntil: number;
   /** The room was administered before this run. */
   readonly resumed: boolean;
   /** The commit on its way; `null` when none is. */
@@ -119,8 +123,8 @@ const MAX_DEPUTIES = 16;
 const HAND_OVER_MS = 60_000;
 /** How long a successor waits for the admin before to come in as a member. */
 const SUCCEED_MS = 5_000;
-/** How long another owner may take to answer before a resumed room goes on. */
-const OWNERS_MS = 2_000;
+/** How long after its return an admin believes a deputy. */
+const RETURNING_MS = 30_000;
 
 /** The state of an admin before its first event. Rooms are added by `addAdminRoom`. */
 export function initialAdminState(session: SessionState): AdminState {
@@ -153,6 +157,8 @@ export function addAdminRoom(
     handing: null,
     succeeding: null,
     askedOwnersUntil: 0,
+    awaySince: 0,
+    returningUntil: 0,
     resumed: kept.resumed ?? false,
     cameBy: {},
     requests: [],
@@ -291,6 +297,9 @@ function take(turn: AdminTurn, event: SessionEvent): void {
       return inviteMade(turn, event);
     case "message":
       if (event.content.kind === "leave") remove(turn, event.room, event.leaf, "left");
+      return;
+    case "link-ended":
+      turn.rooms = turn.rooms.map((r) => ({ ...r, awaySince: r.awaySince || turn.at }));
       return;
     case "succeeded":
       return succeeded(turn, event);
@@ -596,19 +605,21 @@ function refuse(
 
 // ---- who else may run the room (PROTOCOL §7.1)
 
-/** The relay's answer to a message for the owners when there is none. */
-const NOBODY = "0".repeat(32);
-
 /** Somebody else may be there: a room that was run before goes on once nobody has answered. */
 function enteredAsOwner(turn: AdminTurn, id: string): void {
   const admin = turn.room(id);
   if (admin === undefined) return;
   if (admin.founded || admin.resumed) turn.session.do({ kind: "ask-owners", room: id });
   const first = !admin.founded && admin.making === null;
+  const wasGone = admin.founded
+    ? admin.awaySince > 0 && turn.at - admin.awaySince >= STALE_AFTER_MS
+    : admin.resumed;
   turn.change(id, (r) => ({
     ...r,
     rekey: r.rekey || !r.founded,
     askedOwnersUntil: first && r.resumed ? turn.at + OWNERS_MS : r.askedOwnersUntil,
+    awaySince: 0,
+    returningUntil: wasGone ? turn.at + RETURNING_MS : r.returningUntil,
   }));
 }
 
@@ -713,15 +724,18 @@ function otherMember(
 
 /** Somebody has taken over from us, or says so. */
 function succeeded(turn: AdminTurn, event: Extract<SessionEvent, { kind: "succeeded" }>): void {
-  inRoom(turn, event.room, (_, room) => {
+  inRoom(turn, event.room, (admin, room) => {
     const name = room.members.find((m) => m.identity === event.identity)?.name ?? event.fingerprint;
-    if (!event.valid) {
-      return turn.session.warn(
-        "fork",
-        `${name} says that it runs ${room.name}: you did not name it, or the room has gone on with you`,
-        room,
-        { from: name, identity: event.identity },
-      );
+    // Nobody takes the room from an admin that has been there all the time.
+    const mayBe = event.purpose === "hand-over" || turn.at < admin.returningUntil;
+    if (!event.valid || !mayBe) {
+      const why = event.valid
+        ? "though you have been there: whoever follows it has left you"
+        : "you did not name it, or the room has gone on with you";
+      return turn.session.warn("fork", `${name} says that it runs ${room.name}: ${why}`, room, {
+        from: name,
+        identity: event.identity,
+      });
     }
     const how = event.purpose === "hand-over" ? "has taken over" : "took over while you were away";
     turn.session.say({

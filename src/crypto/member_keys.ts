@@ -670,20 +670,24 @@ export class MemberKeys extends RoomKeys {
     return { leaf: member.leaf, purpose: warrant.purpose };
   }
 
+  /** We follow the successor that was offered, if there is one still: its next commit counts as the admin's. */
+  acceptSuccession(): void {
+    this.#successor = this.#offer?.signed ?? null;
+  }
+
   /**
-   * We follow the successor that was offered: it gets what S is to be wrapped with.
+   * For the successor that we follow: what S is to be wrapped with.
    *
-   * @returns `null` if there is no offer any more
+   * @returns `null` if there is none any more
    */
-  async acceptSuccession(): Promise<{ to: Handle; payload: Bytes } | null> {
+  async makeKeys(): Promise<{ to: Handle; payload: Bytes } | null> {
     const offer = this.#offer;
-    const { myLeaf: leaf, place } = this.#here();
-    if (offer === null) return null;
+    if (offer === null || this.#successor !== offer.signed) return null;
     const kem = await generateKemKeyPair();
     // The epoch may have changed while the key was made.
     if (this.#offer !== offer) return null;
+    const { myLeaf: leaf, place } = this.#here();
     this.#kem.push(kem);
-    this.#successor = offer.signed;
     const value = {
       room: this.room,
       leaf,

@@ -44,7 +44,13 @@ const TICK_MS = 1000;
 /** Events that mean nothing after their connection. */
 const OF_CONNECTION: ReadonlySet<string> = new Set(["entered", "gone", "owner", "refused"]);
 /** Events after which what follows is opened with other keys. */
-const TURNING: ReadonlySet<string> = new Set(["joined", "epoch-began", "succeeded", "keys-given"]);
+const TURNING: ReadonlySet<string> = new Set([
+  "joined",
+  "epoch-began",
+  "succession",
+  "succeeded",
+  "keys-given",
+]);
 /** Events that may wait before the network is held back. */
 const QUEUE_CAPACITY = 1024;
 const WORKER_CAPACITY = 4096;
@@ -292,11 +298,14 @@ class Driver<S> {
         return this.#prepareJoin(effect);
       case "claim":
         return this.#claim(effect.room, effect.purpose);
-      case "accept-succession":
+      case "accept-succession": {
+        const keys = this.#member(effect.room);
+        keys.acceptSuccession();
         return this.#slowly(this.#cryptoWorker, "following", effect.room, async () => {
-          const answer = await this.#member(effect.room).acceptSuccession();
+          const answer = await keys.makeKeys();
           if (answer !== null) this.#direct(effect.room, answer.to, answer.payload);
         });
+      }
       case "succeed":
         return this.#succeed(effect.room);
       case "remember-verified":
@@ -519,6 +528,8 @@ class Driver<S> {
   #rejoin(room: string): void {
     const keys = this.#member(room);
     this.#ports.ring.add(keys.successor(nextGeneration(keys.generation, this.#ports.clock.now())));
+    // Whatever place we have there is that of the keys before.
+    this.#connection?.send({ kind: "leave", room: keys.room });
     this.#enter(room);
   }
 

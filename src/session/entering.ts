@@ -1,5 +1,5 @@
 /** The way into a room, and back into it after a lost connection (PROTOCOL §6, §9). */
-import { CHAIN_LIFE_MS } from "../wire/limits.ts";
+import { CHAIN_LIFE_MS, STALE_AFTER_MS } from "../wire/limits.ts";
 import { EXIT } from "./exit_code.ts";
 import {
   administers,
@@ -92,12 +92,21 @@ function seated(turn: Turn, room: RoomState, event: Of<"entered">): void {
       ...r,
       members: r.members.map((m) => m.leaf === r.myLeaf || m.goneAt > 0 ? m : { ...m, goneAt }),
     }));
-    return resumed(turn, room.id);
+    // A deputy may have taken over: then we are no member of the others' epoch.
+    const mayBeSucceeded = room.deputies.length > 0 && turn.at - room.awaySince >= STALE_AFTER_MS;
+    if (!mayBeSucceeded) return resumed(turn, room.id);
+    turn.change(room.id, (r) => ({ ...r, resumeBy: turn.at + OWNERS_MS }));
+    return;
   }
   if (event.ownerPresent) return askToCatchUp(turn, now);
   // Without an admin nothing can have changed since it left; a knocker has to wait for it.
   if (event.role === "member") resumed(turn, room.id);
 }
+
+/** The handle in the relay's answer to a message for the owners when there is no other. */
+export const NOBODY = "0".repeat(32);
+/** How long another owner may take to answer before an admin goes on. */
+export const OWNERS_MS = 2_000;
 
 /** How long we wait for the admin to send what we missed before we join anew (PROTOCOL §7). */
 const CATCH_UP_MS = 10_000;

@@ -1,7 +1,8 @@
 /** What comes from the others, and what the relay says of them (PROTOCOL §8, §9). */
+import { NOBODY, resumed } from "./entering.ts";
 import { EXIT } from "./exit_code.ts";
 import { deliver, newGaps, release } from "./gaps.ts";
-import { closeRoom, flushPending, inRoom, type Of } from "./room_turn.ts";
+import { administers, closeRoom, flushPending, inRoom, type Of } from "./room_turn.ts";
 import { type Member, memberByLeaf, type RoomState, withMember } from "./state.ts";
 import { adminHeard } from "./succession.ts";
 import { inRoomOf, type Turn } from "./turn.ts";
@@ -132,6 +133,10 @@ export function messageRefused(turn: Turn, event: Of<"message-refused">): void {
 /** The relay says that a handle is gone: a hint, no proof (§9). */
 export function gone(turn: Turn, event: Of<"gone">): void {
   inRoom(turn, event.room, (room) => {
+    if (event.handle === NOBODY) {
+      if (administers(room) && room.resumeBy > 0) resumed(turn, room.id);
+      return;
+    }
     if (event.handle === room.handle && room.phase === "joined" && event.reason !== "evicted") {
       // Our ticket was too old, or another connection of ours took the seat: come in again.
       turn.change(room.id, (r) => ({ ...r, handle: null, seat: "none", awaySince: turn.at }));

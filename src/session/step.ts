@@ -169,7 +169,9 @@ function tick(turn: Turn): void {
       if (room.phase === "waiting" && turn.at >= room.nextKnockAt) knock(turn, id);
       if (room.phase !== "joined") return;
       const admin = administers(room);
-      if (room.resumeBy > 0 && turn.at >= room.resumeBy) return rejoin(turn, room);
+      if (room.resumeBy > 0 && turn.at >= room.resumeBy) {
+        return admin ? resumed(turn, room.id) : rejoin(turn, room);
+      }
       mendTick(turn, room.id);
       successionTick(turn, room.id);
       if (turn.at >= room.nextHeartbeatAt && speaks(room)) {

@@ -17,7 +17,8 @@ export type House =
   & typeof import("../../src/crypto/roster.ts")
   & typeof import("../../src/driver/rooms.ts")
   & typeof import("../../src/driver/run_role.ts")
-  & typeof import("../../src/server/relay.ts");
+  & typeof import("../../src/server/relay.ts")
+  & typeof import("../../src/transport/dial.ts");
 
 const FILES = [
   "admin/role",
@@ -32,6 +33,7 @@ const FILES = [
   "driver/rooms",
   "driver/run_role",
   "server/relay",
+  "transport/dial",
 ];
 
 /**

@@ -85,14 +85,17 @@ export class Actor<K extends (MemberKeys | AdminKeys) & Leaking> extends Chronic
       initial,
       ring,
       relay: { host: HOST, port: PORT, key: RELAY_KEY },
-      dial: () => Promise.resolve(relay.connect(this.name)),
+      dial: () =>
+        this.world.offline.has(this.name)
+          ? Promise.reject(new house.DialError("unreachable", "the tunnel is long"))
+          : Promise.resolve(relay.connect(this.name)),
       face,
       rooms: [{ id: this.keys.room.toHex(), name: roomName }],
       prepareJoin: () => Promise.reject(new Error("one room is enough here")),
       store: noStore,
       clock,
       random: systemRandom,
-      retryMs: 0,
+      retryMs: this.world.retryMs,
       onSignal: () => () => {},
     });
     this.exit.catch((error) => {
@@ -118,6 +121,14 @@ export class Actor<K extends (MemberKeys | AdminKeys) & Leaking> extends Chronic
       BOUND_MS,
     );
     return answer.type === "error" ? answer.code : "ok";
+  }
+
+  /** Answers a question, and waits until that is taken. */
+  async answers(ref: string, choice: string): Promise<void> {
+    const mine = `hostile-${++this.#refs}`;
+    this.#intents.push({ kind: "answer", ref, choice });
+    this.#intents.push({ kind: "command", line: "/room", ref: mine });
+    await this.event("ok", (e) => e.ref === mine, BOUND_MS);
   }
 
   /** Waits until a text has come. */
@@ -217,6 +228,10 @@ export type AdminActor = Actor<AdminKeys & LeakingAdmin>;
 export class World implements AsyncDisposable {
   readonly clock = new FakeClock();
   readonly relay: HostileRelay;
+  /** Who cannot reach the relay. */
+  readonly offline = new Set<string>();
+  /** For how long a lost relay is looked for. */
+  retryMs = 0;
   readonly #actors: { leaves(): Promise<void> }[] = [];
   #generation = this.clock.now();
   #flushes = 0;
