@@ -313,7 +313,7 @@ function take(turn: AdminTurn, event: SessionEvent): void {
     case "tick":
       return tick(turn);
     case "intent":
-      if (event.intent.kind === "command") command(turn, event.intent);
+      if (event.intent.kind === "command" && turn.rooms.length > 0) command(turn, event.intent);
       return;
     default:
       return;

@@ -2,6 +2,12 @@ import type { Attack } from "./attack.ts";
 import { ADMIN_ATTACKS } from "./attacks_admin.ts";
 import { INSIDER_ATTACKS } from "./attacks_insider.ts";
 import { RELAY_ATTACKS } from "./attacks_relay.ts";
+import { SUCCESSION_ATTACKS } from "./attacks_succession.ts";
 
 /** All of the table. */
-export const ATTACKS: readonly Attack[] = [...RELAY_ATTACKS, ...INSIDER_ATTACKS, ...ADMIN_ATTACKS];
+export const ATTACKS: readonly Attack[] = [
+  ...RELAY_ATTACKS,
+  ...INSIDER_ATTACKS,
+  ...ADMIN_ATTACKS,
+  ...SUCCESSION_ATTACKS,
+];

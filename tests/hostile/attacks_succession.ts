@@ -1,0 +1,167 @@
+/** What a dishonest deputy, or somebody who was one, tries on the room (PROTOCOL §7.1). */
+import { makeSuccession } from "../../src/crypto/succession.ts";
+import { sign } from "../../src/crypto/primitives.ts";
+import { encode } from "../../src/wire/codec.ts";
+import { epoch as epochOf, identityKey, signature } from "../../src/wire/ids.ts";
+import { type Signed, signedOf } from "../../src/wire/signed.ts";
+import { type Warrant, WARRANT_BODY, type WarrantPurpose } from "../../src/wire/succession.ts";
+import { type Attack, patch, type Scene, scene } from "./attack.ts";
+import { broadcasts, sealed } from "./hostile_insider.ts";
+import type { MemberActor } from "./world.ts";
+
+/** The warrant that the admin gave a deputy: every member could have seen it pass. */
+function warrantOf({ world: { relay } }: Scene, who: MemberActor): Signed<Warrant> {
+  const grants = relay.record.filter((c) => c.direction === "down" && c.who === who.name)
+    .map((c) => relay.look(c)).flatMap((seen) =>
+      seen.kind === "grant" ? [seen.content.value.warrant] : []
+    );
+  const last = grants.at(-1);
+  if (last === undefined) throw new RangeError(`${who.name} has no warrant`);
+  return last;
+}
+
+/** A warrant in the admin's name, signed by whoever makes it. */
+function forgedWarrant(
+  { owl }: Scene,
+  who: MemberActor,
+  purpose: WarrantPurpose,
+): Signed<Warrant> {
+  const { epoch, h } = who.keys.leak.last;
+  const value: Warrant = {
+    room: who.keys.room,
+    admin: identityKey(owl.keys.own.identity.publicKey),
+    successor: identityKey(who.keys.own.identity.publicKey),
+    epoch,
+    h,
+    purpose,
+  };
+  const body = encode(WARRANT_BODY, value);
+  const { privateKey } = who.keys.own.identity;
+  return signedOf(WARRANT_BODY, value, signature(sign(privateKey, "transfer", body)));
+}
+
+/** Somebody says to everybody that it takes over from where it is. */
+function saysItTakesOver({ world, house }: Scene, who: MemberActor, warrant: Signed<Warrant>) {
+  const { epoch, h } = who.keys.leak.last;
+  const { privateKey } = who.keys.own.identity;
+  const succession = makeSuccession(privateKey, warrant, epochOf(epoch + 1), h);
+  broadcasts(world, who, sealed(house, who, "succession", succession));
+}
+
+/** What a member told, and whether it gave the enemy its keys. */
+function outcome({ world: { relay } }: Scene, member: MemberActor): string[] {
+  const gave = relay.record.some((c) =>
+    c.direction === "up" && c.who === member.name && relay.look(c).kind === "keys"
+  );
+  return [...member.told, ...(gave ? ["follows"] : [])];
+}
+
+/** The relay keeps the admin from everybody until it counts as gone. */
+async function adminFallsSilent({ world, owl, people }: Scene): Promise<void> {
+  const isWord = (kind: string): boolean => kind === "broadcast" || kind === "direct";
+  world.relay.drop((c) => c.who === owl.name && c.direction === "up" && isWord(c.message.kind));
+  await world.pass(95_000, ...people.values());
+}
+
+/** The rows of the table about succession. */
+export const SUCCESSION_ATTACKS: readonly Attack[] = [
+  {
+    name: "who was a deputy claims the silent admin's room with the warrant that it still has",
+    enemy: "admin",
+    property: "P2",
+    run: scene(["ada", "bob"], async (s) => {
+      const { owl, of, world } = s;
+      const [ada, bob] = [of("ada"), of("bob")];
+      await owl.command("/deputy ada");
+      await bob.reaches(4);
+      await world.settleAll(owl, ada, bob);
+      const warrant = warrantOf(s, ada);
+      await owl.command("/deputy ada off");
+      for (const person of [ada, bob]) await person.reaches(5);
+      await adminFallsSilent(s);
+      bob.mark();
+      saysItTakesOver(s, ada, warrant);
+      await world.settleAll(ada, bob);
+      return outcome(s, bob);
+    }),
+    expected: "warning bad-claim",
+    patches: [
+      patch(
+        "src/crypto/member_keys.ts",
+        'if (warrant.purpose === "deputy" && !this.deputies.includes(member.leaf)) {',
+        "if (warrant.epoch < 0) {",
+      ),
+    ],
+    bites: "follows",
+  },
+  {
+    name: "a deputy claims the room of an admin who is there",
+    enemy: "admin",
+    property: "P2",
+    run: scene(["ada", "bob"], async (s) => {
+      const { owl, of, world } = s;
+      const [ada, bob] = [of("ada"), of("bob")];
+      await owl.command("/deputy ada");
+      await bob.reaches(4);
+      await world.settleAll(owl, ada, bob);
+      bob.mark();
+      saysItTakesOver(s, ada, warrantOf(s, ada));
+      await world.settleAll(owl, ada, bob);
+      return outcome(s, bob);
+    }),
+    expected: "warning bad-claim",
+    patches: [
+      patch(
+        "src/session/succession.ts",
+        'if (offer.purpose === "deputy" && !adminIsSilent(room, turn.at)) return;',
+        "",
+      ),
+    ],
+    bites: "warning bad-claim; follows",
+  },
+  {
+    name: "a member claims the room with a warrant of its own making",
+    enemy: "insider",
+    property: "P2",
+    run: scene(["ada", "bob"], async (s) => {
+      const { of, world } = s;
+      const [ada, bob] = [of("ada"), of("bob")];
+      saysItTakesOver(s, ada, forgedWarrant(s, ada, "hand-over"));
+      await world.settleAll(ada, bob);
+      return outcome(s, bob);
+    }),
+    expected: "warning bad-message",
+    patches: [
+      patch("src/crypto/succession.ts", "!isSignedBy(warrant, value.admin) ||", ""),
+    ],
+    bites: "follows",
+  },
+  {
+    name: "a deputy says that it takes over in another member's name",
+    enemy: "admin",
+    property: "P4",
+    run: scene(["ada", "bob", "cyd"], async (s) => {
+      const { owl, of, world } = s;
+      const [ada, bob, cyd] = [of("ada"), of("bob"), of("cyd")];
+      await owl.command("/deputy ada");
+      for (const person of [ada, bob, cyd]) await person.reaches(5);
+      await world.settleAll(owl, ada, bob, cyd);
+      const warrant = warrantOf(s, ada);
+      await adminFallsSilent(s);
+      bob.mark();
+      // It is cyd who sends it: ada's warrant, and a signature that is not ada's.
+      saysItTakesOver(s, cyd, warrant);
+      await world.settleAll(ada, bob, cyd);
+      return outcome(s, bob);
+    }),
+    expected: "warning bad-message",
+    patches: [
+      patch(
+        "src/crypto/succession.ts",
+        '!verifyRaw(value.successor, "claim", signed.body, signed.signature)',
+        "false",
+      ),
+    ],
+    bites: "follows",
+  },
+];
