@@ -12,6 +12,8 @@ import {
   parseArguments,
   UsageError,
 } from "./command_line.ts";
+// Loaded at once, for a command that may read nothing cannot load it later.
+import { completions, SHELLS } from "./completions.ts";
 import { readOperation } from "./server/operation.ts";
 import { readLimits, SERVER_OPTIONS, type ServerOptions } from "./server/options.ts";
 import { COMMIT, PROTOCOL, VERSION } from "./version.ts";
@@ -322,7 +324,7 @@ async function dispatch(args: readonly string[]): Promise<number> {
     case PROFILE_LIST:
       return await profileList();
     case COMPLETIONS:
-      return await completionScript(given);
+      return completionScript(given);
     default:
       return version(given.choice("ui", UIS, "line"));
   }
@@ -367,8 +369,7 @@ function version(ui: (typeof UIS)[number]): number {
   return 0;
 }
 
-async function completionScript(given: Arguments): Promise<number> {
-  const { completions, SHELLS } = await import("./completions.ts");
+function completionScript(given: Arguments): number {
   const shell = SHELLS.find((name) => name === given.positionals[0]);
   if (shell === undefined) {
     throw new UsageError(

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { COMMANDS } from "../../src/cli.ts";
+import { completions, SHELLS } from "../../src/completions.ts";
 import { sha256 } from "../../src/crypto/primitives.ts";
 import { VERSION } from "../../src/version.ts";
 import { fingerprint, inviteSecret, relayKey, roomId, roomSecret } from "../../src/wire/ids.ts";
@@ -29,6 +31,14 @@ Deno.test("VERSION is deno.json's, and --version, -V and version print it", asyn
   assert.equal(VERSION, config.version);
   for (const args of [["--version"], ["-V"], ["version"]]) {
     assert.deepEqual(await stm(...args), { code: 0, out: `stm ${VERSION}\n`, err: "" });
+  }
+});
+
+Deno.test("a command that gives back the right to read has all its parts: completions", async () => {
+  for (const shell of SHELLS) {
+    const { code, out, err } = await stm("completions", shell);
+    assert.deepEqual([code, err], [0, ""]);
+    assert.equal(out, completions(shell, COMMANDS));
   }
 });
 
