@@ -14,8 +14,9 @@ import {
 } from "./command_line.ts";
 // Loaded at once, for a command that may read nothing cannot load it later.
 import { completions, SHELLS } from "./completions.ts";
+import { runServerCommand, SERVER_COMMANDS } from "./cli_server.ts";
 import { readOperation } from "./server/operation.ts";
-import { readLimits, SERVER_OPTIONS, type ServerOptions } from "./server/options.ts";
+import { DEFAULT_CERTS, readLimits, SERVER_OPTIONS, type ServerOptions } from "./server/options.ts";
 import { COMMIT, PROTOCOL, VERSION } from "./version.ts";
 import type { ParticipantOptions, ParticipantPorts } from "./driver/participant.ts";
 import type { SealOptions } from "./driver/passphrase.ts";
@@ -238,6 +239,7 @@ const COMPLETIONS: CommandSpec = {
 /** All commands, in the order of help. */
 export const COMMANDS: readonly CommandSpec[] = [
   SERVER,
+  ...SERVER_COMMANDS,
   ADMIN,
   CLIENT,
   PROFILE_CREATE,
@@ -285,16 +287,16 @@ export async function run(args: readonly string[]): Promise<number> {
 }
 
 async function dispatch(args: readonly string[]): Promise<number> {
-  const [name, second, ...others] = args;
-  const rest = args.slice(1);
+  const [name] = args;
   if (name === undefined || name === "--help" || name === "-h" || name === "help") {
-    const about = named(rest);
-    print(about.length === 0 ? help() : about.map(commandHelp).join("\n"));
+    const { commands } = named(args.slice(1));
+    print(commands.length === 0 ? help() : commands.map(commandHelp).join("\n"));
     return name === undefined ? 2 : 0;
   }
   if (name === "--version" || name === "-V") return version("line");
-  const [command, ...alternatives] = named(args);
-  if (alternatives.length > 0) return group(name, second);
+  const { commands, words } = named(args);
+  const rest = args.slice(words);
+  const [command] = commands;
   if (command === undefined) {
     const near = nearest(name, COMMANDS.map((c) => c.name));
     throw new UsageError(
@@ -303,7 +305,10 @@ async function dispatch(args: readonly string[]): Promise<number> {
       }`,
     );
   }
-  const given = parseArguments(command, command.name === name ? rest : others);
+  if (command.name !== args.slice(0, words).join(" ")) {
+    return group(args.slice(0, words).join(" "), commands, rest[0]);
+  }
+  const given = parseArguments(command, rest);
   if (given.has("help")) {
     print(commandHelp(command));
     return 0;
@@ -326,27 +331,38 @@ async function dispatch(args: readonly string[]): Promise<number> {
     case COMPLETIONS:
       return completionScript(given);
     default:
+      if (SERVER_COMMANDS.includes(command)) {
+        const certs = Deno.env.get("STM_CERTS") || DEFAULT_CERTS;
+        return await runServerCommand(command, given, certs, OUTPUT);
+      }
       return version(given.choice("ui", UIS, "line"));
   }
 }
 
-/** The commands that the first words name: one, or all that begin with the first. */
-function named(words: readonly string[]): readonly CommandSpec[] {
-  const [first = "", second = ""] = words;
-  const exact = COMMANDS.filter((c) => c.name === first || c.name === `${first} ${second}`);
-  return exact.length > 0 ? exact : COMMANDS.filter((c) => c.name.startsWith(`${first} `));
+/** Words of the longest command name. */
+const MOST_WORDS = Math.max(...COMMANDS.map((c) => c.name.split(" ").length));
+
+/** The command that the first words name, as many of them as can be, or all that begin with them. */
+function named(args: readonly string[]): { commands: readonly CommandSpec[]; words: number } {
+  for (let words = Math.min(MOST_WORDS, args.length); words > 0; words--) {
+    const name = args.slice(0, words).join(" ");
+    const exact = COMMANDS.filter((c) => c.name === name);
+    if (exact.length > 0) return { commands: exact, words };
+    const below = COMMANDS.filter((c) => c.name.startsWith(`${name} `));
+    if (below.length > 0) return { commands: below, words };
+  }
+  return { commands: [], words: 0 };
 }
 
 /** `stm profile` alone: what may follow it. */
-function group(name: string, second: string | undefined): number {
-  const commands = named([name]);
-  if (second === "--help" || second === "-h") {
+function group(name: string, commands: readonly CommandSpec[], next: string | undefined): number {
+  if (next === "--help" || next === "-h") {
     print(commands.map(commandHelp).join("\n"));
     return 0;
   }
   const words = commands.map((c) => c.name.slice(name.length + 1));
   throw new UsageError(
-    `stm ${name} takes ${words.join(" or ")}${second === undefined ? "" : `, not "${second}"`}; ` +
+    `stm ${name} takes ${words.join(" or ")}${next === undefined ? "" : `, not "${next}"`}; ` +
       `for example: ${commands[0]?.examples[0] ?? name}`,
   );
 }
@@ -396,11 +412,13 @@ async function server(flags: Arguments): Promise<number> {
     print(printedConfig(SERVER_OPTIONS, given));
     return 0;
   }
-  const { runServer, stopAtSignals, machineAddresses } = await import("./server/main.ts");
+  const { hangUps, runServer, stopAtSignals, machineAddresses } = await import("./server/main.ts");
   return await runServer(options, OUTPUT, {
     version: VERSION,
     stop: stopAtSignals(),
     addresses: machineAddresses,
+    reread: async () => (await read())[0],
+    hangUp: hangUps,
   });
 }
 

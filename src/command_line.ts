@@ -45,6 +45,8 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
+const MAX_DURATION_MS = 3653 * 86_400e3;
+
 /** What was given, by option name. */
 export class Arguments {
   constructor(
@@ -95,6 +97,21 @@ export class Arguments {
       throw this.wrong(name, `takes ${choices.join(" or ")}, not "${text}"`);
     }
     return choice;
+  }
+
+  /**
+   * A time: a whole number and `s`, `m`, `h` or `d`.
+   *
+   * @returns milliseconds
+   * @throws {UsageError} if it is none, or zero, or longer than ten years
+   */
+  duration(name: string, fallback: number): number {
+    const text = this.text(name);
+    if (text === undefined) return fallback;
+    const [, count = "", unit = ""] = /^(\d{1,9})([smhd])$/.exec(text) ?? [];
+    const ms = Number(count) * ({ s: 1e3, m: 60e3, h: 3600e3, d: 86_400e3 }[unit] ?? NaN);
+    if (ms > 0 && ms <= MAX_DURATION_MS) return ms;
+    throw this.wrong(name, `takes a time as 90s, 30m, 12h or 7d, not "${text}"`);
   }
 
   /** The error for a wrong value, with an example. */

@@ -36,34 +36,28 @@ interface Place {
 }
 
 function placesOf(commands: readonly CommandSpec[]): Place[] {
-  const groups = new Map<string, CommandSpec[]>();
-  for (const command of commands) {
-    const [first = "", second] = command.name.split(" ");
-    const group = groups.get(first) ?? [];
-    groups.set(first, second === undefined ? [command] : [...group, command]);
+  const names = new Set([""]);
+  for (const { name } of commands) {
+    const words = name.split(" ");
+    for (let n = 1; n <= words.length; n++) names.add(words.slice(0, n).join(" "));
   }
-  const top: Place = {
-    at: "",
-    words: [...groups].map(([word, group]) => ({
-      word,
-      help: group.map(({ summary }) => firstSentence(summary))[0] ?? "",
-    })),
-    options: COMMON_OPTIONS,
-  };
-  const below = [...groups].flatMap(([first, group]): Place[] => {
-    const own = group.map((command): Place => ({
-      at: command.name,
-      words: command.choices?.map((word) => ({ word, help: "" })) ?? [],
-      options: [...command.options, ...COMMON_OPTIONS],
+  return [...names].map((at): Place => {
+    const command = commands.find(({ name }) => name === at);
+    const below = [...names].filter((name) => name !== "" && parentOf(name) === at);
+    const words = below.map((name) => ({
+      word: name.slice(at.length).trim(),
+      help: firstSentence(commands.find((c) => `${c.name} `.startsWith(`${name} `))?.summary ?? ""),
     }));
-    if (group[0]?.name === first) return own;
-    const words = group.map(({ name, summary }) => ({
-      word: name.slice(first.length + 1),
-      help: firstSentence(summary),
-    }));
-    return [{ at: first, words, options: COMMON_OPTIONS }, ...own];
+    return {
+      at,
+      words: [...command?.choices?.map((word) => ({ word, help: "" })) ?? [], ...words],
+      options: [...command?.options ?? [], ...COMMON_OPTIONS],
+    };
   });
-  return [top, ...below];
+}
+
+function parentOf(place: string): string {
+  return place.includes(" ") ? place.slice(0, place.lastIndexOf(" ")) : "";
 }
 
 /** Without the line breaks that help has, and without its full stop. */
@@ -101,7 +95,7 @@ function bash(places: readonly Place[]): string {
       quoted([...words.map(({ word }) => word), ...options.map((o) => `--${o.name}`)].join(" "))
     } ;;`
   );
-  const groups = places.filter(({ at, words }) => at !== "" && words.length > 0).map((p) => p.at);
+  const known = places.map(({ at }) => at).filter((at) => at !== "");
   return `# Completion of stm for bash: . <(stm completions bash)
 _stm() {
   local current=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD-1]}
@@ -112,14 +106,13 @@ _stm() {
   elif [[ $previous == = ]]; then
     previous=\${COMP_WORDS[COMP_CWORD-2]}
   fi
-  if ((COMP_CWORD > 1)); then at=\${COMP_WORDS[1]}; fi
-  if ((COMP_CWORD > 2)); then
-    case $at in
-      ${
-    groups.map(quoted).join(" | ")
-  }) [[ \${COMP_WORDS[2]} == -* ]] || at+=" \${COMP_WORDS[2]}" ;;
+  local -i i
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    case "\${at:+$at }\${COMP_WORDS[i]}" in
+      ${known.map(quoted).join(" | ")}) at="\${at:+$at }\${COMP_WORDS[i]}" ;;
+      *) ((i > 1)) || at=\${COMP_WORDS[i]}; break ;;
     esac
-  fi
+  done
   case "$at $previous" in
 ${values.join("\n")}
     *)
@@ -163,25 +156,28 @@ function zsh(places: readonly Place[]): string {
     return `_arguments ${[...choice, ...lines, ...rest].join(" \\\n          ")}`;
   };
   const top = places.filter(({ at }) => at === "").flatMap(({ words }) => words);
-  const groups = places.filter((p) => places.some(({ at }) => at.startsWith(`${p.at} `)));
-  const cases = places.filter(({ at }) => at !== "" && !at.includes(" ")).map((place) => {
-    const within = places.filter(({ at }) => at.startsWith(`${place.at} `));
-    if (!groups.includes(place)) {
-      return `        ${place.at})\n          ${argument(place)}\n          ;;`;
-    }
-    return `        ${place.at})
-          _arguments -C '1: :(${place.words.map(({ word }) => word).join(" ")})' '*:: :->more'
-          if [[ $state == more ]]; then
-            case $words[1] in
-${
-      within.map((p) =>
-        `              ${p.at.slice(place.at.length + 1)})\n          ${argument(p)}\n          ;;`
-      ).join("\n")
-    }
-            esac
-          fi
-          ;;`;
-  });
+  // Within the case of `server` come those of `server ban`, as deep as the table has them.
+  const caseOf = (place: Place, indent: string): string => {
+    const within = places.filter(({ at }) => at !== "" && parentOf(at) === place.at);
+    const word = place.at.slice(place.at.lastIndexOf(" ") + 1);
+    const own = `${indent}  ${argument(place)}`;
+    if (within.length === 0) return `${indent}${word})\n${own}\n${indent}  ;;`;
+    const words = within.map(({ at }) => at.slice(at.lastIndexOf(" ") + 1));
+    return `${indent}${word})
+${indent}  if ((CURRENT > 2)) && [[ " ${words.join(" ")} " == *" $words[2] "* ]]; then
+${indent}    shift words
+${indent}    ((CURRENT--))
+${indent}    case $words[1] in
+${within.map((p) => caseOf(p, `${indent}      `)).join("\n")}
+${indent}    esac
+${indent}  else
+${own.replace(/^/gm, "  ")}
+${indent}  fi
+${indent}  ;;`;
+  };
+  const cases = places.filter(({ at }) => at !== "" && !at.includes(" ")).map((place) =>
+    caseOf(place, "        ")
+  );
   return `#compdef stm
 # Completion of stm for zsh: as _stm in a folder of $fpath, or source <(stm completions zsh)
 _stm() {
@@ -213,7 +209,14 @@ function fish(places: readonly Place[]): string {
   const escaped = (text: string): string =>
     `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
   const lines = places.flatMap(({ at, words, options }) => {
-    const here = `complete -c stm -n ${escaped(at === "" ? "__stm_at" : `__stm_at ${at}`)}`;
+    // Below "server" there is "server ban", whose options are others.
+    const below = places.filter((place) => at !== "" && parentOf(place.at) === at);
+    const here = `complete -c stm -n ${
+      escaped(
+        ["__stm_at", ...at === "" ? [] : [at]].join(" ") +
+          below.map((place) => `; and not __stm_at ${place.at}`).join(""),
+      )
+    }`;
     return [
       ...words.map(({ word, help }) =>
         `complete -c stm -n ${escaped(`__stm_right_after ${at}`.trim())} -f -a ${word}${
@@ -284,7 +287,7 @@ ${values.join("\n")}
     $before = @($before | Select-Object -SkipLast 1)
   }
   $at = ''
-  foreach ($count in 1, 2) {
+  foreach ($count in 1, 2, 3) {
     if ($before.Count -ge $count) {
       $words = ($before | Select-Object -First $count) -join ' '
       if ($places.ContainsKey($words)) { $at = $words }

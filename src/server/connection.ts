@@ -5,6 +5,7 @@
  */
 import type { Link } from "../transport/link.ts";
 import { MAX_GUEST_FRAME_BYTES } from "../wire/limits.ts";
+import type { Allowance } from "./allowance.ts";
 import type { Cursor } from "./cursor.ts";
 import type { GateConnection, Seat } from "./gate_state.ts";
 import { type FrameTaker, Intake } from "./intake.ts";
@@ -30,9 +31,9 @@ export interface SendRates {
 /** What a connection needs of the relay. */
 export interface ConnectionPorts {
   /** Limit for the frames of a member or owner. */
-  readonly maxFrameBytes: number;
+  maxFrameBytes: number;
   /** See {@link SendRates}. */
-  readonly rates: SendRates;
+  rates: SendRates;
   /** A run of this connection's broadcasts to the room of its hot seat. */
   takeRun(connection: Connection, frames: Uint8Array, count: number): void;
   /** Any other frame. */
@@ -79,6 +80,8 @@ export class Connection implements FrameTaker {
   readonly refusals: Bucket;
   /** See {@link MISDEED_RATE}. */
   readonly misdeeds: Bucket;
+  /** The buckets that it shares with other connections: of its address, and of its account. */
+  readonly sources: Allowance[] = [];
   /** Frames of the piece that is being taken in. */
   framesInPiece = 0;
   readonly #ports: ConnectionPorts;
@@ -144,9 +147,13 @@ export class Connection implements FrameTaker {
     const { rates } = this.#ports;
     const frames = this.framesInPiece;
     this.framesInPiece = 0;
-    return Math.max(
+    let waitMs = Math.max(
       charge(this.#bytes, rates.bytes, nowMs, bytes),
       charge(this.#frames, rates.frames, nowMs, frames),
     );
+    for (const source of this.sources) {
+      waitMs = Math.max(waitMs, source.charge(bytes, frames, nowMs));
+    }
+    return waitMs;
   }
 }

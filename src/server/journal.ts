@@ -18,6 +18,8 @@ export type LogEvent =
   | "closed"
   | "turned-away"
   | "traffic"
+  | "reloaded"
+  | "no-control"
   | "failed";
 
 /** Facts that name nobody. */
@@ -28,7 +30,7 @@ const LOG_RATE: Rate = { burst: 50, perSecond: 2 };
 
 /** Writes log lines. */
 export class Journal {
-  readonly #options: LogOptions;
+  #options: LogOptions;
   readonly #write: (line: string) => void;
   readonly #now: () => Date;
   readonly #rates = new Map<LogEvent, { bucket: Bucket; left: number }>();
@@ -38,6 +40,11 @@ export class Journal {
     this.#options = options;
     this.#write = write;
     this.#now = now;
+  }
+
+  /** Other options from now on. */
+  adopt(options: LogOptions): void {
+    this.#options = options;
   }
 
   /** Whether this level is written at all; saves making fields that nobody reads. */

@@ -4,9 +4,10 @@
  * @module
  */
 import { writeFileAtomic } from "../store/atomic.ts";
+import { StoreError } from "../store/store_error.ts";
 import type { Link } from "../transport/link.ts";
-import { listen, type Listener, ListenError, type Refusal } from "../transport/listen.ts";
-import { loadOrCreateServerKey, type ServerKey, ServerKeyError } from "../transport/server_key.ts";
+import { listen, type Listener, ListenError } from "../transport/listen.ts";
+import { loadOrCreateServerKey, ServerKeyError } from "../transport/server_key.ts";
 import { fingerprint, formatFingerprint, type RelayKey, relayKey, toHex } from "../wire/ids.ts";
 import {
   formatAddress,
@@ -16,10 +17,12 @@ import {
   type ServerLink,
 } from "../wire/link_url.ts";
 import { fingerprintInput } from "../wire/room_id.ts";
+import { Guard } from "./guard.ts";
 import { Journal } from "./journal.ts";
 import type { ServerOptions } from "./options.ts";
 import type { Relay } from "./relay.ts";
 import type { ListenAddress } from "./operation.ts";
+import { readBans } from "./shell_bans.ts";
 import type { MetricsListener, MetricsSource } from "./shell_metrics.ts";
 import type { Operation, TurnedAway } from "./shell_operation.ts";
 
@@ -49,6 +52,10 @@ export interface ServerPorts {
   readonly stop: StopSignal;
   /** Addresses of this machine that others may reach, the likeliest first. */
   readonly addresses: () => readonly string[];
+  /** Reads the options anew, for a reload. */
+  readonly reread?: () => Promise<ServerOptions>;
+  /** Calls back whenever the relay is told to reload; returns how to hear no more. */
+  readonly hangUp?: (call: () => void) => () => void;
 }
 
 /**
@@ -69,7 +76,9 @@ export async function runServer(
     if (error instanceof LinkError) {
       return say.failed(2, "usage", `--public is wrong: ${error.message}`);
     }
-    if (error instanceof ListenError || error instanceof ServerKeyError) {
+    if (
+      error instanceof ListenError || error instanceof ServerKeyError || error instanceof StoreError
+    ) {
       return say.failed(1, error.code, error.message);
     }
     throw error;
@@ -87,40 +96,61 @@ async function serve(
   if (options.public !== null) publicAddress(options.public, options.port || 1);
   const key = await loadOrCreateServerKey(options.certs, writeFileAtomic);
   const pin = relayKey(key.publicKey);
+  const { limits, operation: settings } = options;
+  const guard = new Guard(limits, settings.exempt, await readBans(options.certs));
   const gate = new Threshold();
   const turnedAway: TurnedAway = {};
-  const journal = new Journal(options.operation.log, say.log);
+  const journal = new Journal(settings.log, say.log);
   let operation: Operation | null = null;
   let listener: Listener | null = null;
-  const metrics = await openMetrics(options.operation.metrics, {
+  let stopHearing: (() => void) | undefined;
+  const metrics = await openMetrics(settings.metrics, {
     page: () => operation?.page() ?? "",
     ready: () => operation?.ready ?? false,
   });
   try {
-    listener = await listenWith(options, key, gate, ({ code, remoteAddress }) => {
-      turnedAway[code] = (turnedAway[code] ?? 0) + 1;
-      journal.log("info", "turned-away", { code }, remoteAddress);
+    listener = await listen({
+      host: options.host,
+      port: options.port,
+      keyPem: key.keyPem,
+      certPem: key.certPem,
+      handshakeTimeoutMs: limits.handshakeMs,
+      maxConnections: limits.maxConnections,
+      admission: guard,
+      onLink: (link) => gate.accept(link),
+      onRefused: ({ code, remoteAddress }) => {
+        turnedAway[code] = (turnedAway[code] ?? 0) + 1;
+        journal.log("info", "turned-away", { code }, remoteAddress);
+      },
     });
     await announce(options, say, ports, { listener, pin, metrics });
     journal.log("info", "ready", { version: ports.version, port: listener.port });
     // Loaded when the port is open already: whoever is quicker waits for it at the threshold.
     const { Operation } = await import("./shell_operation.ts");
-    operation = new Operation(pin, options.limits, {
+    operation = new Operation({
       version: ports.version,
-      options: options.operation,
+      options,
+      reread: ports.reread ?? null,
+      key: pin,
       journal,
       listener,
+      guard,
       turnedAway,
+      reloadables: [],
     });
     gate.open(operation.relay);
+    await operation.listenForCommands();
+    const running = operation;
+    stopHearing = ports.hangUp?.(() => void running.reload());
     const reason = await ports.stop.stopped;
     say.event("stopping", { reason });
     say.line("  stopping");
     // Nobody is let in any more; who is there is told, and has a moment to read it.
     await operation.stop(reason, ports.stop.hurried ?? new Promise(() => {}));
   } finally {
+    stopHearing?.();
     await listener?.close();
-    operation?.close();
+    await operation?.close();
     await metrics?.close();
   }
   say.event("bye", { reason: "stopped", exitCode: 0 });
@@ -157,24 +187,6 @@ class Threshold {
     this.#relay = relay;
     for (const link of this.#waiting.splice(0)) relay.accept(link);
   }
-}
-
-function listenWith(
-  options: ServerOptions,
-  key: ServerKey,
-  gate: Threshold,
-  onRefused: (refusal: Refusal) => void,
-): Promise<Listener> {
-  return listen({
-    host: options.host,
-    port: options.port,
-    keyPem: key.keyPem,
-    certPem: key.certPem,
-    handshakeTimeoutMs: options.limits.handshakeMs,
-    maxConnections: options.limits.maxConnections,
-    onLink: (link) => gate.accept(link),
-    onRefused,
-  });
 }
 
 /** What the first lines tell of. */
@@ -301,6 +313,13 @@ export function stopAtSignals(): StopSignal {
       for (const remove of listeners) remove();
     },
   };
+}
+
+/** Hears SIGHUP, where there is one. */
+export function hangUps(call: () => void): () => void {
+  if (Deno.build.os === "windows") return () => {};
+  Deno.addSignalListener("SIGHUP", call);
+  return () => Deno.removeSignalListener("SIGHUP", call);
 }
 
 /** Addresses of this machine that others may reach: IPv4 before IPv6, none of loopback or link-local. */

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { type AddressRange, parseRange } from "../transport/address_range.ts";
 import { LinkError, parseAddress } from "../wire/link_url.ts";
 import type { ServerOptionSpec } from "./options.ts";
 
@@ -39,13 +40,19 @@ export interface OperationOptions {
   readonly metrics: ListenAddress | null;
   /** Milliseconds between "not ready" and the end of the connections. */
   readonly drainMs: number;
+  /** Addresses to which the limits of one source do not apply. */
+  readonly exempt: readonly AddressRange[];
 }
+
+/** Who is at the relay's own machine, or comes through a tunnel that ends there. */
+const LOOPBACK_RANGES = "127.0.0.0/8,::1";
 
 /** What is so unless asked for otherwise. */
 export const DEFAULT_OPERATION: OperationOptions = {
   log: { format: "off", level: "info", addresses: false },
   metrics: null,
   drainMs: 0,
+  exempt: rangesIn(LOOPBACK_RANGES) ?? [],
 };
 
 /** Longest wait before a stop. */
@@ -82,6 +89,14 @@ export const OPERATION_OPTIONS: readonly ServerOptionSpec[] = [
     default: String(DEFAULT_OPERATION.drainMs),
     example: "5000",
   },
+  {
+    name: "exempt",
+    value: "RANGE[,RANGE]",
+    help: "addresses without the limits of one source, as an office behind one address",
+    default: LOOPBACK_RANGES,
+    example: "203.0.113.7",
+    list: true,
+  },
 ];
 
 /** Options as they were given, on the command line or elsewhere. */
@@ -113,7 +128,27 @@ export function readOperation(given: OptionReader): OperationOptions {
     },
     metrics: metricsAddress(given),
     drainMs: given.number("drain-ms", DEFAULT_OPERATION.drainMs, 0, MAX_DRAIN_MS),
+    exempt: readRanges(given, "exempt") ?? DEFAULT_OPERATION.exempt,
   };
+}
+
+function readRanges(given: OptionReader, name: string): readonly AddressRange[] | undefined {
+  const text = given.text(name);
+  if (text === undefined) return undefined;
+  const ranges = rangesIn(text);
+  if (ranges !== null) return ranges;
+  throw given.wrong(name, `takes addresses or ranges as 203.0.113.0/24, not "${text}"`);
+}
+
+/** @returns null if one of them is no range */
+function rangesIn(text: string): AddressRange[] | null {
+  const ranges: AddressRange[] = [];
+  for (const part of text.split(",")) {
+    const range = parseRange(part);
+    if (range === null) return null;
+    ranges.push(range);
+  }
+  return ranges;
 }
 
 function metricsAddress(given: OptionReader): ListenAddress | null {

@@ -48,7 +48,8 @@ import {
   type Seat,
 } from "./gate_state.ts";
 import { judgeBroadcast, routeDirect } from "./gate_traffic.ts";
-import type { Refusal } from "./gate_entry.ts";
+import { type Refusal, refusal } from "./gate_entry.ts";
+import type { Allowance } from "./allowance.ts";
 import type { Cursor } from "./cursor.ts";
 import { Outbox } from "./outbox.ts";
 import { take } from "./rate.ts";
@@ -73,6 +74,8 @@ export interface RelayPorts {
   readonly random: (count: number) => Uint8Array;
   /** Calls back once; returns how to forget it. */
   readonly later: (ms: number, call: () => void) => () => void;
+  /** The buckets of an address, where it shares some with other connections. */
+  readonly allowanceOf?: (remoteAddress: string) => Allowance | null;
   /** Hears of every connection that the relay ends, for a log. */
   readonly closed?: (code: ClosingCode, remoteAddress: string) => void;
 }
@@ -123,9 +126,9 @@ export class Relay {
     refused: {},
     closed: {},
   };
-  readonly #limits: RelayLimits;
+  #limits: RelayLimits;
   readonly #ports: RelayPorts;
-  readonly #gatePorts: GatePorts;
+  #gatePorts: GatePorts;
   readonly #connectionPorts: ConnectionPorts;
   readonly #gate = emptyGate();
   readonly #connections = new Map<ConnectionId, Connection>();
@@ -150,17 +153,27 @@ export class Relay {
       keyedRoomId,
       newHandle: () => handle(ports.random(16)),
     };
-    const twoSeconds = (perSecond: number) => ({ burst: 2 * perSecond, perSecond });
-    const rates: SendRates = {
-      bytes: twoSeconds(limits.bytesPerSecond),
-      frames: twoSeconds(limits.framesPerSecond),
-    };
     this.#connectionPorts = {
       maxFrameBytes: limits.maxFrameBytes,
-      rates,
+      rates: sendRates(limits),
       takeRun: (connection, frames) => this.#publish(connection, frames),
       takeFrame: (connection, frame) => this.#takeFrame(connection, frame),
     };
+  }
+
+  /** Other limits from now on; who is within already stays, but sends at the new rates. */
+  adopt(limits: RelayLimits): void {
+    this.#limits = limits;
+    this.#gatePorts = { ...this.#gatePorts, limits };
+    this.#connectionPorts.maxFrameBytes = limits.maxFrameBytes;
+    this.#connectionPorts.rates = sendRates(limits);
+  }
+
+  /** Ends the connections of some addresses at once, without a word. @returns how many */
+  dismiss(isMeant: (remoteAddress: string) => boolean): number {
+    const meant = [...this.#connections.values()].filter(({ link }) => isMeant(link.remoteAddress));
+    for (const { link } of meant) link.destroy();
+    return meant.length;
   }
 
   /** Takes a link on: sends CHALLENGE, and goes on until either side ends it. */
@@ -183,6 +196,8 @@ export class Relay {
       },
     });
     const connection = new Connection(link, gate, outbox, this.#connectionPorts, now.ms);
+    const source = this.#ports.allowanceOf?.(link.remoteAddress) ?? null;
+    if (source !== null) connection.sources.push(source);
     this.#connections.set(id, connection);
     this.counters.connections++;
     this.counters.connectionsTotal++;
@@ -297,7 +312,15 @@ export class Relay {
       return this.#close(connection, "malformed", message.message);
     }
     if (message.kind !== "unknown") {
-      return this.#step({ kind: "message", id: connection.gate.id, message }, this.#ports.now());
+      const now = this.#ports.now();
+      if (message.kind === "enter" && !connection.sources.every((s) => s.join(now.ms))) {
+        return this.#refuse(
+          connection,
+          body,
+          refusal("rate-limited", "too many attempts to enter"),
+        );
+      }
+      return this.#step({ kind: "message", id: connection.gate.id, message }, now);
     }
     this.counters.unknownFrames++;
     if (message.critical) {
@@ -338,6 +361,12 @@ export class Relay {
     const room = toHex(body.subarray(OFFSET_ROOM, OFFSET_FROM));
     const from = toHex(body.subarray(OFFSET_FROM, OFFSET_TO));
     const to = body.subarray(OFFSET_TO, OFFSET_DIRECT_PAYLOAD);
+    if (connection.sources.length > 0 && connection.gate.seats.get(room)?.role === "knocker") {
+      const nowMs = this.#ports.now().ms;
+      if (!connection.sources.every((source) => source.knock(nowMs))) {
+        return this.#refuse(connection, body, refusal("rate-limited", "too many knocks"));
+      }
+    }
     const route = routeDirect(
       connection.gate,
       room,
@@ -500,6 +529,15 @@ export class Relay {
       if (cursor.retired && cursor.drained) connection.cursors.delete(hex);
     }
   }
+}
+
+/** Rates with bursts of two seconds. */
+function sendRates(limits: RelayLimits): SendRates {
+  const twoSeconds = (perSecond: number) => ({ burst: 2 * perSecond, perSecond });
+  return {
+    bytes: twoSeconds(limits.bytesPerSecond),
+    frames: twoSeconds(limits.framesPerSecond),
+  };
 }
 
 function decoded(body: Uint8Array): ReturnType<typeof decodeRelayMessage> | WireError {

@@ -30,6 +30,21 @@ export interface RelayLimits {
   readonly bytesPerSecond: number;
   /** Frames a second that one connection may send, likewise. 0: no limit. */
   readonly framesPerSecond: number;
+  /**
+   * Connections open at once from one source: one address (of IPv6, one network of 2^72), or one
+   * account. 0: no limit, as for all of the following.
+   */
+  readonly sourceConnections: number;
+  /** Connections a second that one source may begin, each with a handshake; 20 times that at once. */
+  readonly sourceArrivals: number;
+  /** ENTERs a second of one source; 20 times that at once. */
+  readonly sourceJoins: number;
+  /** Frames a second that one source may send as a knocker; 20 times that at once. */
+  readonly sourceKnocks: number;
+  /** Frames a second of one source; above it the relay reads it more slowly. */
+  readonly sourceFrames: number;
+  /** Bytes a second of one source, likewise. */
+  readonly sourceBytes: number;
 }
 
 /** Sane for a small machine: a few thousand people, a few hundred MiB at worst in ordinary use. */
@@ -45,4 +60,10 @@ export const DEFAULT_RELAY_LIMITS: RelayLimits = {
   idleMs: 2 * DEAD_AFTER_MS,
   bytesPerSecond: 8 * 1024 * 1024,
   framesPerSecond: 5000,
+  sourceConnections: 256,
+  sourceArrivals: 10,
+  sourceJoins: 10,
+  sourceKnocks: 5,
+  sourceFrames: 20_000,
+  sourceBytes: 32 * 1024 * 1024,
 };

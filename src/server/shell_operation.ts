@@ -1,16 +1,25 @@
 /**
- * What runs beside a relay for the one who operates it: the log's lines, the metrics page, the clock
- * that the relay's graces hang on.
+ * What runs beside a relay for the one who operates it: the log's lines, the metrics page, what can be
+ * asked of it and told it while it runs, and the clock that the relay's graces hang on.
  *
  * @module
  */
+import { writeFileAtomic } from "../store/atomic.ts";
 import type { Listener } from "../transport/listen.ts";
+import { loadOrCreateServerKey } from "../transport/server_key.ts";
+import { type RelayKey, sameBytes } from "../wire/ids.ts";
+import type { Guard } from "./guard.ts";
 import type { Journal } from "./journal.ts";
 import { metricsPage } from "./metrics_page.ts";
-import type { OperationOptions } from "./operation.ts";
+import type { ServerOptions } from "./options.ts";
 import { Relay, type RelayCounters, SYSTEM_PORTS, TICK_MS } from "./relay.ts";
-import type { RelayLimits } from "./relay_limits.ts";
-import type { RelayKey } from "../wire/ids.ts";
+import { readBans } from "./shell_bans.ts";
+import {
+  type Control,
+  type ControlAnswer,
+  type ControlRequest,
+  openControl,
+} from "./shell_control.ts";
 
 /** How often the log says what went through, if anything did. */
 const TRAFFIC_EVERY_MS = 60_000;
@@ -18,18 +27,29 @@ const TRAFFIC_EVERY_MS = 60_000;
 /** Connections that never became one, by why. */
 export type TurnedAway = Record<string, number>;
 
+/** Reads something anew; what it gives back puts that into force, which cannot fail. */
+export type Reloadable = () => Promise<() => void>;
+
 /** What an operation is made of. */
 export interface OperationParts {
   /** Of the program. */
   readonly version: string;
-  /** See {@link OperationOptions}. */
-  readonly options: OperationOptions;
+  /** As they were at the start. */
+  readonly options: ServerOptions;
+  /** Reads the options anew; null if they cannot change. */
+  readonly reread: (() => Promise<ServerOptions>) | null;
+  /** The relay's key. */
+  readonly key: RelayKey;
   /** The log. */
   readonly journal: Journal;
   /** Where the links come from. */
   readonly listener: Listener;
+  /** Asked by the listener. */
+  readonly guard: Guard;
   /** Counted by the listener's owner. */
   readonly turnedAway: TurnedAway;
+  /** What else is read anew when the relay is told to. */
+  readonly reloadables: readonly Reloadable[];
 }
 
 /** See the module. */
@@ -39,6 +59,8 @@ export class Operation {
   readonly #parts: OperationParts;
   readonly #startedS = Date.now() / 1000;
   readonly #ticker: ReturnType<typeof setInterval>;
+  #control: Control | null = null;
+  #reloading: Promise<unknown> = Promise.resolve();
   #ready = true;
   #dueMs = performance.now() + TICK_MS;
   #tickDelayMs = 0;
@@ -46,17 +68,38 @@ export class Operation {
   #told: RelayCounters | null = null;
 
   /** Makes the relay and looks after it until {@link close}. */
-  constructor(key: RelayKey, limits: RelayLimits, parts: OperationParts) {
-    const { journal } = parts;
+  constructor(parts: OperationParts) {
+    const { journal, guard, key, options } = parts;
     this.#parts = parts;
-    this.relay = new Relay(key, limits, {
+    this.relay = new Relay(key, options.limits, {
       ...SYSTEM_PORTS,
+      allowanceOf: (address) => guard.allowanceOf(address),
       closed: (code, address) => {
         // At the end everybody is closed, which one line says.
         if (code !== "shutting-down") journal.log("info", "closed", { code }, address);
       },
     });
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
+  }
+
+  /** Answers `stm server status` and the like from now on; without, the relay runs as well. */
+  async listenForCommands(): Promise<void> {
+    const { options, journal } = this.#parts;
+    try {
+      this.#control = await openControl(options.certs, (request) => this.#answer(request));
+      if (this.#control === null) {
+        journal.log("warn", "no-control", { why: "another relay with this folder runs" });
+      }
+    } catch (error) {
+      journal.log("warn", "no-control", { why: messageOf(error) });
+    }
+  }
+
+  /** Reads options, bans, certificate and the rest anew. What is wrong changes nothing at all. */
+  async reload(): Promise<ControlAnswer> {
+    const after = this.#reloading.then(() => this.#reload());
+    this.#reloading = after;
+    return await after;
   }
 
   /** Whether new people are taken. */
@@ -70,15 +113,17 @@ export class Operation {
     const { options, journal } = this.#parts;
     const { connections } = this.relay.counters;
     journal.log("info", "stopping", { reason, connections });
-    if (options.drainMs > 0) await within(options.drainMs, hurry);
+    const { drainMs } = options.operation;
+    if (drainMs > 0) await within(drainMs, hurry);
     await this.relay.shutDown();
     journal.log("info", "stopped");
   }
 
-  /** Ends the clock. */
-  close(): void {
+  /** Ends the clock and the commands. */
+  async close(): Promise<void> {
     this.#ready = false;
     clearInterval(this.#ticker);
+    await this.#control?.close();
   }
 
   /** The metrics page as of now. */
@@ -93,6 +138,76 @@ export class Operation {
       residentBytes: Deno.memoryUsage().rss,
       tickDelayMs: this.#tickDelayMs,
     });
+  }
+
+  async #answer(request: ControlRequest): Promise<ControlAnswer> {
+    return request === "reload" ? await this.reload() : this.#status();
+  }
+
+  #status(): ControlAnswer {
+    const { version, listener, turnedAway } = this.#parts;
+    return {
+      version,
+      pid: Deno.pid,
+      ready: this.#ready,
+      host: listener.host,
+      port: listener.port,
+      upS: Math.floor(Date.now() / 1000 - this.#startedS),
+      sockets: listener.connections(),
+      ...this.relay.counters,
+      turnedAway,
+      residentBytes: Deno.memoryUsage().rss,
+      tickDelayMs: Math.round(this.#tickDelayMs),
+    };
+  }
+
+  async #reload(): Promise<ControlAnswer> {
+    const { journal, reloadables } = this.#parts;
+    try {
+      const own = [() => this.#rereadRules(), () => this.#rereadCertificate()];
+      const commits = await Promise.all([...own, ...reloadables].map((read) => read()));
+      for (const commit of commits) commit();
+    } catch (error) {
+      const why = messageOf(error);
+      journal.log("error", "failed", { what: "reload", why });
+      return { error: why };
+    }
+    const dismissed = this.relay.dismiss((address) => this.#parts.guard.isBanned(address));
+    journal.log("info", "reloaded", { dismissed });
+    return { reloaded: true, dismissed };
+  }
+
+  /** Limits, exemptions, log and bans. */
+  async #rereadRules(): Promise<() => void> {
+    const { options: first, reread, guard, journal, listener } = this.#parts;
+    const options = await reread?.() ?? first;
+    const bans = await readBans(first.certs);
+    const { limits, operation } = options;
+    return () => {
+      this.relay.adopt(limits);
+      listener.adopt({
+        handshakeTimeoutMs: limits.handshakeMs,
+        maxConnections: limits.maxConnections,
+      });
+      guard.adopt(limits, operation.exempt, bans);
+      journal.adopt(operation.log);
+    };
+  }
+
+  /** The certificate may be a new one, under the same key. */
+  async #rereadCertificate(): Promise<() => void> {
+    const { options, key, listener } = this.#parts;
+    const { publicKey, ...credentials } = await loadOrCreateServerKey(
+      options.certs,
+      writeFileAtomic,
+    );
+    if (!sameBytes(publicKey, key)) {
+      throw new Error(
+        `the key in ${options.certs} is not the one that this relay runs with: it was left as it ` +
+          "is, and takes a restart",
+      );
+    }
+    return await listener.renew(credentials);
   }
 
   #tick(): void {
@@ -122,6 +237,10 @@ export class Operation {
       bytesOut: moved("bytesOut"),
     });
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** Waits that long, or until something else is settled. */

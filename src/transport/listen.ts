@@ -19,12 +19,29 @@ export const MAX_CONNECTIONS = 10_000;
 const BACKLOG = 1024;
 const KEEP_ALIVE_AFTER_MS = 60_000;
 
+/** Why an {@link Admission} says no: a ban, or too many connections, or too many a second, of one source. */
+export type NotAdmitted = "banned" | "source-full" | "source-rate";
+
+/** Who is let in, asked before the handshake. */
+export interface Admission {
+  /**
+   * Counts a connection that begins, if it may.
+   *
+   * @param remoteAddress `host:port` of the other side
+   * @returns why it may not; null if it may
+   */
+  admit(remoteAddress: string): NotAdmitted | null;
+  /** A connection that was admitted has ended. */
+  gone(remoteAddress: string): void;
+}
+
 /** A connection that never became a link. */
 export interface Refusal {
   /** For programs. */
   readonly code:
     | Extract<LinkEnd["code"], "handshake-timeout" | "handshake-failed">
-    | "too-many-connections";
+    | "too-many-connections"
+    | NotAdmitted;
   /** For a log; may hold the runtime's words about the peer's bytes. */
   readonly message: string;
   /** `host:port` of the other side. */
@@ -49,6 +66,8 @@ export interface ListenOptions extends Credentials {
   readonly handshakeTimeoutMs?: number;
   /** Handshakes included; default MAX_CONNECTIONS. */
   readonly maxConnections?: number;
+  /** Everybody, if there is none. */
+  readonly admission?: Admission;
   /** A handshake is over. `link.start` may be called at once or later; nothing is lost meanwhile. */
   onLink(link: Link): void;
   /** Somebody was turned away. */
@@ -63,12 +82,15 @@ export interface Listener {
   readonly port: number;
   /** Sockets open now, handshakes included. */
   connections(): number;
+  /** Other limits from the next connection on. */
+  adopt(limits: { readonly handshakeTimeoutMs: number; readonly maxConnections: number }): void;
   /**
-   * Shows another certificate from the next connection on; open links stay.
+   * Looks at another certificate.
    *
+   * @returns shows it from the next connection on; open links stay
    * @throws {ListenError} `bad-certificate`; the old one stays in use
    */
-  reloadCertificate(credentials: Credentials): Promise<void>;
+  renew(credentials: Credentials): Promise<() => void>;
   /** Stops listening and closes every link; resolves when the last socket is gone. */
   close(): Promise<void>;
 }
@@ -104,8 +126,8 @@ export class ListenError extends Error {
  * @see docs/PROTOCOL.md §2
  */
 export async function listen(options: ListenOptions): Promise<Listener> {
-  const handshakeTimeoutMs = options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS;
-  const maxConnections = options.maxConnections ?? MAX_CONNECTIONS;
+  let handshakeTimeoutMs = options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS;
+  let maxConnections = options.maxConnections ?? MAX_CONNECTIONS;
   let secureContext = await makeContext(options);
   const links = new Map<net.Socket, SocketLink | null>();
 
@@ -124,6 +146,12 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     if (links.size >= maxConnections) {
       raw.on("error", ignore);
       refuse("too-many-connections", `more than ${maxConnections} connections`);
+      return;
+    }
+    const notAdmitted = options.admission?.admit(remoteAddress) ?? null;
+    if (notAdmitted !== null) {
+      raw.on("error", ignore);
+      refuse(notAdmitted, "not admitted");
       return;
     }
     links.set(raw, null);
@@ -151,6 +179,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       fail();
       secured.destroy();
       links.delete(raw);
+      options.admission?.gone(remoteAddress);
     });
     secured.on("secure", () => {
       if (!settle()) return;
@@ -172,8 +201,14 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     host: options.host,
     port,
     connections: () => links.size,
-    async reloadCertificate(credentials) {
-      secureContext = await makeContext(credentials);
+    adopt(limits) {
+      ({ handshakeTimeoutMs, maxConnections } = limits);
+    },
+    async renew(credentials) {
+      const next = await makeContext(credentials);
+      return () => {
+        secureContext = next;
+      };
     },
     close: () =>
       new Promise((resolve) => {

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { Allowance, sourceRates } from "../../src/server/allowance.ts";
 import { CLOSING_MS } from "../../src/server/relay.ts";
+import { DEFAULT_RELAY_LIMITS } from "../../src/server/relay_limits.ts";
 import { encodeFrame } from "../../src/wire/frame.ts";
 import { handle, ticketEpoch } from "../../src/wire/ids.ts";
 import {
@@ -594,6 +596,60 @@ Deno.test("shutting down first writes all that is due, also to who reads slowly,
   assert.equal(fox.closing, "shutting-down");
   assert.equal(owl.closing, "shutting-down");
   assert.deepEqual([...owl.all("gone"), ...fox.all("gone")], []);
+});
+
+Deno.test("connections of one source share its joins, knocks and bytes; others have their own", async () => {
+  const limits = { ...DEFAULT_RELAY_LIMITS, sourceJoins: 1, sourceKnocks: 1, sourceBytes: 20_000 };
+  const flood = new Allowance(sourceRates(limits), 0);
+  const quiet = new Allowance(sourceRates(limits), 0);
+  let source = quiet;
+  const story = new Story(limits, { allowanceOf: () => source });
+  const room = new TestRoom();
+  const owl = await story.enter(room, "owner");
+  const fox = await story.enter(room, "member");
+  const hen = await story.enter(room, "member");
+  source = flood;
+  const cats: Person[] = [];
+  for (let i = 0; i < 20; i++) cats.push(await story.enter(room, "knocker"));
+  const late = await story.arrive();
+  late.enter(room, "knocker");
+  await settled();
+  assert.deepEqual(late.refused, ["rate-limited"]);
+  for (const cat of cats) {
+    for (let i = 0; i < 5; i++) cat.whisper(room, OWNERS, "knock");
+  }
+  await settled();
+  assert.equal(owl.texts().length, 20);
+  assert.equal(cats.flatMap((cat) => cat.refused).length, 80);
+
+  // Two of them send what one may: both are held back, and nobody else.
+  const [ann, bob] = cats;
+  assert.ok(ann !== undefined && bob !== undefined);
+  ann.raw(encodeFrame(new Uint8Array(16_000).fill(1, 0, 1)));
+  bob.raw(encodeFrame(new Uint8Array(16_000).fill(2, 0, 1)));
+  bob.raw(encodeFrame(new Uint8Array(16_000).fill(2, 0, 1)));
+  await settled();
+  const paused = story.relayEnds.filter((end) => end.paused).length;
+  assert.equal(paused, 1);
+  hen.say(room, "still here");
+  await settled();
+  assert.deepEqual(fox.texts(), ["still here"]);
+});
+
+Deno.test("limits that are adopted hold for who is there already, and dismissed is who is meant", async () => {
+  const story = new Story();
+  const room = new TestRoom();
+  const owl = await story.enter(room, "owner");
+  const fox = await story.enter(room, "member");
+  story.relay.adopt({ ...DEFAULT_RELAY_LIMITS, maxMembersPerRoom: 1, maxFrameBytes: 65_536 });
+  const hen = await story.enter(room, "member");
+  assert.deepEqual(hen.refused, ["room-full"]);
+  owl.raw(encodeFrame(new Uint8Array(70_000).fill(1, 0, 1)).slice(0, 4));
+  await settled();
+  assert.equal(owl.closing, "too-large");
+  assert.equal(story.relay.dismiss((address) => address === fox.link.remoteAddress), 2);
+  await settled();
+  assert.ok(fox.ended && fox.closing === undefined);
 });
 
 Deno.test("who leaves and comes back in one breath hears neither twice nor out of order", async () => {

@@ -1,5 +1,5 @@
 /** A relay over memory links with a clock of its own; what the stories in this folder are told on. */
-import { Relay } from "../../src/server/relay.ts";
+import { Relay, type RelayPorts } from "../../src/server/relay.ts";
 import { DEFAULT_RELAY_LIMITS, type RelayLimits } from "../../src/server/relay_limits.ts";
 import { Person, TEST_RELAY_KEY, type TestRoom } from "../support/gate_people.ts";
 import { MemoryLink, settled } from "../support/memory_link.ts";
@@ -14,7 +14,8 @@ export class Story {
   /** The relay's ends, in the order of the arrivals. */
   readonly relayEnds: MemoryLink[] = [];
 
-  constructor(limits: Partial<RelayLimits> = {}) {
+  /** @param ports more than the clock, timers and random numbers */
+  constructor(limits: Partial<RelayLimits> = {}, ports: Partial<RelayPorts> = {}) {
     this.relay = new Relay(TEST_RELAY_KEY, { ...DEFAULT_RELAY_LIMITS, ...limits }, {
       now: () => ({ ms: this.ms, unixS: this.#startS + this.ms / 1000 }),
       random: (count) => crypto.getRandomValues(new Uint8Array(count)),
@@ -25,6 +26,7 @@ export class Story {
           this.#timers = this.#timers.filter((t) => t !== timer);
         };
       },
+      ...ports,
     });
   }
 

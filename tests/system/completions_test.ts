@@ -11,6 +11,8 @@ const TYPED: readonly (readonly [string, string])[] = [
   ["stm ser", "stm server "],
   ["stm profile cr", "stm profile create "],
   ["stm server --cer", "stm server --certs"],
+  ["stm server ban ad", "stm server ban add "],
+  ["stm server ban add --no", "stm server ban add --note"],
   ["stm server --certs some-fo", "stm server --certs some-folder/"],
   ["stm client --invite-file some-fi", "stm client --invite-file some-file.txt "],
   ["stm admin --ui js", "stm admin --ui json "],

@@ -80,12 +80,12 @@ Deno.test("connections over the limit are turned away, and room is made by those
   (await dial(relay.address)).destroy();
 });
 
-Deno.test("reloadCertificate() counts from the next connection on and leaves open links", async () => {
+Deno.test("renew() counts from the next connection on and leaves open links", async () => {
   await using relay = await TestRelay.start();
   const old = new RecordedLink(await dial(relay.address));
   const there = new RecordedLink(await relay.links.next());
   const next = makeRelayKey();
-  await relay.listener.reloadCertificate(next);
+  (await relay.listener.renew(next))();
   await assert.rejects(dial(relay.address), { code: "wrong-key" });
   (await dial({ ...relay.address, pin: next.pin })).destroy();
   await old.write(Uint8Array.of(1));
@@ -104,7 +104,7 @@ Deno.test("reloadCertificate() counts from the next connection on and leaves ope
       { ...next, certPem: toPem("CERTIFICATE", expired) },
     ]
   ) {
-    await assert.rejects(relay.listener.reloadCertificate(unfit), {
+    await assert.rejects(relay.listener.renew(unfit), {
       name: "ListenError",
       code: "bad-certificate",
     });

@@ -1,0 +1,142 @@
+/**
+ * The commands below `stm server`: what each takes, and which part of the program it starts.
+ *
+ * @module
+ */
+import { type Arguments, type CommandSpec, type OptionSpec, UsageError } from "./command_line.ts";
+import type { CommandOptions, CommandOutput } from "./server/shell_commands.ts";
+
+const CERTS: OptionSpec = {
+  name: "certs",
+  value: "DIR",
+  help: "folder of the relay's key and certificate (or STM_CERTS)",
+  default: "certs",
+  example: "certs",
+};
+
+const UI: OptionSpec = {
+  name: "ui",
+  value: "line|json",
+  help: "for people, or one JSON object a line",
+  default: "line",
+  example: "json",
+};
+
+const STATUS: CommandSpec = {
+  name: "server status",
+  args: "",
+  maxArgs: 0,
+  summary:
+    "Asks the relay that runs with this folder how it is: connections, rooms, traffic and\n" +
+    "memory. It names nobody. Only the user who runs the relay may ask.",
+  options: [CERTS, UI],
+  examples: ["stm server status", "stm server status --ui json"],
+};
+
+const RELOAD: CommandSpec = {
+  name: "server reload",
+  args: "",
+  maxArgs: 0,
+  summary: "Tells the relay that runs with this folder to read its limits, bans and certificate\n" +
+    "anew, as SIGHUP does. If anything is wrong, all stays as it was, and it says what.",
+  options: [CERTS, UI],
+  examples: ["stm server reload"],
+};
+
+const BAN_ADD: CommandSpec = {
+  name: "server ban add",
+  args: "WHO",
+  maxArgs: 1,
+  summary:
+    "Bans an address, a range of addresses, or an account (account:NAME). A relay that runs\n" +
+    "ends their connections at once and takes no others. The bans are in bans.json in the folder.",
+  options: [
+    {
+      name: "for",
+      value: "TIME",
+      help: "how long: 30m, 12h, 7d",
+      default: "for good",
+      example: "7d",
+    },
+    { name: "note", value: "TEXT", help: "why, for yourself", example: '"knocks all day"' },
+    CERTS,
+    UI,
+  ],
+  examples: [
+    "stm server ban add 203.0.113.7 --for 7d",
+    'stm server ban add 2001:db8::/32 --note "knocks all day"',
+    "stm server ban add account:fox",
+  ],
+};
+
+const BAN_REMOVE: CommandSpec = {
+  name: "server ban remove",
+  args: "WHO",
+  maxArgs: 1,
+  summary: "Ends a ban. WHO is written as stm server ban list shows it.",
+  options: [CERTS, UI],
+  examples: ["stm server ban remove 203.0.113.7"],
+};
+
+const BAN_LIST: CommandSpec = {
+  name: "server ban list",
+  args: "",
+  maxArgs: 0,
+  summary: "Lists the bans that are in force.",
+  options: [CERTS, UI],
+  examples: ["stm server ban list", "stm server ban list --ui json"],
+};
+
+/** In the order of help. */
+export const SERVER_COMMANDS: readonly CommandSpec[] = [
+  STATUS,
+  RELOAD,
+  BAN_ADD,
+  BAN_REMOVE,
+  BAN_LIST,
+];
+
+/**
+ * Runs one of {@linkcode SERVER_COMMANDS}.
+ *
+ * @param certs the folder if `--certs` does not name one
+ * @returns the exit code
+ * @throws {UsageError} for wrong arguments
+ */
+export async function runServerCommand(
+  command: CommandSpec,
+  given: Arguments,
+  certs: string,
+  output: CommandOutput,
+): Promise<number> {
+  const options: CommandOptions = {
+    certs: given.text("certs") ?? certs,
+    ui: given.choice("ui", ["line", "json"], "line"),
+  };
+  const lifeMs = given.duration("for", Infinity);
+  const commands = await import("./server/shell_commands.ts");
+  switch (command) {
+    case STATUS:
+      return await commands.showStatus(options, output);
+    case RELOAD:
+      return await commands.reloadRelay(options, output);
+    case BAN_ADD:
+      return await commands.addBan(
+        options,
+        whoOf(command, given),
+        lifeMs,
+        given.text("note"),
+        output,
+      );
+    case BAN_REMOVE:
+      return await commands.removeBan(options, whoOf(command, given), output);
+    default:
+      return await commands.listBans(options, output);
+  }
+}
+
+function whoOf(command: CommandSpec, given: Arguments): string {
+  const [who] = given.positionals;
+  if (who !== undefined) return who;
+  throw new UsageError(`stm ${command.name} needs WHO; for example: ${command.examples[0]}`);
+}

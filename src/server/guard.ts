@@ -1,0 +1,120 @@
+/**
+ * Who may connect at all: bans, and the limits of each address. Asked for every connection before
+ * its handshake, so that a stranger costs as little as can be.
+ *
+ * @module
+ */
+import {
+  type AddressRange,
+  type Ip,
+  ipOf,
+  isIn,
+  neighbourhood,
+} from "../transport/address_range.ts";
+import type { Admission, NotAdmitted } from "../transport/listen.ts";
+import { type Allowance, Allowances, sourceRates } from "./allowance.ts";
+import type { RelayLimits } from "./relay_limits.ts";
+
+/** The bans in force, as the relay needs them. */
+export interface BanList {
+  /** Of addresses. */
+  readonly ranges: readonly BannedRange[];
+  /** Of accounts, by name: until when, in ms since 1970; Infinity for ever. */
+  readonly accounts: ReadonlyMap<string, number>;
+}
+
+/** Nobody is banned. */
+export const NO_BANS: BanList = { ranges: [], accounts: new Map() };
+
+/** One ban of addresses. */
+export interface BannedRange {
+  /** Who. */
+  readonly range: AddressRange;
+  /** Until when, in ms since 1970; Infinity for ever. */
+  readonly untilMs: number;
+}
+
+/** See the module. */
+export class Guard implements Admission {
+  readonly #allowances: Allowances;
+  readonly #monotonicMs: () => number;
+  readonly #wallMs: () => number;
+  #exempt: readonly AddressRange[];
+  #bans: BanList;
+
+  /**
+   * @param exempt addresses to which the limits of one source do not apply; bans do
+   * @param monotonicMs a clock that does not go back
+   * @param wallMs ms since 1970
+   */
+  constructor(
+    limits: RelayLimits,
+    exempt: readonly AddressRange[],
+    bans: BanList = NO_BANS,
+    monotonicMs: () => number = () => performance.now(),
+    wallMs: () => number = () => Date.now(),
+  ) {
+    this.#allowances = new Allowances(sourceRates(limits));
+    this.#exempt = exempt;
+    this.#bans = bans;
+    this.#monotonicMs = monotonicMs;
+    this.#wallMs = wallMs;
+  }
+
+  /** Other limits and bans from now on. Who is in already is for `Relay.dismiss`. */
+  adopt(limits: RelayLimits, exempt: readonly AddressRange[], bans: BanList): void {
+    this.#allowances.adopt(sourceRates(limits));
+    this.#exempt = exempt;
+    this.#bans = bans;
+  }
+
+  /**
+   * Counts a connection that begins, if it may; {@link gone} is to be called for it then.
+   *
+   * @param remoteAddress `host:port`
+   * @returns why it may not; null if it may
+   */
+  admit(remoteAddress: string): NotAdmitted | null {
+    if (this.isBanned(remoteAddress)) return "banned";
+    return this.allowanceOf(remoteAddress)?.arrive(this.#monotonicMs()) ?? null;
+  }
+
+  /** A connection that was admitted has ended. */
+  gone(remoteAddress: string): void {
+    const allowance = this.allowanceOf(remoteAddress);
+    // Zero already if it was exempt when it came.
+    if (allowance !== null && allowance.open > 0) allowance.open--;
+  }
+
+  /** Whether a ban is in force for it now. */
+  isBanned(remoteAddress: string): boolean {
+    const { ranges } = this.#bans;
+    if (ranges.length === 0) return false;
+    const ip = ipOf(remoteAddress);
+    if (ip === null) return false;
+    const now = this.#wallMs();
+    return ranges.some(({ range, untilMs }) => untilMs > now && isIn(ip, range));
+  }
+
+  /** Whether a ban is in force for an account now. */
+  isAccountBanned(name: string): boolean {
+    return (this.#bans.accounts.get(name) ?? -Infinity) > this.#wallMs();
+  }
+
+  /** The buckets of its address; null if it is exempt, or no address of the internet. */
+  allowanceOf(remoteAddress: string): Allowance | null {
+    const ip = ipOf(remoteAddress);
+    return ip === null || this.#isExempt(ip)
+      ? null
+      : this.#allowances.of(`address ${neighbourhood(ip)}`, this.#monotonicMs());
+  }
+
+  /** The buckets of an account, for whoever has logged in with it. */
+  allowanceOfAccount(name: string): Allowance {
+    return this.#allowances.of(`account ${name}`, this.#monotonicMs());
+  }
+
+  #isExempt(ip: Ip): boolean {
+    return this.#exempt.some((range) => isIn(ip, range));
+  }
+}

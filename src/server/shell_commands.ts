@@ -1,0 +1,202 @@
+/**
+ * The commands that an operator gives beside the running relay: `stm server ban`, `status` and
+ * `reload`.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { StoreError } from "../store/store_error.ts";
+import { type Ban, Bans, BANS_FILE, canonical, MAX_BANS } from "./bans.ts";
+import { askRelay, type ControlAnswer } from "./shell_control.ts";
+
+/** Where the words of a command go. */
+export interface CommandOutput {
+  /** A line on standard output. */
+  out(line: string): void;
+  /** A line on standard error. */
+  err(line: string): void;
+}
+
+/** What each of these commands needs. */
+export interface CommandOptions {
+  /** The folder of the relay's key. */
+  readonly certs: string;
+  /** For people or for programs. */
+  readonly ui: "line" | "json";
+}
+
+/**
+ * `stm server ban add`.
+ *
+ * @param lifeMs Infinity for good
+ * @returns the exit code: 2 if `who` is neither a range nor an account, 1 if it could not be kept
+ */
+export async function addBan(
+  options: CommandOptions,
+  who: string,
+  lifeMs: number,
+  note: string | undefined,
+  output: CommandOutput,
+): Promise<number> {
+  const form = canonicalOr(who, output);
+  if (form === null) return 2;
+  return await onFile(options, output, async (bans) => {
+    const ban = await bans.add(form, lifeMs, note);
+    if (ban === null) {
+      output.err(`there are ${MAX_BANS} bans already: remove some, or ban a range that has them`);
+      return 1;
+    }
+    tell(options, output, ban, `banned ${describe(ban)}`);
+    return await putIntoForce(options, output);
+  });
+}
+
+/** `stm server ban remove`. @returns the exit code: 1 if there was no such ban */
+export async function removeBan(
+  options: CommandOptions,
+  who: string,
+  output: CommandOutput,
+): Promise<number> {
+  const form = canonicalOr(who, output);
+  if (form === null) return 2;
+  return await onFile(options, output, async (bans) => {
+    if (!await bans.remove(form)) {
+      output.err(`${form} is not banned; stm server ban list shows who is`);
+      return 1;
+    }
+    tell(options, output, { removed: form }, `no longer banned: ${form}`);
+    return await putIntoForce(options, output);
+  });
+}
+
+/** `stm server ban list`. @returns the exit code */
+export async function listBans(options: CommandOptions, output: CommandOutput): Promise<number> {
+  return await onFile(options, output, async (bans) => {
+    const all = await bans.list();
+    for (const ban of all) tell(options, output, ban, describe(ban));
+    if (all.length === 0 && options.ui === "line") output.out("nobody is banned");
+    return 0;
+  });
+}
+
+/** `stm server status`. @returns the exit code: 3 if no relay runs with this folder */
+export async function showStatus(options: CommandOptions, output: CommandOutput): Promise<number> {
+  const status = await ask(options, "status", output);
+  if (status === null) return notRunning(options, output);
+  if (options.ui === "json") output.out(JSON.stringify(status));
+  else for (const line of statusLines(status)) output.out(line);
+  return 0;
+}
+
+/** `stm server reload`. @returns the exit code: 3 if no relay runs, 1 if it found something wrong */
+export async function reloadRelay(options: CommandOptions, output: CommandOutput): Promise<number> {
+  const answer = await ask(options, "reload", output);
+  if (answer === null) return notRunning(options, output);
+  if ("error" in answer) {
+    output.err(`the relay goes on as before: ${answer.error}`);
+    return 1;
+  }
+  const { dismissed } = answer;
+  tell(options, output, { reloaded: true, dismissed }, `reloaded; connections ended: ${dismissed}`);
+  return 0;
+}
+
+function statusLines(status: ControlAnswer): string[] {
+  const {
+    version,
+    pid,
+    ready,
+    host,
+    port,
+    upS,
+    residentBytes,
+    refused,
+    closed,
+    turnedAway,
+    ...numbers
+  } = status;
+  const counts = (name: string, value: unknown): string[] =>
+    typeof value !== "object" || value === null ? [] : Object.entries(value).map(
+      ([code, count]) => `  ${name} ${code}: ${count}`,
+    );
+  return [
+    `stm ${version}, process ${pid}, on ${host} port ${port}`,
+    `${ready === true ? "takes new people" : "takes nobody"}; up for ${upS} s; ` +
+    `${Math.round(Number(residentBytes) / 1024 / 1024)} MiB`,
+    ...Object.entries(numbers).map(([name, value]) => `  ${name}: ${value}`),
+    ...counts("refused", refused),
+    ...counts("closed", closed),
+    ...counts("turned away", turnedAway),
+  ];
+}
+
+/** A running relay learns of it at once; one that does not run, at its start. */
+async function putIntoForce(options: CommandOptions, output: CommandOutput): Promise<number> {
+  const answer = await ask(options, "reload", output);
+  if (answer === null) {
+    if (options.ui === "line") {
+      output.out("no relay runs with this folder: it counts from its start");
+    }
+    return 0;
+  }
+  if (!("error" in answer)) return 0;
+  output.err(`it is kept, but the relay that runs goes on as before: ${answer.error}`);
+  return 1;
+}
+
+async function ask(
+  options: CommandOptions,
+  request: "status" | "reload",
+  output: CommandOutput,
+): Promise<ControlAnswer | null> {
+  try {
+    return await askRelay(options.certs, request);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
+    output.err(`only the user who runs the relay may ask it (${join(options.certs)})`);
+    return null;
+  }
+}
+
+function notRunning({ certs }: CommandOptions, output: CommandOutput): number {
+  output.err(`no relay answers for the folder ${certs}; --certs names another`);
+  return 3;
+}
+
+function canonicalOr(who: string, output: CommandOutput): string | null {
+  const form = canonical(who);
+  if (form === null) {
+    output.err(
+      `"${who}" is no address, range or account; for example 203.0.113.7, 2001:db8::/32 or account:fox`,
+    );
+  }
+  return form;
+}
+
+async function onFile(
+  options: CommandOptions,
+  output: CommandOutput,
+  work: (bans: Bans) => Promise<number>,
+): Promise<number> {
+  try {
+    return await work(new Bans(options.certs));
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    output.err(`${BANS_FILE}: ${error.message}`);
+    return 1;
+  }
+}
+
+function describe({ who, since, until, note }: Ban): string {
+  return [who, until === undefined ? "for good" : `until ${until}`, `since ${since}`, note ?? ""]
+    .filter((part) => part !== "").join("  ");
+}
+
+function tell(
+  { ui }: CommandOptions,
+  output: CommandOutput,
+  json: Readonly<Record<string, unknown>> | Ban,
+  line: string,
+): void {
+  output.out(ui === "json" ? JSON.stringify(json) : line);
+}

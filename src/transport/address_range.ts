@@ -1,0 +1,145 @@
+/**
+ * Addresses of the internet and ranges of them, as bans, limits and trusted proxies need them: one
+ * form for one address, however it is written.
+ *
+ * @module
+ */
+
+/** An address: 16 bytes, IPv4 as `::ffff:a.b.c.d` (RFC 4291 §2.5.5.2). */
+export type Ip = Uint8Array;
+
+/** All addresses that begin with the same bits. */
+export interface AddressRange {
+  /** The first of them. */
+  readonly first: Ip;
+  /** How many bits are the same, 0 to 128. */
+  readonly bits: number;
+}
+
+const IP_BYTES = 16;
+const IP_BITS = 128;
+const V4_PREFIX = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
+const V4_PREFIX_BITS = 96;
+/** What one customer of a provider gets at most, commonly: who has it all counts as one. */
+const V6_NEIGHBOUR_BITS = 56;
+
+/** Reads an address; null if it is none. Brackets and the zone of a link-local one are left out. */
+export function parseIp(text: string): Ip | null {
+  const bare = text.replace(/^\[(.*)\]$/, "$1").replace(/%[\w.]+$/, "");
+  return bare.includes(":") ? parseV6(bare) : mapped(parseV4(bare));
+}
+
+function parseV4(text: string): number[] | null {
+  const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text);
+  if (match === null) return null;
+  const bytes = match.slice(1).map(Number);
+  // A leading zero is octal to some and decimal to others.
+  const plain = match.slice(1).every((part, i) => String(bytes[i]) === part);
+  return plain && bytes.every((byte) => byte <= 255) ? bytes : null;
+}
+
+function mapped(v4: readonly number[] | null): Ip | null {
+  return v4 === null ? null : Uint8Array.from([...V4_PREFIX, ...v4]);
+}
+
+function parseV6(text: string): Ip | null {
+  // An IPv4 address may stand for the last two groups.
+  const tail = /^(.*:)([\d.]+)$/.exec(text);
+  const v4 = tail?.[2]?.includes(".") ? parseV4(tail[2]) : undefined;
+  if (v4 === null) return null;
+  const [a = 0, b = 0, c = 0, d = 0] = v4 ?? [];
+  const groups16 = v4 === undefined
+    ? text
+    : `${tail?.[1]}${(a << 8 | b).toString(16)}:${(c << 8 | d).toString(16)}`;
+  const halves = groups16.split("::");
+  if (halves.length > 2) return null;
+  const [left = [], right] = halves.map((half) => half === "" ? [] : half.split(":"));
+  const missing = 8 - left.length - (right?.length ?? 0);
+  if (right === undefined ? missing !== 0 : missing < 1) return null;
+  const groups = [
+    ...left,
+    ...Array<string>(right === undefined ? 0 : missing).fill("0"),
+    ...right ?? [],
+  ];
+  if (!groups.every((group) => /^[0-9a-f]{1,4}$/i.test(group))) return null;
+  return Uint8Array.from(groups.flatMap((group) => {
+    const value = parseInt(group, 16);
+    return [value >> 8, value & 0xff];
+  }));
+}
+
+/**
+ * Reads `ADDRESS` or `ADDRESS/BITS`; null if it is none. Bits behind the prefix are cleared.
+ */
+export function parseRange(text: string): AddressRange | null {
+  const [address = "", length, ...more] = text.trim().split("/");
+  const ip = parseIp(address);
+  if (ip === null || more.length > 0) return null;
+  if (length === undefined) return { first: ip, bits: IP_BITS };
+  if (!/^\d{1,3}$/.test(length)) return null;
+  const isV4 = !address.includes(":");
+  const bits = Number(length) + (isV4 ? V4_PREFIX_BITS : 0);
+  return bits > IP_BITS ? null : { first: cleared(ip, bits), bits };
+}
+
+function cleared(ip: Ip, bits: number): Ip {
+  return ip.map((byte, i) => {
+    const kept = Math.min(8, Math.max(0, bits - 8 * i));
+    return byte & (0xff00 >> kept);
+  });
+}
+
+/** Whether an address is in a range. */
+export function isIn(ip: Ip, { first, bits }: AddressRange): boolean {
+  const whole = bits >> 3;
+  for (let i = 0; i < whole; i++) {
+    if (ip[i] !== first[i]) return false;
+  }
+  const rest = bits & 7;
+  return rest === 0 || (((ip[whole] ?? 0) ^ (first[whole] ?? 0)) & (0xff00 >> rest) & 0xff) === 0;
+}
+
+/** An address as people write it (RFC 5952). */
+export function formatIp(ip: Ip): string {
+  if (isV4(ip)) return ip.subarray(12).join(".");
+  const groups = Array.from(
+    { length: IP_BYTES / 2 },
+    (_, i) => ((ip[2 * i] ?? 0) << 8 | (ip[2 * i + 1] ?? 0)).toString(16),
+  );
+  const text = groups.join(":");
+  // The longest run of zero groups, the first of several, of two at least.
+  const runs = [...text.matchAll(/(?<![^:])0(:0)+(?![^:])/g)];
+  const longest = runs.reduce((best, run) => run[0].length > best.length ? run[0] : best, "");
+  if (longest === "") return text;
+  const at = runs.find((run) => run[0] === longest)?.index ?? 0;
+  return `${text.slice(0, at).replace(/:$/, "")}::${
+    text.slice(at + longest.length).replace(/^:/, "")
+  }`;
+}
+
+/** A range as people write it; a single address without its length. */
+export function formatRange({ first, bits }: AddressRange): string {
+  if (bits === IP_BITS) return formatIp(first);
+  const v4 = isV4(first) && bits >= V4_PREFIX_BITS;
+  return `${formatIp(first)}/${v4 ? bits - V4_PREFIX_BITS : bits}`;
+}
+
+/**
+ * What stands for an address in limits: of IPv6 the first 56 bits, since one machine may have 2^64
+ * addresses and one customer 2^72.
+ */
+export function neighbourhood(ip: Ip): string {
+  return isV4(ip) ? formatIp(ip) : formatRange({
+    first: cleared(ip, V6_NEIGHBOUR_BITS),
+    bits: V6_NEIGHBOUR_BITS,
+  });
+}
+
+/** The address in `host:port` or `[host]:port`; null if there is none. */
+export function ipOf(hostPort: string): Ip | null {
+  return parseIp(hostPort.slice(0, Math.max(0, hostPort.lastIndexOf(":"))));
+}
+
+function isV4(ip: Ip): boolean {
+  return V4_PREFIX.every((byte, i) => ip[i] === byte);
+}

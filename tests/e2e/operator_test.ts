@@ -1,0 +1,129 @@
+/** What an operator does while the relay runs: other processes, signals, files. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import * as v from "valibot";
+import { Stage } from "../support/stm_process.ts";
+
+const Status = v.looseObject({
+  ready: v.literal(true),
+  port: v.number(),
+  pid: v.number(),
+  connections: v.number(),
+  rooms: v.number(),
+});
+
+Deno.test("status asks the relay that runs, by the folder of its key, and names nobody", async () => {
+  await using stage = await Stage.open();
+  const certs = join(stage.folder, "certs");
+  const nobody = await stage.run(["server", "status", "--certs", certs]);
+  assert.equal(await nobody.exit, 3);
+  assert.match(nobody.stderr, /no relay answers for the folder/);
+  const relay = await stage.relay();
+  const { owl, invite } = await stage.admin(relay);
+  const fox = stage.client(invite, "fox");
+  await fox.event("joined");
+  const asked = await stage.run(["server", "status", "--certs", certs, "--ui", "json"]);
+  assert.equal(await asked.exit, 0, asked.stderr);
+  const status = v.parse(Status, JSON.parse(asked.stdout));
+  assert.deepEqual([status.port, status.pid, status.connections, status.rooms], [
+    relay.port,
+    relay.process.pid,
+    2,
+    1,
+  ]);
+  assert.doesNotMatch(asked.stdout, /fox|owl|"R"/);
+  const shown = await stage.run(["server", "status"], { env: { STM_CERTS: certs } });
+  assert.match(shown.stdout, /takes new people; up for \d+ s/);
+  owl.endInput();
+});
+
+Deno.test("a ban ends the connections of its range at once and keeps them out, until it is removed", async () => {
+  await using stage = await Stage.open();
+  const certs = join(stage.folder, "certs");
+  const relay = await stage.relay(["--log", "json"]);
+  const { owl, invite } = await stage.admin(relay);
+  const ban = await stage.run([
+    "server",
+    "ban",
+    "add",
+    "127.0.0.0/8",
+    "--for",
+    "1h",
+    "--certs",
+    certs,
+  ]);
+  assert.equal(await ban.exit, 0, ban.stderr);
+  await owl.event("disconnected");
+  const fox = stage.client(invite, "fox");
+  assert.equal(await fox.exit, 3);
+  const list = await stage.run(["server", "ban", "list", "--certs", certs, "--ui", "json"]);
+  assert.equal(v.parse(v.object({ who: v.string() }), JSON.parse(list.stdout)).who, "127.0.0.0/8");
+  const removed = await stage.run(["server", "ban", "remove", "127.0.0.0/8", "--certs", certs]);
+  assert.equal(await removed.exit, 0, removed.stderr);
+  const { owl: next } = await stage.admin(relay);
+  next.endInput();
+  assert.match(relay.process.stderr, /"event":"turned-away","code":"banned"/);
+  assert.doesNotMatch(relay.process.stderr, /127\.0\.0\.1/);
+});
+
+Deno.test("a reload takes limits and the log's level from the file; a wrong file changes nothing", async () => {
+  await using stage = await Stage.open();
+  const certs = join(stage.folder, "certs");
+  const config = join(stage.folder, "stm.json");
+  await Deno.writeTextFile(config, '{"log": "json", "max-connections": 100}');
+  const relay = await stage.relay(["--config", config]);
+  await Deno.writeTextFile(config, '{"log": "json", "max-connections": "one"}');
+  const wrong = await stage.run(["server", "reload", "--certs", certs]);
+  assert.equal(await wrong.exit, 1);
+  assert.match(
+    wrong.stderr,
+    /goes on as before: .*stm\.json: max-connections: takes a whole number/,
+  );
+  await Deno.writeTextFile(config, '{"log": "json", "max-connections": 1}');
+  if (Deno.build.os === "windows") await stage.run(["server", "reload", "--certs", certs]);
+  else relay.process.signal("SIGHUP");
+  await relay.process.until(
+    "reloaded",
+    () => /"event":"reloaded"/.test(relay.process.stderr) || undefined,
+  );
+  const { owl } = await stage.admin(relay);
+  const second = stage.start([
+    "admin",
+    relay.link,
+    "--name",
+    "hen",
+    "--ui",
+    "json",
+    "--retry",
+    "0",
+  ]);
+  assert.equal(await second.exit, 3);
+  owl.endInput();
+});
+
+Deno.test("the certificate is renewed under the same key without a restart; another key is refused", async () => {
+  await using stage = await Stage.open();
+  const certs = join(stage.folder, "certs");
+  const relay = await stage.relay();
+  const { owl, invite } = await stage.admin(relay);
+  const certificate = join(certs, "relay.cert.pem");
+  const before = await Deno.readTextFile(certificate);
+  await Deno.remove(certificate);
+  const reload = () => stage.run(["server", "reload", "--certs", certs]);
+  assert.equal(await (await reload()).exit, 0);
+  assert.equal(await Deno.readTextFile(certificate), before);
+  const fox = stage.client(invite, "fox");
+  await fox.event("joined");
+
+  const other = await stage.relay(["--certs", join(stage.folder, "other")]);
+  await other.process.kill();
+  for (const name of ["relay.key.pem", "relay.cert.pem"]) {
+    await Deno.copyFile(join(stage.folder, "other", name), join(certs, name));
+  }
+  const refused = await reload();
+  assert.equal(await refused.exit, 1);
+  assert.match(refused.stderr, /is not the one that this relay runs with/);
+  fox.say("still here");
+  await owl.event("message");
+  owl.endInput();
+});
