@@ -57,11 +57,13 @@ Deno.test("the single file refuses to start once any byte of its payload or head
     const stm = await writeSingleFile(folder, TALKING_RUNTIME);
     const { size } = await Deno.stat(stm);
     const text = await Deno.readTextFile(stm).then((whole) => whole.slice(0, 20_000));
-    const digest = text.indexOf("digest=") + 10;
+    // Not an "a", whose neighbour is a backtick: the shell itself would find fault with that.
+    const digest = /digest=a*/.exec(text);
+    assert.ok(digest !== null);
     const numbers = /head -c (\d+) \| gzip/.exec(text);
     assert.ok(numbers !== null);
     const places = {
-      "the digest": digest,
+      "the digest": digest.index + digest[0].length,
       "a length in the header": (numbers.index ?? 0) + "head -c ".length,
       "the program": size - (await payloadBytes(stm)) + 40,
       "the runtime": size - 700,
