@@ -27,7 +27,7 @@ import { type Artefact, npmArtefact, type Parts, systemArtefacts } from "./relea
 import { makeBundle } from "./release_bundle.ts";
 import { compiled, proveCompile } from "./release_compile.ts";
 import { measure } from "./release_measure.ts";
-import { packageFacts, papers, sbom } from "./release_papers.ts";
+import { LICENCES, packageFacts, papers, sbom } from "./release_papers.ts";
 import { run } from "./release_run.ts";
 import { runtimeOf } from "./release_runtime.ts";
 import { sign, sums } from "./release_sums.ts";
@@ -65,7 +65,6 @@ await Deno.mkdir(values.out, { recursive: true });
 
 const bundle = await makeBundle(ROOT, commit, VERSION);
 const script = new TextEncoder().encode(bundle.code);
-const scriptPath = join(values.out, "stm.js");
 const facts = await packageFacts(ROOT, bundle.packages);
 const parts: Parts = {
   version: VERSION,
@@ -80,17 +79,20 @@ await keep({
   bytes: new TextEncoder().encode(sbom(VERSION, commit, seconds, facts)),
   executable: false,
 });
+const licences = parts.papers.find(({ path }) => path === LICENCES);
+if (licences === undefined) throw new Error(`there is no ${LICENCES}`);
+await keep({ name: LICENCES, bytes: licences.bytes, executable: false });
 await keep(await npmArtefact(parts));
 for (const target of targets) {
   const runtime = await runtimeOf(target, join(ROOT, "dist", "runtimes"));
   for (const artefact of await systemArtefacts(target, runtime, parts)) await keep(artefact);
   if (values["no-compile"]) continue;
-  const program = await compiled(target, scriptPath, VERSION);
+  const program = await compiled(target, script, VERSION, seconds);
   if (typeof program === "string") console.log(program);
   else await keep(program);
 }
 if (values["prove-compile"]) {
-  console.log(`compiled twice with the plain runtime: ${await proveCompile(scriptPath)}`);
+  console.log(`compiled twice with the plain runtime: ${await proveCompile(script, seconds)}`);
 }
 await Deno.writeTextFile(join(values.out, "SHA256SUMS"), sums(artefacts));
 if (values.sign !== undefined) {

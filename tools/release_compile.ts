@@ -15,19 +15,21 @@ const LIMIT_MS = 5 * 60_000;
 /**
  * Compiles for one system.
  *
- * @param script path of `stm.js`: the same path and bytes give the same program
+ * @param script `stm.js`
+ * @param seconds since 1970, that the program will say its script is from
  * @returns the program, or one line that says why there is none
  */
 export async function compiled(
   target: Target,
-  script: string,
+  script: Uint8Array,
   version: string,
+  seconds: number,
 ): Promise<Artefact | string> {
   const name = `stm-${version}-${target.name}-compiled${target.os === "windows" ? ".exe" : ""}`;
   const folder = await Deno.makeTempDir({ prefix: "stm-compile-" });
   try {
     const output = join(folder, name);
-    await compile(script, output, ["--target", target.triple], {});
+    await compile(await dated(script, folder, seconds), output, ["--target", target.triple], {});
     return { name, bytes: await Deno.readFile(output), executable: true };
   } catch (error) {
     return `${target.name}: not compiled, ${reason(error)}`;
@@ -37,20 +39,22 @@ export async function compiled(
 }
 
 /**
- * Compiles twice for this machine with the plain runtime as the base, which needs no download. What
- * comes out proves that the build repeats itself, and is good for nothing else.
+ * Compiles twice for this machine with the plain runtime as the base, which needs no download: from
+ * two folders and at two times. What comes out proves that the build repeats itself, and is good for
+ * nothing else.
  *
  * @returns the digest of both
  * @throws {Error} if they differ
  */
-export async function proveCompile(script: string): Promise<string> {
+export async function proveCompile(script: Uint8Array, seconds: number): Promise<string> {
   const folder = await Deno.makeTempDir({ prefix: "stm-compile-" });
   try {
     const digests: string[] = [];
     for (const name of ["first", "second"]) {
       const output = join(folder, name, "stm");
       await Deno.mkdir(join(folder, name));
-      await compile(script, output, [], { DENORT_BIN: Deno.execPath() });
+      const path = await dated(script, join(folder, name), seconds);
+      await compile(path, output, [], { DENORT_BIN: Deno.execPath() });
       digests.push(createHash("sha256").update(await Deno.readFile(output)).digest("hex"));
       await Deno.remove(output);
     }
@@ -60,6 +64,14 @@ export async function proveCompile(script: string): Promise<string> {
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+}
+
+/** The compiler writes the script's date into the program, to the millisecond; not where it lies. */
+async function dated(script: Uint8Array, folder: string, seconds: number): Promise<string> {
+  const path = join(folder, "stm.js");
+  await Deno.writeFile(path, script);
+  await Deno.utime(path, seconds, seconds);
+  return path;
 }
 
 async function compile(

@@ -14,6 +14,9 @@ import { run } from "./release_run.ts";
 import type { ArchiveFile } from "./release_tar.ts";
 import { RUNTIME_VERSION, TARGETS } from "./release_targets.ts";
 
+/** Licences of all that goes into the packages; the first line of `stm.js` names it. */
+export const LICENCES = "THIRD_PARTY_LICENSES.txt";
+
 /** Where each shell looks for its script, below `share/`. */
 const COMPLETION_FILES: Readonly<Record<(typeof SHELLS)[number], string>> = {
   bash: "bash-completion/completions/stm",
@@ -37,7 +40,7 @@ export async function papers(
   return [
     text("LICENSE", await Deno.readTextFile(join(root, "LICENSE"))),
     text("README.md", await Deno.readTextFile(join(root, "packaging", "README.md"))),
-    text("THIRD_PARTY_LICENSES.txt", await thirdParty(root, packages)),
+    text(LICENCES, await thirdParty(root, packages)),
     ...[...pages].map(([name, page]) => text(`share/man/man1/${name}`, page)),
     ...SHELLS.map((shell) =>
       text(`share/${COMPLETION_FILES[shell]}`, completions(shell, COMMANDS))

@@ -296,8 +296,6 @@ Deno.test("npx of the packed tarball runs the demo from an empty cache, and ^C a
       HOME: folder,
       npm_config_cache: join(folder, "cache"),
       npm_config_update_notifier: "false",
-      // dash, which npm would take here, dies of the signal itself and hides everybody's exit code.
-      npm_config_script_shell: "/bin/bash",
     };
     const npx = ["--yes", "--package", tarball, "stm"];
     const demo = await start("npx", [...npx, "demo"], { env, cwd: folder });
@@ -308,9 +306,48 @@ Deno.test("npx of the packed tarball runs the demo from an empty cache, and ^C a
       (pty) => pty.write("\x03"),
       (pty) => Deno.kill(pty.pid, "SIGTERM"),
     ];
-    for (const end of ends) {
-      const pty = new Pty("/bin/sh", ["-c", 'cd "$0" && exec npx "$@"', folder, ...server], {
-        env,
+    // dash, Debian's sh, dies of the signal itself and hides everybody's exit code; with it npx ends
+    // as a program does that a signal has ended (docs/PACKAGES.md), and the relay in order.
+    for (const shell of ["/bin/bash", "/bin/dash"]) {
+      for (const end of ends) {
+        const pty = new Pty("/bin/sh", ["-c", 'cd "$0" && exec npx "$@"', folder, ...server], {
+          env: { ...env, npm_config_script_shell: shell },
+        });
+        const rows = await pty.shows((rows) => rows.some((row) => row.includes("server link")));
+        const port = /ready on 127\.0\.0\.1:(\d+)/.exec(rows.join("\n"))?.[1] ?? "";
+        end(pty);
+        const code = await pty.exited;
+        if (shell === "/bin/bash") assert.equal(code, 0);
+        await nobodyListens(Number(port));
+        await pty.close();
+      }
+    }
+  });
+});
+
+/** Waits until a port of this machine refuses connections. */
+async function nobodyListens(port: number): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  for (;;) {
+    const connection = await Deno.connect({ hostname: "127.0.0.1", port }).catch(() => null);
+    if (connection === null) return;
+    connection.close();
+    assert.ok(performance.now() < deadline, `somebody still listens on ${port}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+Deno.test("the installed npm package ends with the program's own exit code after ^C and SIGTERM, whatever sh is", async () => {
+  await withFolder(async (folder) => {
+    const { "the npm package": stm } = await everyArtefact(folder);
+    assert.ok(stm !== undefined);
+    const server = ["server", "--host", "127.0.0.1", "--port", "0"];
+    const wrong = ["server", "--prot", "1"];
+    assert.equal((await start(stm.program, wrong, { env: stm.env, cwd: stm.cwd })).code, 2);
+    for (const end of [(pty: Pty) => pty.write("\x03"), (pty: Pty) => Deno.kill(pty.pid)]) {
+      const script = 'cd "$0" && exec "$@"';
+      const pty: Pty = new Pty("/bin/sh", ["-c", script, folder, stm.program, ...server], {
+        env: stm.env,
       });
       await pty.shows((rows) => rows.some((row) => row.includes("server link")));
       end(pty);
