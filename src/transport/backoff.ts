@@ -3,8 +3,8 @@
 /** The longest wait before the first try, in milliseconds; it doubles from try to try. */
 export const BACKOFF_FIRST_MS = 500;
 
-/** The ceiling of a wait, in milliseconds. */
-export const BACKOFF_MAX_MS = 30_000;
+/** The ceiling of a wait, in milliseconds: well within the grace, so that a short outage costs no membership. */
+export const BACKOFF_MAX_MS = 10_000;
 
 /**
  * How long to wait before a try to reconnect.
