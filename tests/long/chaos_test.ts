@@ -177,3 +177,51 @@ for (let seed = FIRST_SEED; seed < FIRST_SEED + RUNS; seed++) {
     console.log(await compare(seed, people, said));
   });
 }
+
+/** What every member keeps for the others (PROTOCOL §9: "lately"); src/crypto/room_keys.ts. */
+const RING_BYTES = 8 * 1024 * 1024;
+const TEXT_BYTES = 60_000;
+/** Of a text of that length: padded to a multiple of 4096, its tag, its header. */
+const PAYLOAD_BYTES = 61_440 + 16 + 24;
+const BIG_TEXTS = 200;
+
+Deno.test("who was away for longer than the others' memory is shown exactly what they no longer have", async () => {
+  await using stage = await Stage.open();
+  const phoenix = await Phoenix.rise(stage);
+  const { owl, invite } = await stage.admin(phoenix.relay, ["--uses", "3"]);
+  await using tunnel = new Tunnel(phoenix.relay.port);
+  const [ant, bat] = ["ant", "bat"].map((name) => client(stage, invite, name));
+  const fox = client(stage, through(invite, tunnel.port), "fox");
+  assert.ok(ant !== undefined && bat !== undefined);
+  const people = [owl, ant, bat, fox];
+  await agree(people);
+  ant.say("before");
+  await fox.until("before", () => fox.hasHeard("before") || undefined);
+  tunnel.close();
+  await fox.event("disconnected");
+  const texts = Array.from({ length: BIG_TEXTS }, (_, i) => `${i} `.padEnd(TEXT_BYTES, "x"));
+  for (const text of texts) ant.say(text);
+  const lastText = texts.at(-1) ?? "";
+  for (const person of [owl, bat]) {
+    await person.until("all of it", () => person.hasHeard(lastText) || undefined, SETTLE_MS);
+  }
+  tunnel.open();
+  await fox.until("what is left of it", () => fox.hasHeard(lastText) || undefined, SETTLE_MS);
+  const missing = await fox.event("missing", () => true, SETTLE_MS);
+  ant.say("after");
+  for (const person of [owl, bat, fox]) {
+    await person.until("after", () => person.hasHeard("after") || undefined);
+  }
+  const heard = fox.textsOf("ant").filter((text) => text.length === TEXT_BYTES);
+  // Heartbeats take a place in the ring too.
+  const most = Math.floor(RING_BYTES / PAYLOAD_BYTES);
+  console.log({ said: BIG_TEXTS, had: heard.length, missing: missing.count, ringHolds: most });
+  assert.ok(heard.length === most || heard.length === most - 1, `${heard.length} of ${most}`);
+  assert.deepEqual(heard, texts.slice(-heard.length));
+  assert.equal(fox.every("missing").reduce((n, e) => n + e.count, 0), BIG_TEXTS - heard.length);
+  assert.equal(missing.from, "ant");
+  for (const person of [owl, bat]) {
+    assert.deepEqual(person.textsOf("ant"), ["before", ...texts, "after"]);
+    assert.deepEqual(person.every("missing"), []);
+  }
+});
