@@ -16,7 +16,8 @@ import type { SessionEvent } from "../session/event.ts";
 import type { InviteRecord, Step } from "../session/effect.ts";
 import type { UserIntent } from "../session/intent.ts";
 import { parseCommand } from "../session/commands.ts";
-import { NOBODY, OWNERS_MS, stepDown } from "../session/entering.ts";
+import { OWNERS_MS, stepDown } from "../session/entering.ts";
+import { OWNERS } from "../session/room_turn.ts";
 import { roomMeant } from "../session/intents.ts";
 import { step } from "../session/step.ts";
 import { inRoomOf, Turn } from "../session/turn.ts";
@@ -307,7 +308,7 @@ function take(turn: AdminTurn, event: SessionEvent): void {
       return turn.change(event.room, (r) => ({
         ...r,
         // Nobody else is at the owners' place.
-        askedOwnersUntil: event.handle === NOBODY ? 0 : r.askedOwnersUntil,
+        askedOwnersUntil: event.handle === OWNERS ? 0 : r.askedOwnersUntil,
         requests: r.requests.filter((q) => q.handle !== event.handle),
       }));
     case "tick":
@@ -617,7 +618,7 @@ function enteredAsOwner(turn: AdminTurn, id: string): void {
   turn.change(id, (r) => ({
     ...r,
     rekey: r.rekey || !r.founded,
-    askedOwnersUntil: first && r.resumed ? turn.at + OWNERS_MS : r.askedOwnersUntil,
+    askedOwnersUntil: (first && r.resumed) || r.founded ? turn.at + OWNERS_MS : 0,
     awaySince: 0,
     returningUntil: wasGone ? turn.at + RETURNING_MS : r.returningUntil,
   }));

@@ -118,7 +118,11 @@ export class Inbound {
     if (!delivered.broadcast) return [];
     // We may not know the secret yet that WELCOME will bring.
     if (keys.current === null) return this.#keep(delivered);
-    return [{ kind: "message-refused", room, code: "bad-message", leaf: null }];
+    // Or the others have a secret that a commit brought which did not reach us: the admin is asked.
+    return [{ kind: "message-refused", room, code: "bad-message", leaf: null }, {
+      kind: "fell-behind",
+      room,
+    }];
   }
 
   /** Keeps what came before our WELCOME: who was admitted with us may be quicker. */
@@ -287,8 +291,13 @@ export class Inbound {
         const restarted = error.runId !== null && keys.isOtherRun(error.runId);
         return [{ kind: "removed", room, restarted }];
       }
-      const code = error.code === "no-wrap" ? "bad-commit" : error.code;
-      return [{ kind: "commit-refused", room, code, message: error.message, fatal: error.fatal }];
+      const { code, message, fatal } = error;
+      if (code !== "no-wrap") return [{ kind: "commit-refused", room, code, message, fatal }];
+      // The admin has kept it.
+      return [{ kind: "commit-refused", room, code: "bad-commit", message, fatal }, {
+        kind: "fell-behind",
+        room,
+      }];
     }
   }
 

@@ -93,7 +93,7 @@ function seated(turn: Turn, room: RoomState, event: Of<"entered">): void {
       members: r.members.map((m) => m.leaf === r.myLeaf || m.goneAt > 0 ? m : { ...m, goneAt }),
     }));
     // A deputy may have taken over: then we are no member of the others' epoch.
-    const mayBeSucceeded = room.deputies.length > 0 && turn.at - room.awaySince >= STALE_AFTER_MS;
+    const mayBeSucceeded = room.deputies.length > 0 || turn.at - room.awaySince >= STALE_AFTER_MS;
     if (!mayBeSucceeded) return resumed(turn, room.id);
     turn.change(room.id, (r) => ({ ...r, resumeBy: turn.at + OWNERS_MS }));
     return;
@@ -103,8 +103,6 @@ function seated(turn: Turn, room: RoomState, event: Of<"entered">): void {
   if (event.role === "member") resumed(turn, room.id);
 }
 
-/** The handle in the relay's answer to a message for the owners when there is no other. */
-export const NOBODY = "0".repeat(32);
 /** How long another owner may take to answer before an admin goes on. */
 export const OWNERS_MS = 2_000;
 
@@ -115,8 +113,14 @@ const CATCH_UP_MS = 10_000;
 export function askToCatchUp(turn: Turn, room: RoomState): void {
   if (room.phase !== "joined" || administers(room) || room.seat === "none") return;
   if (room.resumeBy > 0) return;
-  turn.change(room.id, (r) => ({ ...r, resumeBy: turn.at + CATCH_UP_MS }));
+  const until = turn.at + CATCH_UP_MS;
+  turn.change(room.id, (r) => ({ ...r, resumeBy: until, nextCatchUpAt: until }));
   turn.do({ kind: "catch-up", room: room.id });
+}
+
+/** Something came that we cannot read: the others may be ahead. Anybody can send such a thing, so not each time. */
+export function fellBehind(turn: Turn, room: RoomState): void {
+  if (turn.at >= room.nextCatchUpAt) askToCatchUp(turn, room);
 }
 
 /** We are where the others are. */
@@ -230,7 +234,7 @@ export function refused(turn: Turn, event: Of<"refused">): void {
       // Somebody was removed while we were away: the admin has a newer ticket for us.
       return turn.do({ kind: "enter-as-knocker", room: room.id });
     }
-    if (room.phase === "joined") {
+    if (room.phase === "joined" && !(room.seat === "none" && event.code === "barred")) {
       return turn.fail(event.code, `the relay refused: ${event.message}`);
     }
     closeRoom(

@@ -5,6 +5,7 @@
  */
 import { MAX_REPAIR_NUMBERS } from "../wire/limits.ts";
 import type { EventBody, MessageContent } from "./event.ts";
+import { heartbeatPeriodMs, OWNERS } from "./room_turn.ts";
 import {
   type GapState,
   type HeldText,
@@ -16,9 +17,10 @@ import {
 } from "./state.ts";
 import { authorOf, inRoomOf, isoTime, type Turn } from "./turn.ts";
 
-/** How often somebody is asked, and when a gap is given up. */
+/** How often somebody is asked. */
 const ASK_AGAIN_MS = 2_000;
-const GIVE_UP_MS = 30_000;
+/** How long after everybody who is there must have shown where it is a gap is given up. */
+const GIVE_UP_MS = 15_000;
 /** Texts that wait behind one gap at the most. */
 const MAX_HELD = 4096;
 /** What one member may ask of us: messages at once, and a second. */
@@ -122,7 +124,9 @@ function ask(turn: Turn, id: string, leaf: number): void {
     ...reachable.filter((m) => m.leaf === leaf),
     ...reachable.filter((m) => m.leaf !== leaf),
   ];
-  const to = whom[gap.asked % Math.max(1, whom.length)]?.handle;
+  // Back from somewhere we know nobody's handle before its next message; the admin is found without one.
+  const owners = room.myLeaf === room.adminLeaf ? undefined : OWNERS;
+  const to = whom.length === 0 ? owners : whom[gap.asked % whom.length]?.handle;
   setGap(turn, id, { ...gap, asked: gap.asked + 1, nextAskAt: turn.at + ASK_AGAIN_MS });
   if (to === undefined || to === null) return;
   for (const { epoch, numbers } of gap.missing) {
@@ -156,8 +160,9 @@ export function mendTick(turn: Turn, id: string): void {
     if (room === undefined || gap === undefined) continue;
     if (gap.missing.length === 0) release(turn, id, leaf);
     else if (room.awaySince > 0) setGap(turn, id, { ...gap, since: turn.at });
-    else if (turn.at - gap.since >= GIVE_UP_MS) giveUp(turn, id, leaf);
-    else ask(turn, id, leaf);
+    else if (turn.at - gap.since >= heartbeatPeriodMs(room.members.length, false) + GIVE_UP_MS) {
+      giveUp(turn, id, leaf);
+    } else ask(turn, id, leaf);
   }
 }
 

@@ -1,8 +1,8 @@
 /** What comes from the others, and what the relay says of them (PROTOCOL §8, §9). */
-import { NOBODY, resumed } from "./entering.ts";
+import { resumed } from "./entering.ts";
 import { EXIT } from "./exit_code.ts";
 import { deliver, newGaps, release } from "./gaps.ts";
-import { administers, closeRoom, flushPending, inRoom, type Of } from "./room_turn.ts";
+import { closeRoom, flushPending, inRoom, type Of, OWNERS } from "./room_turn.ts";
 import { type Member, memberByLeaf, type RoomState, withMember } from "./state.ts";
 import { adminHeard } from "./succession.ts";
 import { inRoomOf, type Turn } from "./turn.ts";
@@ -133,12 +133,14 @@ export function messageRefused(turn: Turn, event: Of<"message-refused">): void {
 /** The relay says that a handle is gone: a hint, no proof (§9). */
 export function gone(turn: Turn, event: Of<"gone">): void {
   inRoom(turn, event.room, (room) => {
-    if (event.handle === NOBODY) {
-      if (administers(room) && room.resumeBy > 0) resumed(turn, room.id);
+    if (event.handle === OWNERS) {
+      // Without an admin nothing can have changed since it left: nobody is missed, and nobody has to be asked.
+      if (room.resumeBy > 0) resumed(turn, room.id);
       return;
     }
-    if (event.handle === room.handle && room.phase === "joined" && event.reason !== "evicted") {
-      // Our ticket was too old, or another connection of ours took the seat: come in again.
+    if (event.handle === room.handle && room.phase === "joined") {
+      // Our ticket was too old, another connection of ours took the seat, or an owner had us evicted: that proves
+      // nothing about the room. We come in again; whoever was removed learns it from the commit.
       turn.change(room.id, (r) => ({ ...r, handle: null, seat: "none", awaySince: turn.at }));
       return turn.do({ kind: "enter", room: room.id });
     }

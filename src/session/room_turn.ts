@@ -7,6 +7,9 @@ import { inRoomOf, isoTime, type Turn } from "./turn.ts";
 /** The event of a kind. */
 export type Of<K extends EventBody["kind"]> = Extract<EventBody, { kind: K }>;
 
+/** Stands for all owners in what is sent; in the relay's answer, that there is none (PROTOCOL §3.2). */
+export const OWNERS = "0".repeat(32);
+
 /** Whether the keys of a room are an admin's: as soon as we take over, before our first commit. */
 export function administers(room: RoomState): boolean {
   return room.myLeaf === room.adminLeaf || room.claiming?.done === true;

@@ -34,6 +34,8 @@ export interface RoomState {
   readonly seat: "none" | "knocker" | "member" | "owner";
   /** When we lost the connection, until we are back and caught up; 0 otherwise. */
   readonly awaySince: number;
+  /** Before that a message that we cannot read is no reason to ask the admin again. */
+  readonly nextCatchUpAt: number;
   /** Until then we wait for the admin to send what we missed; 0 if we do not. */
   readonly resumeBy: number;
   readonly epoch: number;
@@ -190,6 +192,7 @@ export function enteringRoom(id: string, name: string): RoomState {
     seat: "none",
     awaySince: 0,
     resumeBy: 0,
+    nextCatchUpAt: 0,
     epoch: 0,
     safetyCode: "",
     myLeaf: -1,

@@ -11,9 +11,9 @@
 import { STALE_AFTER_MS } from "../wire/limits.ts";
 import type { Step } from "./effect.ts";
 import {
-  askToCatchUp,
   connected,
   entered,
+  fellBehind,
   greeted,
   linkEnded,
   ownerChanged,
@@ -72,7 +72,7 @@ function take(turn: Turn, event: EventBody): void {
         resumed(turn, room.id);
       });
     case "fell-behind":
-      return inRoom(turn, event.room, (room) => askToCatchUp(turn, room));
+      return inRoom(turn, event.room, (room) => fellBehind(turn, room));
     case "repair-asked":
       return inRoom(turn, event.room, (room) => repairAsked(turn, room, event));
     case "room-prepared":

@@ -338,7 +338,7 @@ export const INSIDER_ATTACKS: readonly Attack[] = [
     patches: [
       patch("src/server/gate.ts", '} else if (seat.role !== "owner") {', "} else if (false) {"),
     ],
-    bites: "mallory: ; ada: error evicted,bye 6",
+    bites: "mallory: ; ada: error barred,bye 6",
   },
   {
     name: "a used-up invite is used again",

@@ -307,7 +307,7 @@ export const RELAY_ATTACKS: readonly Attack[] = [
       relay.drop((c) => relay.look(c).kind === "repair");
       ada.say("one");
       ada.say("two");
-      await world.pass(40_000, owl, ada, bob);
+      await world.pass(50_000, owl, ada, bob);
       return bob.told;
     }),
     expected: "warning gap; missing 1 of ada; ada: two",

@@ -83,7 +83,7 @@ export class HostileRelay {
   readonly #lenses: OuterSeal[] = [];
   readonly #waiting = new Set<(carried: Carried) => void>();
 
-  constructor(private readonly house: House, readonly relay: InstanceType<House["Relay"]>) {}
+  constructor(private readonly house: House, private relay: InstanceType<House["Relay"]>) {}
 
   // ---- links
 
@@ -143,6 +143,12 @@ export class HostileRelay {
     const tap = this.#taps.get(who);
     if (tap === undefined) throw new RangeError(`${who} is not connected`);
     return tap;
+  }
+
+  /** The relay dies, with all that it knew, and another takes its place. */
+  restart(relay: InstanceType<House["Relay"]>): void {
+    this.relay = relay;
+    for (const tap of this.#taps.values()) tap.end();
   }
 
   /** Ends somebody's connection. */

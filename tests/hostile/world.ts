@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import type { AdminKeys } from "../../src/crypto/admin_keys.ts";
 import type { MemberKeys } from "../../src/crypto/member_keys.ts";
-import { derive, sha256, systemRandom } from "../../src/crypto/primitives.ts";
+import { derive, type RandomSource, sha256, systemRandom } from "../../src/crypto/primitives.ts";
 import type { OwnKeys } from "../../src/crypto/room_keys.ts";
 import { generateSigningKey, type SigningKey } from "../../src/crypto/session_keys.ts";
 import { importRoomKey } from "../../src/crypto/succession.ts";
@@ -48,6 +48,8 @@ export interface Joiner {
   readonly highestEpoch?: number;
   /** It knows the room secret and has no invite. */
   readonly withoutInvite?: boolean;
+  /** An old copy of its profile: a generation that was used before. */
+  readonly generation?: number;
   /** Its invite's secret is not the right one. */
   readonly spoilInvite?: boolean;
   /** It forgets nothing when it is removed. */
@@ -59,6 +61,8 @@ export class Actor<K extends (MemberKeys | AdminKeys) & Leaking> extends Chronic
   readonly #intents = new IntentQueue();
   #refs = 0;
   #mark = 0;
+  /** When each type of notice came last. */
+  readonly #toldAt = new Map<string, number>();
   /** Settles with the exit code, or says why the program broke. */
   exit: Promise<number> = Promise.resolve(-1);
 
@@ -73,6 +77,7 @@ export class Actor<K extends (MemberKeys | AdminKeys) & Leaking> extends Chronic
     ring.add(this.keys);
     const face: Face = {
       notice: (notice) => {
+        this.#toldAt.set(notice.type, clock.now());
         this.add(notice);
         this.look();
       },
@@ -94,7 +99,7 @@ export class Actor<K extends (MemberKeys | AdminKeys) & Leaking> extends Chronic
       prepareJoin: () => Promise.reject(new Error("one room is enough here")),
       store: noStore,
       clock,
-      random: systemRandom,
+      random: this.world.random,
       retryMs: this.world.retryMs,
       onSignal: () => () => {},
     });
@@ -121,6 +126,21 @@ export class Actor<K extends (MemberKeys | AdminKeys) & Leaking> extends Chronic
       BOUND_MS,
     );
     return answer.type === "error" ? answer.code : "ok";
+  }
+
+  /** When it told something of that type last, by the clock; `null` if never. */
+  toldAt(type: Chronicle["events"][number]["type"]): number | null {
+    return this.#toldAt.get(type) ?? null;
+  }
+
+  /** Gives a command and does not wait. */
+  commands(line: string): void {
+    this.#intents.push({ kind: "command", line });
+  }
+
+  /** Answers a question and does not wait. */
+  choose(ref: string, choice: string): void {
+    this.#intents.push({ kind: "answer", ref, choice });
   }
 
   /** Answers a question, and waits until that is taken. */
@@ -212,6 +232,16 @@ export class Actor<K extends (MemberKeys | AdminKeys) & Leaking> extends Chronic
     return this.world.relay.handleOf(this.name);
   }
 
+  /** As hex; empty while the relay has given us none. */
+  get handleOrNone(): string {
+    try {
+      return this.handle.toHex();
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      return "";
+    }
+  }
+
   /** Ends its program, if it has not ended. */
   async leaves(): Promise<void> {
     this.#intents.push({ kind: "interrupt" });
@@ -230,21 +260,26 @@ export class World implements AsyncDisposable {
   readonly relay: HostileRelay;
   /** Who cannot reach the relay. */
   readonly offline = new Set<string>();
+  /** Ids of messages, and how long a program waits before it tries again. */
+  random: RandomSource = systemRandom;
   /** For how long a lost relay is looked for. */
   retryMs = 0;
   readonly #actors: { leaves(): Promise<void> }[] = [];
   #generation = this.clock.now();
   #flushes = 0;
 
-  constructor(readonly house: House, limits: Partial<RelayLimits> = {}) {
-    this.relay = new HostileRelay(
-      house,
-      new house.Relay(
-        RELAY_KEY,
-        { ...DEFAULT_RELAY_LIMITS, ...limits },
-        this.clock.relayPorts,
-      ),
-    );
+  constructor(readonly house: House, private readonly limits: Partial<RelayLimits> = {}) {
+    this.relay = new HostileRelay(house, this.#newRelay());
+  }
+
+  #newRelay(): InstanceType<House["Relay"]> {
+    const limits = { ...DEFAULT_RELAY_LIMITS, ...this.limits };
+    return new this.house.Relay(RELAY_KEY, limits, this.clock.relayPorts);
+  }
+
+  /** The relay dies and another takes its place. */
+  restartRelay(): void {
+    this.relay.restart(this.#newRelay());
   }
 
   async #own(name: string, identity?: SigningKey): Promise<OwnKeys> {
@@ -339,7 +374,7 @@ export class World implements AsyncDisposable {
     name: string,
     room: RoomId,
     pins: ConstructorParameters<House["MemberKeys"]>[4],
-    { identity, keeps }: Joiner,
+    { identity, keeps, generation: old }: Joiner,
   ): Promise<MemberActor> {
     const { house } = this;
     const own = await this.#own(name, identity);
@@ -349,7 +384,7 @@ export class World implements AsyncDisposable {
       await generateSigningKey(),
       systemRandom,
       pins,
-      generation(++this.#generation),
+      generation(old ?? ++this.#generation),
     ], keeps ?? false);
     const actor = new Actor(name, keys, this);
     this.#actors.push(actor);

@@ -102,10 +102,13 @@ async function compare(
     assert.deepEqual(given, [], `seed ${seed}: ${person.name} was shown something as missing`);
   }
   const sum = (type: "repaired" | "reconnected") =>
-    people.reduce((n, person) =>
-      n + (type === "repaired"
-        ? person.every("repaired").reduce((m, e) => m + e.count, 0)
-        : person.every("reconnected").length), 0);
+    people.reduce(
+      (n, person) =>
+        n + (type === "repaired"
+          ? person.every("repaired").reduce((m, e) => m + e.count, 0)
+          : person.every("reconnected").length),
+      0,
+    );
   return {
     seed,
     said: [...said.values()].reduce((n, texts) => n + texts.length, 0),

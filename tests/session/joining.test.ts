@@ -212,15 +212,17 @@ Deno.test("a relay cannot turn a member into a knocker by saying so", () => {
   assert.deepEqual(stage.state, state);
 });
 
-Deno.test("our own handle that is gone closes the room, somebody else's does not", () => {
+Deno.test("who was evicted comes in again, and only a bar keeps it out", () => {
   const stage = SessionStage.talking();
   assert.deepEqual(
     stage.take({ kind: "gone", room: ROOM, handle: handleOf(9), reason: "left" }),
     [],
   );
   const effects = stage.take({ kind: "gone", room: ROOM, handle: MY_HANDLE, reason: "evicted" });
-  assert.match(said(effects, "error")[0]?.message ?? "", /evicted/);
-  assert.equal(orders(effects, "stop")[0]?.exitCode, EXIT.notAdmitted);
+  assert.deepEqual(outline(effects), ["enter"]);
+  const barred = stage.take({ kind: "refused", room: ROOM, code: "barred", message: "barred" });
+  assert.deepEqual(said(barred, "error").map((e) => e.code), ["barred"]);
+  assert.equal(orders(barred, "stop")[0]?.exitCode, EXIT.notAdmitted);
 });
 
 Deno.test("events of a closed room, and of one that was never ours, do nothing", () => {

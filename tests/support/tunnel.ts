@@ -30,7 +30,7 @@ export class Tunnel implements AsyncDisposable {
 
   /** It is passable again; what was in it when the light went out is lost. */
   open(): void {
-    if (this.#state === "silent") for (const conn of this.#open) hangUp(conn);
+    if (this.#state === "silent") { for (const conn of this.#open) hangUp(conn); }
     this.#state = "open";
   }
 

@@ -1,0 +1,158 @@
+/** The program with one defence out each: the simulator has to find them. */
+import type { Patch } from "../support/patched_copy.ts";
+import { patch } from "../hostile/attack.ts";
+
+/** One mutant. */
+export interface Mutant {
+  readonly name: string;
+  readonly patches: readonly Omit<Patch, "name">[];
+}
+
+/** All of them. */
+export const MUTANTS: readonly Mutant[] = [
+  {
+    name: "a WELCOME is taken again: keys and nonces are used twice",
+    patches: [
+      patch(
+        "src/crypto/member_keys.ts",
+        "if (this.current !== null) {\n      throw",
+        "if (false) {\n      throw",
+      ),
+    ],
+  },
+  {
+    name: "an old generation is accepted",
+    patches: [
+      patch(
+        "src/crypto/join.ts",
+        "if (member.value.generation <= highestGeneration(member.value.identity)) {",
+        "if (member.value.generation < 0) {",
+      ),
+    ],
+  },
+  {
+    name: "no CLOSE",
+    patches: [
+      patch("src/session/epochs.ts", 'if (hadSent) turn.send(room.id, { kind: "close" });', ""),
+    ],
+  },
+  {
+    name: "the roster is not compared with what the commit confirms",
+    patches: [
+      patch(
+        "src/crypto/accept_commit.ts",
+        "if (!sameSecret(expected, commit.rosterKc)) {",
+        "if (expected.length === 0) {",
+      ),
+    ],
+  },
+  {
+    name: "a chain moves before the signature is checked",
+    patches: [
+      patch(
+        "src/crypto/sender_chain.ts",
+        "    const value = open(message);\n    message.key.fill(0);\n    chainKey.fill(0);",
+        "    const hold = { ...message, key: message.key.slice() };\n    this.#next = n + 1;\n    this.#chainKey = next.slice();\n    const value = open(hold);\n    this.#next = n - gapOf(n, skipped.length);\n    message.key.fill(0);\n    chainKey.fill(0);",
+      ),
+    ],
+  },
+  {
+    name: "the epoch after the next is accepted",
+    patches: [
+      patch(
+        "src/crypto/accept_commit.ts",
+        "if (commit.epoch !== here.epoch + 1) {",
+        "if (commit.epoch <= here.epoch) {",
+      ),
+      patch(
+        "src/crypto/accept_commit.ts",
+        "if (!sameBytes(commit.prev, here.h)) {",
+        "if (commit.prev.length === 0) {",
+      ),
+    ],
+  },
+  {
+    name: "a removed member stays",
+    patches: [
+      patch(
+        "src/driver/inbound.ts",
+        'return [{ kind: "removed", room, restarted }];',
+        "return restarted ? [] : [];",
+      ),
+    ],
+  },
+  {
+    name: "who was a deputy is followed",
+    patches: [
+      patch(
+        "src/crypto/member_keys.ts",
+        'if (warrant.purpose === "deputy" && !this.deputies.includes(member.leaf)) {',
+        "if (warrant.epoch < 0) {",
+      ),
+    ],
+  },
+  {
+    name: "a deputy is followed while the admin is there",
+    patches: [
+      patch(
+        "src/session/succession.ts",
+        'if (offer.purpose === "deputy" && !adminIsSilent(room, turn.at)) return;',
+        "",
+      ),
+    ],
+  },
+  {
+    name: "repair goes to everybody",
+    patches: [
+      patch(
+        "src/driver/run_role.ts",
+        '          this.#direct(room, to, payload);\n        }\n        return;\n      }\n      case "give-up":',
+        '          if (to.length > 0) this.#broadcast(room, payload);\n        }\n        return;\n      }\n      case "give-up":',
+      ),
+    ],
+  },
+  {
+    name: "no heartbeats",
+    patches: [
+      patch(
+        "src/session/step.ts",
+        '        turn.send(id, { kind: "heartbeat" });\n',
+        "",
+      ),
+    ],
+  },
+  {
+    name: "the count of the removed does not matter",
+    patches: [
+      patch(
+        "src/crypto/room_keys.ts",
+        "return this.#previous?.limit(leaf, count) ?? 0;",
+        "return count < 0 ? 1 : 0;",
+      ),
+    ],
+  },
+  {
+    name: "a text that was sealed again is shown again",
+    patches: [patch("src/crypto/room_keys.ts", "if (this.#shown.has(key)) return true;", "")],
+  },
+  {
+    name: "a gap is not asked for",
+    patches: [
+      patch(
+        "src/session/gaps.ts",
+        "if (missing.length > 0) ask(turn, id, leaf);",
+        "if (missing.length > 0) giveUp(turn, id, leaf);",
+      ),
+    ],
+  },
+  {
+    name: "what waits behind a gap is shown at once",
+    patches: [
+      patch(
+        "src/session/gaps.ts",
+        "if (gap === undefined) return content.repeated ? undefined : show(turn, id, member.leaf, text);",
+        "if (content.repeated) return;\n  if (member !== undefined || gap === undefined) return show(turn, id, member.leaf, text);",
+      ),
+    ],
+  },
+];
