@@ -35,7 +35,8 @@ export function newGaps(
   missing: readonly MissingNumbers[],
 ): void {
   const room = turn.room(id);
-  if (room === undefined) return;
+  // What was opened with keys that we have given up since is no gap of ours.
+  if (room?.phase !== "joined") return;
   const before = room.gaps.find((gap) => gap.leaf === leaf);
   if (before === undefined && missing.length === 0) return;
   const gap: GapState = before === undefined

@@ -19,4 +19,7 @@ Deno.test("an epoch of the keys that were given up begins nothing while we ask t
   ]);
   const late = stage.epoch();
   assert.deepEqual(outline(late), []);
+  // Nor is a gap of those keys asked for with the new ones.
+  const gaps = [{ leaf: 2, gaps: [{ epoch: 4, numbers: [0, 1] }] }];
+  assert.deepEqual(outline(stage.take({ kind: "caught-up", room: ROOM, gaps })), []);
 });
