@@ -1,0 +1,127 @@
+/**
+ * What a participant's cryptography costs, each thing beside the sum of its primitives, measured by turns in the
+ * same run.
+ *
+ *     deno task bench:crypto [ROUNDS]
+ *
+ * Prints medians of 7 rounds. Exits with 1 where docs/PERFORMANCE.md promises more than there is.
+ *
+ * @module
+ */
+import { cpus } from "node:os";
+import { type MessageFigures, TalkingRoom } from "./crypto_messages.ts";
+import {
+  type Compared,
+  type EpochFigures,
+  measureEpochs,
+  measureHandshake,
+} from "./crypto_epochs.ts";
+import { measureStart } from "./crypto_start.ts";
+import { makeWrapPairs } from "./crypto_primitives.ts";
+import { printTable } from "./measure.ts";
+
+const ROUNDS = Number(Deno.args[0] ?? 7);
+
+const [cpu] = cpus();
+console.log(`${cpu?.model}, ${cpus().length} cores, deno ${Deno.version.deno}, ${ROUNDS} rounds\n`);
+
+const perSecond = (us: number): string => Math.round(1e6 / us).toLocaleString("en");
+const times = (a: number, b: number): string => `${(a / b).toFixed(2)} ×`;
+
+function messageRows({ members, textBytes, seal, open }: MessageFigures): string[][] {
+  const row = (what: string, { keys, session, primitives }: MessageFigures["seal"]): string[] => [
+    `${what} ${textBytes} B, ${members} members`,
+    `${primitives.toFixed(1)} µs`,
+    `${keys.toFixed(1)} µs`,
+    times(keys, primitives),
+    perSecond(keys),
+    `${session.toFixed(1)} µs`,
+    times(session, primitives),
+    perSecond(session),
+  ];
+  return [row("send", seal), row("open", open)];
+}
+
+const ten = await TalkingRoom.open(10);
+const talks: MessageFigures[] = [];
+for (const [bytes, count] of [[200, 2000], [4096, 1000], [65_536, 100]] as const) {
+  talks.push(await ten.measure(bytes, count, ROUNDS));
+}
+const thousand = await TalkingRoom.open(1000);
+talks.push(await thousand.measure(200, 2000, ROUNDS));
+printTable(
+  ["messages", "primitives", "keys", "", "a second", "with session", "", "a second"],
+  talks.flatMap(messageRows),
+);
+
+const pairs = await makeWrapPairs();
+
+function compared({ ours, primitives }: Compared): string[] {
+  return [
+    `${primitives.ms.toFixed(2)} ms`,
+    `${ours.ms.toFixed(2)} ms`,
+    times(ours.ms, primitives.ms),
+    times(ours.cpuMs, primitives.cpuMs),
+  ];
+}
+
+const epochs: EpochFigures[] = [];
+for (const members of [2, 10, 100, 1000]) epochs.push(await measureEpochs(members, ROUNDS, pairs));
+const COLUMNS = ["primitives", "ours", "", "CPU"];
+printTable(
+  ["commit for", ...COLUMNS, "a member", "longest block", "COMMIT"],
+  epochs.map((e) => [
+    `${e.members} members`,
+    ...compared(e.make),
+    `${(e.make.ours.ms / e.members * 1000).toFixed(0)} µs`,
+    `${e.makeBlock.toFixed(1)} ms`,
+    `${e.commitBytes} B`,
+  ]),
+);
+printTable(
+  ["accept a commit of", ...COLUMNS, "longest block"],
+  epochs.map((e) => [
+    `${e.members} members`,
+    ...compared(e.accept),
+    `${e.acceptBlock.toFixed(1)} ms`,
+  ]),
+);
+printTable(
+  ["accept a welcome among", ...COLUMNS, "longest block", "WELCOME"],
+  epochs.map((e) => [
+    `${e.members} members`,
+    ...compared(e.welcome),
+    `${e.welcomeBlock.toFixed(1)} ms`,
+    `${e.welcomeBytes} B`,
+  ]),
+);
+printTable(["join", ...COLUMNS], [[
+  "knock to a verified bundle, both sides",
+  ...compared(await measureHandshake(ROUNDS, pairs)),
+]]);
+
+const start = await measureStart(ROUNDS);
+printTable(
+  ["start of a client", "", "of it an empty program", "RSA-3072 alone"],
+  [
+    ["until somebody can type", start.typing, start.empty, 0],
+    ["until it is in the room", start.joined, start.empty, start.rsa.ms],
+  ].map((row) => row.map((cell) => typeof cell === "number" ? `${cell.toFixed(0)} ms` : cell)),
+);
+
+const [small] = talks;
+const few = epochs.find((e) => e.members === 10);
+const many = epochs.find((e) => e.members === 1000);
+if (small === undefined || few === undefined || many === undefined) throw new Error("no figures");
+const perMember = (e: EpochFigures): number => e.make.ours.ms / e.members;
+const promises: [string, boolean][] = [
+  ["sends 10,000 texts of 200 B a second", small.seal.keys <= 100],
+  ["opens 10,000 texts of 200 B a second", small.open.keys <= 100],
+  [
+    "a commit for 1,000 costs at most 1.3 × its RSA, ML-KEM and signatures",
+    many.make.ours.ms <= 1.3 * many.make.primitives.ms,
+  ],
+  ["a member of 1,000 costs at most 1.3 × one of 10", perMember(many) <= 1.3 * perMember(few)],
+];
+for (const [what, kept] of promises) console.log(`${kept ? "yes" : "NO "}  ${what}`);
+if (promises.some(([, kept]) => !kept)) Deno.exit(1);
