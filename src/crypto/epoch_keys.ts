@@ -1,6 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import {
   digestInput,
+  type DigestLeaf,
   epochSecretInfo,
   messageAad,
   messageSignedBody,
@@ -104,12 +105,44 @@ export class EpochKeys {
     return this.#receiving.get(leaf)?.chain;
   }
 
-  /** SHA-256 over what has come of all, our own included (HEARTBEAT's digest). */
-  digest(): Hash {
-    return hash(sha256(digestInput(this.roster.map(({ leaf }) => {
+  /** What has come of everybody without a gap, our own included, in rising order of the leaf. */
+  #positions(): DigestLeaf[] {
+    return this.roster.map(({ leaf }) => {
       const { count, hash: rolling } = this.chain(leaf)?.position ?? this.sent;
       return { leaf, count, hash: hash(rolling) };
-    }))));
+    });
+  }
+
+  /** The same, of those of whom something has come (VIEW). */
+  heard(): DigestLeaf[] {
+    return this.#positions().filter(({ count }) => count > 0);
+  }
+
+  /**
+   * SHA-256 over what has come of all, our own included (HEARTBEAT's digest).
+   *
+   * @param before where the chain of one leaf was before its last message
+   */
+  digest(before?: { readonly leaf: Leaf; readonly position: ChainPosition }): Hash {
+    const positions = this.#positions().map((position) =>
+      before === undefined || position.leaf !== before.leaf ? position : {
+        leaf: position.leaf,
+        count: before.position.count,
+        hash: hash(before.position.hash),
+      }
+    );
+    return hash(sha256(digestInput(positions)));
+  }
+
+  /** The rolling hash over the first `count` messages of a leaf, ours too; `undefined` if it is not kept. */
+  hashAt(leaf: Leaf, count: number): Bytes | undefined {
+    return leaf === this.myLeaf ? this.#sending.hashAt(count) : this.chain(leaf)?.hashAt(count);
+  }
+
+  /** How many messages of a leaf we know of, whether they have come or not; of ourselves, how many we sent. */
+  known(leaf: Leaf): number {
+    const chain = this.chain(leaf);
+    return chain === undefined ? this.sent.count : this.#countOf(leaf, chain);
   }
 
   /**

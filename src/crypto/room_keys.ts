@@ -2,6 +2,7 @@
  * The keys of one room at one participant: the room secret, the gate key, the epochs. What only a joiner or
  * only an admin does is in `member_keys.ts` and `admin_keys.ts`.
  */
+import type { View, ViewRequest } from "../wire/agreement.ts";
 import { type Bytes, encode } from "../wire/codec.ts";
 import type { Direction } from "../wire/contexts.ts";
 import { enterBody, type Role } from "../wire/ticket.ts";
@@ -35,6 +36,8 @@ import { MAX_REPAIR_NUMBERS } from "../wire/limits.ts";
 import { REPAIR_REQUEST_BODY, type RepairRequest } from "../wire/repair.ts";
 import { type Signed, signedOf } from "../wire/signed.ts";
 import { CryptoError, type RandomSource, sign, verify } from "./primitives.ts";
+import type { ChainPosition } from "./sender_chain.ts";
+import { checkViewRequest, type Compared, Views } from "./views.ts";
 import { EpochKeys } from "./epoch_keys.ts";
 import { OuterSeal } from "./outer_seal.ts";
 import type { Roster } from "./roster.ts";
@@ -94,6 +97,8 @@ export type MessageResult =
     readonly missing: number;
     /** The author's hash of its own messages is not ours. */
     readonly fork: boolean;
+    /** For a HEARTBEAT of the epoch that we are in: its author has heard what we had heard before it. */
+    readonly agrees?: boolean;
   }
   | {
     readonly kind: "refused";
@@ -139,6 +144,7 @@ export abstract class RoomKeys {
   readonly #kept = new Map<string, Bytes>();
   #keptBytes = 0;
   readonly #shown = new Set<string>();
+  readonly #views = new Views();
 
   constructor(
     room: RoomId,
@@ -360,11 +366,24 @@ export abstract class RoomKeys {
       const fork = message.kind === "heartbeat" &&
         (message.count !== header.n ||
           (before?.count === message.count && !sameBytes(before.hash, message.hash)));
-      return { ...opened, gaps: this.gapsOf(leaf), missing: 0, fork };
+      const agrees = this.#agrees(keys, leaf, result, before);
+      return { ...opened, gaps: this.gapsOf(leaf), missing: 0, fork, ...agrees };
     } catch (error) {
       if (!(error instanceof CryptoError)) throw error;
       return { kind: "refused", code: REFUSAL[error.code], leaf };
     }
+  }
+
+  /** One that came late tells what its author had heard then: that is nothing to compare with now. */
+  #agrees(
+    keys: EpochKeys,
+    leaf: Leaf,
+    { value, late }: { readonly value: RoomMessage | UnknownRoomMessage; readonly late: boolean },
+    position: ChainPosition | undefined,
+  ): { agrees?: boolean } {
+    if (value.kind !== "heartbeat" || late || keys !== this.#current) return {};
+    if (position === undefined) return {};
+    return { agrees: sameBytes(value.digest, keys.digest({ leaf, position })) };
   }
 
   #isRepeated(keys: EpochKeys, leaf: Leaf, id: MessageId): boolean {
@@ -438,8 +457,39 @@ export abstract class RoomKeys {
     });
   }
 
+  /** Asks a member what it has heard of everybody. */
+  viewRequest(leaf: number): Bytes {
+    const { signing } = this.own.session;
+    return this.seal(
+      "view-request",
+      this.#views.ask(this.#joined, leaf, signing, this.random),
+    );
+  }
+
+  /** Checks a member's question. @throws {CryptoError} as `checkViewRequest` */
+  takeViewRequest(signed: Signed<ViewRequest>): ViewRequest {
+    return checkViewRequest(this.#joined, signed);
+  }
+
+  /** Our own view, for whoever asked with that nonce. */
+  view(nonce: Bytes): Bytes {
+    return this.seal("view", this.#views.answer(this.#joined, nonce, this.own.session.signing));
+  }
+
+  /** Compares an answer with what we have heard. @throws {CryptoError} as `Views.take` */
+  takeView(signed: Signed<View>): Compared | null {
+    return this.#views.take(this.#joined, signed);
+  }
+
+  /** @throws {CryptoError} `no-key` before our first epoch */
+  get #joined(): EpochKeys {
+    if (this.#current === null) throw new CryptoError("no-key", "we are in no epoch");
+    return this.#current;
+  }
+
   /** Wipes everything. */
   wipe(): void {
+    this.#views.forget();
     this.#kept.clear();
     this.#shown.clear();
     while (this.#past.length > 0) this.dropPrevious();

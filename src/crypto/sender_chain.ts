@@ -4,8 +4,9 @@
  */
 import type { Bytes } from "../wire/codec.ts";
 import { messageKeyInfo } from "../wire/contexts.ts";
-import { derive, sha256 } from "./primitives.ts";
 import { MAX_AHEAD, MAX_SKIPPED_KEYS } from "../wire/limits.ts";
+import { HashHistory } from "./hash_history.ts";
+import { derive, sha256 } from "./primitives.ts";
 
 /** What one message is sealed with. */
 export interface MessageKey {
@@ -41,6 +42,7 @@ export class SendingChain {
   #chainKey: Bytes;
   #count = 0;
   #hash: Bytes = new Uint8Array(32);
+  readonly #hashes = new HashHistory();
 
   /** @param chainKey CK(leaf, 0); the chain wipes it */
   constructor(chainKey: Bytes) {
@@ -68,6 +70,12 @@ export class SendingChain {
   /** Adds a sealed message's hash to the rolling hash; once after each {@linkcode take}. */
   sealed(frameHash: Bytes): void {
     this.#hash = roll(this.#hash, frameHash);
+    this.#hashes.push(this.#hash);
+  }
+
+  /** The rolling hash over the first `count` messages; `undefined` if it is not kept. */
+  hashAt(count: number): Bytes | undefined {
+    return this.#hashes.at(count);
   }
 
   wipe(): void {
@@ -98,6 +106,7 @@ export class ReceivingChain {
   /** Messages 0 … contiguous−1 are all here; `#hash` covers them. */
   #contiguous = 0;
   #hash: Bytes = new Uint8Array(32);
+  readonly #hashes = new HashHistory();
   /** Messages that will not come any more, and have been shown as missing: by number, or lost with their key. */
   readonly #forgiven = new Set<number>();
   #lost = 0;
@@ -117,6 +126,11 @@ export class ReceivingChain {
   /** Count and hash of the messages received without a gap from the beginning. */
   get position(): ChainPosition {
     return { count: this.#contiguous, hash: this.#hash };
+  }
+
+  /** The rolling hash over the first `count` messages; `undefined` if it is not kept, or they have not all come. */
+  hashAt(count: number): Bytes | undefined {
+    return this.#hashes.at(count);
   }
 
   /** How many messages have come in all. */
@@ -212,6 +226,7 @@ export class ReceivingChain {
       if (hash === undefined) break;
       this.#waiting.delete(this.#contiguous);
       this.#hash = roll(this.#hash, hash);
+      this.#hashes.push(this.#hash);
       this.#contiguous++;
     }
   }

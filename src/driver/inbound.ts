@@ -220,6 +220,16 @@ export class Inbound {
       const { payload } = message.content;
       return await this.#payload({ ...delivered, payload, broadcast: false, repaired: true });
     }
+    if (message.kind === "view-request") {
+      const { requester, nonce } = keys.takeViewRequest(message.content);
+      const handle = delivered.from.toHex();
+      return [{ kind: "view-asked", room, handle, requester, nonce: nonce.toHex() }];
+    }
+    if (message.kind === "view") {
+      const compared = keys.takeView(message.content);
+      const epoch = keys.current?.place.epoch ?? 0;
+      return compared === null ? [] : [{ kind: "view-came", room, epoch, ...compared }];
+    }
     if (keys instanceof AdminKeys) return await this.#forAdmin(keys, delivered, message);
     switch (message.kind) {
       case "grant": {
@@ -434,7 +444,9 @@ function contentOf(result: Extract<MessageResult, { kind: "opened" }>): MessageC
     case "close":
       return { kind: "close", epoch: message.epoch, missing, fork };
     case "heartbeat":
-      return { kind: "heartbeat", fork };
+      return result.agrees === undefined
+        ? { kind: "heartbeat", fork }
+        : { kind: "heartbeat", fork, agrees: result.agrees };
     case "leave":
       return { kind: "leave" };
     case "unknown":

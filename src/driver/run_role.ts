@@ -258,6 +258,18 @@ class Driver<S> {
         }
         return;
       }
+      case "request-view":
+        return this.#direct(
+          effect.room,
+          handleOf(fromHex(effect.to)),
+          this.#keys(effect.room).viewRequest(effect.leaf),
+        );
+      case "show-view":
+        return this.#direct(
+          effect.room,
+          handleOf(fromHex(effect.to)),
+          this.#keys(effect.room).view(fromHex(effect.nonce)),
+        );
       case "give-up":
         return this.#keys(effect.room).giveUp(effect.leaf, effect.missing);
       case "leave-room":

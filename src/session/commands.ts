@@ -16,7 +16,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "who",
     args: "",
-    help: "who is in the room, and who of them is verified",
+    help: "who is in the room, who of them is verified, and who sees the same",
     completes: "nothing",
     role: "any",
   },

@@ -47,6 +47,20 @@ export type Effect =
     readonly leaf: number;
     readonly missing: readonly MissingNumbers[];
   }
+  /** Asks a member what it has heard of everybody; answered by `view-came`. */
+  | {
+    readonly kind: "request-view";
+    readonly room: string;
+    readonly to: string;
+    readonly leaf: number;
+  }
+  /** Answers `view-asked`. */
+  | {
+    readonly kind: "show-view";
+    readonly room: string;
+    readonly to: string;
+    readonly nonce: string;
+  }
   | { readonly kind: "leave-room"; readonly room: string }
   | { readonly kind: "knock"; readonly room: string }
   /** Answers the admin's HELLO with our BUNDLE. */

@@ -1,5 +1,6 @@
 /** The way into a room, and back into it after a lost connection (PROTOCOL §6, §9). */
 import { CHAIN_LIFE_MS, STALE_AFTER_MS } from "../wire/limits.ts";
+import { listenAnew } from "./agreement.ts";
 import { EXIT } from "./exit_code.ts";
 import {
   administers,
@@ -132,6 +133,7 @@ export function resumed(turn: Turn, id: string): void {
   if (room.seat === "knocker") return turn.do({ kind: "enter", room: id });
   if (room.awaySince > 0) {
     turn.change(id, (r) => ({ ...r, awaySince: 0 }));
+    listenAnew(turn, id);
     turn.send(id, { kind: "heartbeat" });
   }
   flushPending(turn, id);

@@ -1,5 +1,6 @@
 /** Epochs as the session sees them: who is there, and what has to be said and ordered (PROTOCOL §7). */
 import { CHAIN_LIFE_MS } from "../wire/limits.ts";
+import { agreementAfter } from "./agreement.ts";
 import type { RosterEntry } from "./event.ts";
 import type { EpochReason } from "./notice.ts";
 import {
@@ -10,7 +11,14 @@ import {
   inRoom,
   type Of,
 } from "./room_turn.ts";
-import { MAX_PAST_EPOCHS, type Member, memberByLeaf, NO_SUCCESSION } from "./state.ts";
+import {
+  type AgreementState,
+  MAX_PAST_EPOCHS,
+  type Member,
+  memberByLeaf,
+  NO_AGREEMENT,
+  NO_SUCCESSION,
+} from "./state.ts";
 import { inRoomOf, membersOf, type Turn } from "./turn.ts";
 
 function memberOf(turn: Turn, entry: RosterEntry): Member {
@@ -45,6 +53,7 @@ export function joined(turn: Turn, event: Of<"joined">): void {
       adminHeardAt: turn.at,
       nextHeartbeatAt: turn.at + heartbeatPeriodMs(event.roster.length, false),
     }));
+    startAgreement(turn, event.room, NO_AGREEMENT);
     const room = turn.room(event.room);
     if (room === undefined) return;
     turn.say({
@@ -112,6 +121,7 @@ export function epochBegan(turn: Turn, event: Of<"epoch-began">): void {
       stale: "no",
       dropPreviousAt: [...r.dropPreviousAt, turn.at + CHAIN_LIFE_MS],
     }));
+    startAgreement(turn, room.id, room.agreement);
     for (const entry of event.added) {
       turn.say({
         type: "member-joined",
@@ -132,6 +142,13 @@ export function epochBegan(turn: Turn, event: Of<"epoch-began">): void {
     }
     flushPending(turn, room.id);
   });
+}
+
+function startAgreement(turn: Turn, id: string, before: AgreementState): void {
+  turn.change(id, (r) => ({
+    ...r,
+    agreement: agreementAfter(before, r.members, r.myLeaf, turn.at),
+  }));
 }
 
 function sayEpoch(turn: Turn, id: string, reason: EpochReason): void {

@@ -38,7 +38,12 @@ export type MessageContent =
     /** Its hash differs from ours though nothing is missing. */
     readonly fork: boolean;
   }
-  | { readonly kind: "heartbeat"; readonly fork: boolean }
+  | {
+    readonly kind: "heartbeat";
+    readonly fork: boolean;
+    /** Its author has heard of everybody what we had heard; absent where that cannot be said. */
+    readonly agrees?: boolean;
+  }
   | { readonly kind: "leave" }
   /** A type that we do not know and need not. */
   | { readonly kind: "other" };
@@ -221,6 +226,32 @@ export type EventBody =
     readonly code: MessageRefusal;
     /** The leaf that the frame names; known to be its author only for `bad-signature` never. */
     readonly leaf: number | null;
+  }
+  // Agreement (PROTOCOL §9).
+  /** A member asks what we have heard of everybody. */
+  | {
+    readonly kind: "view-asked";
+    readonly room: string;
+    readonly handle: string;
+    readonly requester: number;
+    readonly nonce: string;
+  }
+  /** A member that we asked has shown what it has heard: its word, compared with ours. */
+  | {
+    readonly kind: "view-came";
+    readonly room: string;
+    readonly epoch: number;
+    readonly leaf: number;
+    /** Authors of whom it has heard something else. */
+    readonly differs: readonly number[];
+    /** Authors of whom it says to have `count` messages, where we know of `from`. */
+    readonly ahead: readonly {
+      readonly leaf: number;
+      readonly from: number;
+      readonly count: number;
+    }[];
+    /** It lacks something that we had when we asked. */
+    readonly behind: boolean;
   }
   /** A message of a later epoch came than the commits we have. */
   | { readonly kind: "fell-behind"; readonly room: string }

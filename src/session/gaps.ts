@@ -4,6 +4,7 @@
  * shown as missing and what waited is shown.
  */
 import { MAX_REPAIR_NUMBERS } from "../wire/limits.ts";
+import { lacks } from "./agreement.ts";
 import type { EventBody, MessageContent } from "./event.ts";
 import { heartbeatPeriodMs, OWNERS } from "./room_turn.ts";
 import {
@@ -149,6 +150,7 @@ function giveUp(turn: Turn, id: string, leaf: number): void {
   const count = gap.missing.reduce((sum, { numbers }) => sum + numbers.length, 0);
   turn.do({ kind: "give-up", room: id, leaf, missing: gap.missing });
   turn.say({ type: "missing", ...inRoomOf(room), ...authorOf(room, leaf), count });
+  for (const { epoch } of gap.missing) lacks(turn, id, epoch);
   setGap(turn, id, { ...gap, missing: [] });
   release(turn, id, leaf);
 }

@@ -1,4 +1,5 @@
 /** What comes from the others, and what the relay says of them (PROTOCOL §8, §9). */
+import { heartbeatHeard, lacks, tellAgreement } from "./agreement.ts";
 import { resumed } from "./entering.ts";
 import { EXIT } from "./exit_code.ts";
 import { deliver, newGaps, release } from "./gaps.ts";
@@ -6,6 +7,7 @@ import { closeRoom, flushPending, inRoom, type Of, OWNERS } from "./room_turn.ts
 import { type Member, memberByLeaf, type RoomState, withMember } from "./state.ts";
 import { adminHeard } from "./succession.ts";
 import { inRoomOf, type Turn } from "./turn.ts";
+import { askForViews, claimHeard } from "./viewing.ts";
 
 /** A verified message of a member. */
 export function message(turn: Turn, event: Of<"message">): void {
@@ -21,11 +23,16 @@ export function message(turn: Turn, event: Of<"message">): void {
       });
     }
     if (event.lost > 0) {
+      lacks(turn, room.id, event.epoch);
       turn.say({ type: "missing", ...inRoomOf(room), ...from, count: event.lost });
     }
     newGaps(turn, room.id, event.leaf, event.gaps);
     content(turn, room, member, event);
     release(turn, room.id, event.leaf);
+    claimHeard(turn, room.id, event);
+    if (event.content.kind !== "heartbeat") return;
+    askForViews(turn, room.id);
+    tellAgreement(turn, room.id);
   });
 }
 
@@ -69,6 +76,7 @@ function content(turn: Turn, room: RoomState, member: Member, event: Of<"message
       return;
     case "heartbeat":
       if (content.fork) sayFork(turn, room, member);
+      heartbeatHeard(turn, room, event, content.agrees);
       return;
     case "leave":
       turn.change(

@@ -6,7 +6,7 @@ import type { UserIntent } from "./intent.ts";
 import { flushPending, forgetRoom, staleRef, toFront } from "./room_turn.ts";
 import { MAX_PENDING_TEXTS, roomByName, type RoomState } from "./state.ts";
 import { answerSuccession, claim } from "./succession.ts";
-import { inRoomOf, membersOf, type Turn } from "./turn.ts";
+import { agreementOf, inRoomOf, membersOf, type Turn } from "./turn.ts";
 
 /** One wish of the person. */
 export function intent(turn: Turn, intent: UserIntent, id: string): void {
@@ -105,6 +105,10 @@ function command(turn: Turn, intent: Extract<UserIntent, { kind: "command" }>): 
         members: membersOf(room),
         safetyCode: room.safetyCode,
       });
+      const { now } = room.agreement;
+      if (name === "who" && now !== null) {
+        turn.say({ type: "agreement", ...inRoomOf(room), ...agreementOf(room, now) });
+      }
       return turn.ok(intent.ref);
     }
     case "claim": {

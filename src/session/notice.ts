@@ -43,6 +43,7 @@ export type WarningCode =
   | "unsupported"
   | "unverified-admin"
   | "bad-claim"
+  | "disagreement"
   | "invite-on-command-line";
 
 /** Fields that every event about a room has. */
@@ -51,6 +52,20 @@ interface InRoom {
   readonly room: string;
   /** 32 hex digits. */
   readonly roomId: string;
+}
+
+/** Who of a room sees the same conversation. */
+export interface AgreementView {
+  /** How many do, oneself among them. */
+  readonly agree: number;
+  /** Of how many. */
+  readonly of: number;
+  /** Who has heard something else than we. */
+  readonly differ: readonly Person[];
+  /** Who lacks messages; oneself too. */
+  readonly behind: readonly Person[];
+  /** Who has not shown for two heartbeats what it has heard. */
+  readonly silent: readonly Person[];
 }
 
 /** Everything that a session says, by `type`. */
@@ -157,6 +172,8 @@ export type Notice =
     readonly from?: string;
     readonly identity?: string;
     readonly count?: number;
+    /** Of whom the member named in `from` has heard something else. */
+    readonly author?: Person;
   }
   | ({
     readonly type: "repaired";
@@ -170,12 +187,7 @@ export type Notice =
     readonly identity: string;
     readonly count: number;
   } & InRoom)
-  | ({
-    readonly type: "agreement";
-    readonly agree: number;
-    readonly of: number;
-    readonly differ: readonly Person[];
-  } & InRoom)
+  | ({ readonly type: "agreement" } & AgreementView & InRoom)
   /** A question to the person; answered by an `answer` intent. `ref` names it. */
   | {
     readonly type: "ask";

@@ -54,6 +54,8 @@ export interface RoomState {
   readonly gaps: readonly GapState[];
   /** How much repair each leaf may still ask of us. */
   readonly repairBudget: readonly RepairBudget[];
+  /** Who has heard what we have heard. */
+  readonly agreement: AgreementState;
   readonly unread: number;
   /** When the admin's last authenticated message or commit came. */
   readonly adminHeardAt: number;
@@ -143,6 +145,79 @@ export interface HeldText {
   readonly text: string;
 }
 
+/** What we know of who has heard the same (PROTOCOL §9), in this epoch. */
+export interface AgreementState {
+  /** The other members. */
+  readonly standings: readonly Standing[];
+  /** When the epoch began for us. */
+  readonly since: number;
+  /** Some messages of this epoch have been shown as missing: then we are who is behind. */
+  readonly lacking: boolean;
+  /** What members say to have, and we do not. */
+  readonly claims: readonly ViewClaim[];
+  /** Before that nobody is asked for its view. */
+  readonly nextAskAt: number;
+  /** When each asker was answered last. */
+  readonly answered: readonly { readonly leaf: number; readonly at: number }[];
+  /** What may still be answered, all askers together. */
+  readonly budget: { readonly tokens: number; readonly at: number };
+  /** As it is now; `null` while there is nothing to compare. */
+  readonly now: Agreement | null;
+  /** What was told last. */
+  readonly told: Agreement | null;
+}
+
+/** Who of a room sees the same conversation, by leaf. */
+export interface Agreement {
+  /** How many do, we ourselves among them. */
+  readonly agree: number;
+  /** Of how many. */
+  readonly of: number;
+  /** Whose conversation is another. */
+  readonly differ: readonly number[];
+  /** Who lacks messages. */
+  readonly behind: readonly number[];
+  /** Who has not shown lately what it has heard. */
+  readonly silent: readonly number[];
+  /** How many have not been compared yet. */
+  readonly open: number;
+}
+
+/** How another member stands to us. */
+export interface Standing {
+  readonly leaf: number;
+  /** What the last comparison showed. */
+  readonly verdict: "open" | "same" | "behind" | "differs";
+  /** When its last heartbeat came, or we began to listen. */
+  readonly heardAt: number;
+  /** Heartbeats in a row whose digest was not ours. */
+  readonly odd: number;
+  /** Its last view lacked something: once may be chance. */
+  readonly short: boolean;
+  /** When it was asked for its view last; 0 for never. */
+  readonly askedAt: number;
+  /** Questions in a row without an answer. */
+  readonly unanswered: number;
+  /** Authors of whom it has heard something else. */
+  readonly about: readonly number[];
+}
+
+/** A member says to have more of an author than has come to us. */
+export interface ViewClaim {
+  /** The author. */
+  readonly leaf: number;
+  /** Who says so. */
+  readonly by: number;
+  /** The number of the first that we lack. */
+  readonly from: number;
+  readonly count: number;
+  /** How many have come since it was said. */
+  readonly repaired: number;
+  readonly since: number;
+  readonly asked: number;
+  readonly nextAskAt: number;
+}
+
 /** A token bucket. */
 export interface RepairBudget {
   readonly leaf: number;
@@ -168,6 +243,19 @@ export const NO_SUCCESSION = {
   claiming: null,
   offer: null,
 } as const;
+
+/** Before our first epoch. */
+export const NO_AGREEMENT: AgreementState = {
+  standings: [],
+  since: 0,
+  lacking: false,
+  claims: [],
+  nextAskAt: 0,
+  answered: [],
+  budget: { tokens: 0, at: 0 },
+  now: null,
+  told: null,
+};
 
 /** The state of a session before its first event. */
 export function initialState(me: Person, verified: readonly string[] = []): SessionState {
@@ -204,6 +292,7 @@ export function enteringRoom(id: string, name: string): RoomState {
     recent: [],
     gaps: [],
     repairBudget: [],
+    agreement: NO_AGREEMENT,
     unread: 0,
     adminHeardAt: 0,
     stale: "no",

@@ -9,6 +9,7 @@
  * So numbers and keys cannot get out of step, and an epoch changes only between two events.
  */
 import { STALE_AFTER_MS } from "../wire/limits.ts";
+import { tellAgreement } from "./agreement.ts";
 import type { Step } from "./effect.ts";
 import {
   connected,
@@ -42,6 +43,7 @@ import {
 import type { SessionState } from "./state.ts";
 import { granted, keysGiven, succession, successionTick } from "./succession.ts";
 import { authorOf, inRoomOf, Turn } from "./turn.ts";
+import { viewAsked, viewCame, viewTick } from "./viewing.ts";
 
 /** One event in, the next state and the orders out. Nothing happens after `stop`. */
 export function step(state: SessionState, event: SessionEvent): Step<SessionState> {
@@ -75,6 +77,13 @@ function take(turn: Turn, event: EventBody): void {
       return inRoom(turn, event.room, (room) => fellBehind(turn, room));
     case "repair-asked":
       return inRoom(turn, event.room, (room) => repairAsked(turn, room, event));
+    case "view-asked":
+      return inRoom(turn, event.room, (room) => viewAsked(turn, room, event));
+    case "view-came":
+      return inRoom(turn, event.room, (room) => {
+        viewCame(turn, room, event);
+        tellAgreement(turn, room.id);
+      });
     case "room-prepared":
       return prepared(turn, event);
     case "join-refused":
@@ -173,6 +182,8 @@ function tick(turn: Turn): void {
         return admin ? resumed(turn, room.id) : rejoin(turn, room);
       }
       mendTick(turn, room.id);
+      viewTick(turn, room.id);
+      tellAgreement(turn, room.id);
       successionTick(turn, room.id);
       if (turn.at >= room.nextHeartbeatAt && speaks(room)) {
         turn.send(id, { kind: "heartbeat" });

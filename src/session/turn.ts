@@ -1,6 +1,13 @@
 import type { Effect, OutgoingMessage, Step } from "./effect.ts";
-import type { MemberNotice, Notice, WarningCode } from "./notice.ts";
-import { memberByLeaf, roomById, type RoomState, type SessionState, withRoom } from "./state.ts";
+import type { AgreementView, MemberNotice, Notice, Person, WarningCode } from "./notice.ts";
+import {
+  type Agreement,
+  memberByLeaf,
+  roomById,
+  type RoomState,
+  type SessionState,
+  withRoom,
+} from "./state.ts";
 
 /** A step in the making: the state so far and the effects in order. */
 export class Turn {
@@ -19,6 +26,7 @@ export class Turn {
     from?: string;
     identity?: string;
     count?: number;
+    author?: Person;
   } = {}): void {
     this.say({
       type: "warning",
@@ -90,6 +98,17 @@ export function inRoomOf(room: RoomState): { room: string; roomId: string } {
 export function authorOf(room: RoomState, leaf: number): { from: string; identity: string } {
   const member = memberByLeaf(room, leaf);
   return { from: member?.name ?? `leaf ${leaf}`, identity: member?.identity ?? "" };
+}
+
+/** Who sees the same conversation, as notices and views tell it. */
+export function agreementOf(room: RoomState, agreement: Agreement): AgreementView {
+  const people = (leaves: readonly number[]): Person[] =>
+    leaves.flatMap((leaf) => {
+      const member = memberByLeaf(room, leaf);
+      return member === undefined ? [] : [{ name: member.name, identity: member.identity }];
+    });
+  const { agree, of, differ, behind, silent } = agreement;
+  return { agree, of, differ: people(differ), behind: people(behind), silent: people(silent) };
 }
 
 /** A room's members as notices and views list them. */

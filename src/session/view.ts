@@ -1,4 +1,4 @@
-import type { MemberNotice } from "./notice.ts";
+import type { AgreementView, MemberNotice } from "./notice.ts";
 
 /**
  * What a face may draw: derived from the session's state after every step, plain data, no keys.
@@ -25,4 +25,6 @@ export interface RoomView {
   /** People who wait for `/admit` or `/deny` (admin only). */
   readonly requests: readonly { readonly request: string; readonly name: string }[];
   readonly unread: number;
+  /** Who sees the same conversation, as it is now; `null` while there is nobody to compare with. */
+  readonly agreement: AgreementView | null;
 }

@@ -1,6 +1,6 @@
 import type { SessionState } from "./state.ts";
 import type { SessionView } from "./view.ts";
-import { membersOf } from "./turn.ts";
+import { agreementOf, membersOf } from "./turn.ts";
 
 /** People who wait to be admitted, by room id; the admin's role knows them. */
 export type Requests = ReadonlyMap<string, readonly { request: string; name: string }[]>;
@@ -25,6 +25,7 @@ export function viewOf(
       members: membersOf(room),
       requests: requests.get(room.id) ?? [],
       unread: room.unread,
+      agreement: room.agreement.now === null ? null : agreementOf(room, room.agreement.now),
     })),
   };
 }

@@ -61,6 +61,7 @@ const warningCode = v.picklist([
   "unsupported",
   "unverified-admin",
   "bad-claim",
+  "disagreement",
   "invite-on-command-line",
 ]);
 
@@ -175,6 +176,7 @@ export const NOTICE_SCHEMAS = {
     from: v.exactOptional(text),
     identity: v.exactOptional(identity),
     count: v.exactOptional(count),
+    author: v.exactOptional(Person),
   }),
   "repaired": v.object({ type: v.literal("repaired"), ...inRoom, from: text, identity, count }),
   "missing": v.object({ type: v.literal("missing"), ...inRoom, from: text, identity, count }),
@@ -184,6 +186,8 @@ export const NOTICE_SCHEMAS = {
     agree: count,
     of: count,
     differ: people,
+    behind: people,
+    silent: people,
   }),
   "ask": v.object({ type: v.literal("ask"), ref: text, question: text, choices: texts }),
   "ok": v.object({ type: v.literal("ok"), ref: text }),

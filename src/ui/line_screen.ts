@@ -206,7 +206,7 @@ class ScreenFace implements Face {
     const view = this.#narrator.view;
     const state = view === null || view.connection === "connected" ? "" : `(${view.connection}) `;
     const front = view === null || view.front === null ? "" : cleanName(view.front);
-    return { text: `${state}${front}${unread(view)}> `, style: "strong" };
+    return { text: `${state}${front}${badge(view)}${unread(view)}> `, style: "strong" };
   }
 
   #screen(): Screen {
@@ -276,6 +276,14 @@ class ScreenFace implements Face {
       true,
     );
   }
+}
+
+/** How many of the room in front see the same conversation, as long as not all do. */
+function badge(view: SessionView | null): string {
+  const agreement = view?.rooms.find((room) => room.name === view.front)?.agreement;
+  if (agreement === undefined || agreement === null) return "";
+  const { agree, of, differ, behind, silent } = agreement;
+  return differ.length + behind.length + silent.length > 0 ? ` (${agree}/${of} agree)` : "";
 }
 
 /** What waits in other rooms, for the prompt. */

@@ -29,6 +29,8 @@ export class Narrator {
 
   /** Words for a notice; `null` for what a person need not read (again). */
   tell(notice: Notice, screen: Screen | null): Block | null {
+    // Who asks is told again.
+    if (notice.type === "members") this.#agreement.delete(notice.roomId);
     if (notice.type === "agreement" && !this.#isNews(notice)) return null;
     const block = blockOf(notice, {
       me: this.view?.me ?? null,
@@ -48,13 +50,10 @@ export class Narrator {
       : { ...block, picture: { rows: code, columns: [...code[0] ?? ""].length } };
   }
 
-  /** It comes with every heartbeat: only a change is worth a line. */
+  /** That all agree is told once, however many they become; else every change is worth a line. */
   #isNews(notice: Extract<Notice, { type: "agreement" }>): boolean {
-    const told = JSON.stringify([
-      notice.agree,
-      notice.of,
-      notice.differ.map((member) => member.identity),
-    ]);
+    const { agree, of, differ, behind, silent } = notice;
+    const told = agree === of ? "all" : JSON.stringify([agree, of, differ, behind, silent]);
     const news = this.#agreement.get(notice.roomId) !== told;
     this.#agreement.set(notice.roomId, told);
     return news;

@@ -1,4 +1,11 @@
-import type { EpochReason, MemberNotice, Notice, Person, Via } from "../session/notice.ts";
+import type {
+  AgreementView,
+  EpochReason,
+  MemberNotice,
+  Notice,
+  Person,
+  Via,
+} from "../session/notice.ts";
 import { as, type Block, type Line, line, type Span, wholeLine } from "./block.ts";
 import { cleanLine, cleanName, cleanText } from "./clean.ts";
 
@@ -154,19 +161,7 @@ function linesOf(notice: Notice, context: WordsContext): readonly Line[] | null 
         ]),
       ];
     case "agreement":
-      return [
-        event(
-          notice,
-          context,
-          notice.agree === notice.of
-            ? [as(`${notice.agree}/${notice.of} see the same conversation`, "good")]
-            : [
-              as(`! only ${notice.agree}/${notice.of} see the same conversation`, "warn"),
-              ...(notice.differ.length > 0 ? ["; not: "] : []),
-              ...commaList(notice.differ.map((member) => [personSpan(member)])),
-            ],
-        ),
-      ];
+      return [event(notice, context, agreementSpans(notice))];
     case "ask":
       return [
         line([
@@ -186,6 +181,26 @@ function linesOf(notice: Notice, context: WordsContext): readonly Line[] | null 
           : warning(cleanLine(notice.reason)),
       ];
   }
+}
+
+function agreementSpans(
+  { agree, of, differ, behind, silent }: AgreementView,
+): (Span | string)[] {
+  const told = `${agree}/${of} see the same conversation`;
+  if (agree === of) return [as(told, "good")];
+  const open = of - agree - differ.length - behind.length - silent.length;
+  return [
+    open === of - agree ? told : as(`! only ${told}`, "warn"),
+    ...named("another one: ", differ),
+    ...named("messages are missing at: ", behind),
+    ...named("not heard of lately: ", silent),
+    ...(open > 0 ? [`; ${open} not compared yet`] : []),
+  ];
+}
+
+function named(lead: string, people: readonly Person[]): (Span | string)[] {
+  if (people.length === 0) return [];
+  return [`; ${lead}`, ...commaList(people.map((person) => [personSpan(person)]))];
 }
 
 /** A line that stands out: what the face itself has to say against something. */

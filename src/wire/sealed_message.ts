@@ -4,6 +4,7 @@
  * @see docs/PROTOCOL.md §5
  * @module
  */
+import { VIEW, type View, VIEW_REQUEST, type ViewRequest } from "./agreement.ts";
 import {
   b32,
   type Bytes,
@@ -97,6 +98,10 @@ export interface SealedContents {
   readonly "grant": Signed<Grant>;
   /** 0x11 */
   readonly "keys": Signed<MemberWrapKeys>;
+  /** 0x12 */
+  readonly "view-request": Signed<ViewRequest>;
+  /** 0x13 */
+  readonly "view": Signed<View>;
   /** 0x14 */
   readonly "owner-ask": OwnerAsk;
   /** 0x15 */
@@ -187,6 +192,8 @@ export const SEALED_TYPES: { readonly [K in SealedKind]: SealedRow<K> } = {
   "succession": betweenMembers("succession", 0x0f, SUCCESSION, "broadcast"),
   "grant": fromAdmin("grant", 0x10, GRANT),
   "keys": betweenMembers("keys", 0x11, KEYS),
+  "view-request": betweenMembers("view-request", 0x12, VIEW_REQUEST),
+  "view": betweenMembers("view", 0x13, VIEW),
   "owner-ask": toAdmin("owner-ask", 0x14, OWNER_ASK),
   "owner-here": fromAdmin("owner-here", 0x15, OWNER_HERE),
 };

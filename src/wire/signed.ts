@@ -75,6 +75,8 @@ export const SIGNATURE_KINDS = [
   "keys",
   "owner",
   "repair",
+  "view-request",
+  "view",
   "msg",
 ] as const;
 

@@ -125,12 +125,20 @@ const told: [Notice, string][] = [
     "! 2 messages of owl cannot be had any more",
   ],
   [
-    { type: "agreement", ...IN_ROOM, agree: 3, of: 3, differ: [] },
+    { type: "agreement", ...IN_ROOM, agree: 3, of: 3, differ: [], behind: [], silent: [] },
     "3/3 see the same conversation",
   ],
   [
-    { type: "agreement", ...IN_ROOM, agree: 2, of: 3, differ: [HEN] },
-    "! only 2/3 see the same conversation; not: hen",
+    { type: "agreement", ...IN_ROOM, agree: 2, of: 3, differ: [HEN], behind: [], silent: [] },
+    "! only 2/3 see the same conversation; another one: hen",
+  ],
+  [
+    { type: "agreement", ...IN_ROOM, agree: 1, of: 4, differ: [], behind: [HEN], silent: [OWL] },
+    "! only 1/4 see the same conversation; messages are missing at: hen; not heard of lately: owl; 1 not compared yet",
+  ],
+  [
+    { type: "agreement", ...IN_ROOM, agree: 1, of: 3, differ: [], behind: [], silent: [] },
+    "1/3 see the same conversation; 2 not compared yet",
   ],
   [{ type: "ask", ref: "q", question: "sure?", choices: ["yes", "no"] }, "? sure? [yes/no]"],
   [{ type: "ok", ref: "1" }, ""],
@@ -218,9 +226,18 @@ Deno.test("when nobody reads any more the line face wants to end", async () => {
 
 Deno.test("an agreement is told again only when it has changed", async () => {
   const { terminal, face } = open();
-  for (const agree of [3, 3, 2, 2, 3]) {
-    face.notice({ type: "agreement", ...IN_ROOM, agree, of: 3, differ: [] });
-  }
+  const tell = (agree: number, of: number): void =>
+    face.notice({
+      type: "agreement",
+      ...IN_ROOM,
+      agree,
+      of,
+      differ: [],
+      behind: [],
+      silent: agree === of ? [] : [HEN],
+    });
+  // That all agree is the same news, whoever comes or goes.
+  for (const [agree, of] of [[3, 3], [4, 4], [3, 4], [3, 4], [4, 4]] as const) tell(agree, of);
   await face.close();
   assert.equal(terminal.written.split("\n").length - 1, 3);
 });

@@ -234,6 +234,8 @@ Deno.test("each structure of §6 and §7 has the layout that the page writes", (
     ["catch up", /CATCH_UP\*\* `(.*?)`/],
     ["caught up", /then CAUGHT_UP: `(.*?)`/],
     ["repair request", /with REPAIR_REQUEST `(.*?)`/],
+    ["view request", /with VIEW_REQUEST `(.*?)`/],
+    ["view", /answered with VIEW `(.*?)`/],
   ];
   for (const [name, pattern] of cases) {
     const text = pattern.exec(PROSE)?.[1];

@@ -2,6 +2,7 @@
  * One arbitrary for each structure of src/wire, for the properties that hold for all of them.
  */
 import fc from "fast-check";
+import * as agreement from "../../src/wire/agreement.ts";
 import { type Bytes, type Codec, decode, encode } from "../../src/wire/codec.ts";
 import * as commit from "../../src/wire/commit.ts";
 import * as handshake from "../../src/wire/handshake.ts";
@@ -236,6 +237,23 @@ const memberKeys = ofSigned(
   succession.KEYS_BODY,
   record({ room: roomId, leaf, h, successor: identity, rsaSpki: bytesUpTo(60), kemKey }),
 );
+const viewRequest = ofSigned(
+  agreement.VIEW_REQUEST_BODY,
+  record({ room: roomId, requester: leaf, h, nonce: bytesOf(32) }),
+);
+const view = ofSigned(
+  agreement.VIEW_BODY,
+  record({
+    room: roomId,
+    leaf,
+    h,
+    nonce: bytesOf(32),
+    heard: fc.uniqueArray(record({ leaf, count: u64, hash }), {
+      maxLength: 5,
+      selector: (position) => position.leaf,
+    }).map((heard) => heard.sort((a, b) => a.leaf - b.leaf)),
+  }),
+);
 const ownerAsk = record({ nonce: bytesOf(32) });
 const ownerHere = ofSigned(
   succession.OWNER_HERE_BODY,
@@ -333,6 +351,8 @@ const sealedContents: {
   "succession": successions,
   "grant": grant,
   "keys": memberKeys,
+  "view-request": viewRequest,
+  "view": view,
   "owner-ask": ownerAsk,
   "owner-here": ownerHere,
 };
@@ -452,6 +472,8 @@ export const SAMPLES: readonly Sample[] = [
   ofCodec("grant", succession.GRANT, grant),
   ofCodec("succession", succession.SUCCESSION, successions),
   ofCodec("keys", succession.KEYS, memberKeys),
+  ofCodec("view request", agreement.VIEW_REQUEST, viewRequest),
+  ofCodec("view", agreement.VIEW, view),
   ofCodec("owner ask", succession.OWNER_ASK, ownerAsk),
   ofCodec("owner here", succession.OWNER_HERE, ownerHere),
   ...kinds(sealed.SEALED_TYPES).map(sealedSample),
