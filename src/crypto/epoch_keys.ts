@@ -37,6 +37,7 @@ import {
   sign,
   verify,
 } from "./primitives.ts";
+import { InFlight } from "./in_flight.ts";
 import { type Roster, rosterHash } from "./roster.ts";
 import { safetyCode } from "./safety_code.ts";
 import {
@@ -45,6 +46,9 @@ import {
   ReceivingChain,
   SendingChain,
 } from "./sender_chain.ts";
+
+/** What is hashed at the most to tell whether a digest is ours, in leaves: a millisecond's work. */
+const MAX_COMPARED_LINES = 16_384;
 
 /** Where an epoch is in its room. */
 export interface EpochPlace {
@@ -75,6 +79,7 @@ export class EpochKeys {
   readonly #receiving = new Map<Leaf, { chain: ReceivingChain; verifyKey: KeyObject }>();
   /** Of leaves that the next commit removed: how many messages of them count. */
   readonly #limits = new Map<Leaf, number>();
+  readonly #inFlight = new InFlight();
   /** How many messages a leaf has sent at the least, by its CLOSE or by what the admin has of it. */
   readonly #known = new Map<Leaf, number>();
 
@@ -118,20 +123,51 @@ export class EpochKeys {
     return this.#positions().filter(({ count }) => count > 0);
   }
 
+  /** SHA-256 over what has come of all, our own included (HEARTBEAT's digest). */
+  digest(): Hash {
+    return digestOf(this.#positions());
+  }
+
   /**
-   * SHA-256 over what has come of all, our own included (HEARTBEAT's digest).
+   * Whether a digest is ours, but for what may be on its way to its sender: the newest of what came, and of what
+   * we sent ourselves.
    *
-   * @param before where the chain of one leaf was before its last message
+   * @param position where the sender's chain was before the message that brought the digest
+   * @param now milliseconds since 1970; without it nothing is on its way
    */
-  digest(before?: { readonly leaf: Leaf; readonly position: ChainPosition }): Hash {
-    const positions = this.#positions().map((position) =>
-      before === undefined || position.leaf !== before.leaf ? position : {
-        leaf: position.leaf,
-        count: before.position.count,
-        hash: hash(before.position.hash),
-      }
+  isOurs(digest: Hash, sender: Leaf, position: ChainPosition, now?: number): boolean {
+    const ours = this.#positions().map((p) =>
+      p.leaf === sender ? { leaf: sender, count: position.count, hash: hash(position.hash) } : p
     );
-    return hash(sha256(digestInput(positions)));
+    const young = now === undefined ? [] : this.#inFlight.at(now).filter((l) => l !== sender);
+    const mine = young.filter((leaf) => leaf === this.myLeaf).length;
+    const others = young.filter((leaf) => leaf !== this.myLeaf);
+    let tries = Math.max(1, Math.floor(MAX_COMPARED_LINES / ours.length));
+    for (let unheard = 0; unheard <= mine; unheard++) {
+      const theirs = [...ours];
+      if (unheard > 0 && !this.#stepBack(theirs, this.myLeaf, unheard)) break;
+      for (const leaf of [null, ...others]) {
+        if (leaf !== null && !this.#stepBack(theirs, leaf, 1)) break;
+        if (tries-- === 0) return false;
+        if (sameBytes(digestOf(theirs), digest)) return true;
+      }
+    }
+    return false;
+  }
+
+  /** Takes the newest messages of a leaf out of a list of positions; false if we do not know how it was then. */
+  #stepBack(positions: DigestLeaf[], leaf: Leaf, by: number): boolean {
+    const at = positions.findIndex((position) => position.leaf === leaf);
+    const count = (positions[at]?.count ?? 0) - by;
+    const before = this.hashAt(leaf, count);
+    if (before === undefined) return false;
+    positions[at] = { leaf, count, hash: hash(before) };
+    return true;
+  }
+
+  /** A message of a leaf has come in its order, or was sent. */
+  note(leaf: Leaf, at: number): void {
+    this.#inFlight.note(leaf, at);
   }
 
   /** The rolling hash over the first `count` messages of a leaf, ours too; `undefined` if it is not kept. */
@@ -261,6 +297,10 @@ export class EpochKeys {
   stopSending(): void {
     this.#sending.wipe();
   }
+}
+
+function digestOf(positions: readonly DigestLeaf[]): Hash {
+  return hash(sha256(digestInput(positions)));
 }
 
 function frameHash(header: MessageHeader, body: Bytes): Bytes {

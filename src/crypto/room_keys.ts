@@ -288,9 +288,10 @@ export abstract class RoomKeys {
    * Seals message `n` of `epoch` into a payload. Until the session has taken notice of a new epoch it goes on
    * in the one before; with the first message of the new one that ends.
    *
+   * @param now milliseconds since 1970
    * @throws {RangeError} if we are not in that epoch, or `n` is not the next number
    */
-  sealMessage(epoch: number, n: number, outgoing: Outgoing): Bytes {
+  sealMessage(epoch: number, n: number, outgoing: Outgoing, now?: number): Bytes {
     const current = this.#epochKeys(epoch);
     if (current === undefined) throw new RangeError(`epoch ${epoch} is not the one we are in`);
     const { header, body } = current.seal(
@@ -299,6 +300,7 @@ export abstract class RoomKeys {
       this.own.session.signing.privateKey,
     );
     if (current === this.#current) { for (const { keys } of this.#past) keys.stopSending(); }
+    if (now !== undefined) current.note(current.myLeaf, now);
     const payload = this.outer.payload(header, body);
     this.#keep(header, payload);
     return payload;
@@ -336,8 +338,12 @@ export abstract class RoomKeys {
     }
   }
 
-  /** Opens a message of the epoch that we are in, or of one before that is not dropped. */
-  openMessage(header: MessageHeader, body: Bytes, payload: Bytes): MessageResult {
+  /**
+   * Opens a message of the epoch that we are in, or of one before that is not dropped.
+   *
+   * @param now milliseconds since 1970
+   */
+  openMessage(header: MessageHeader, body: Bytes, payload: Bytes, now?: number): MessageResult {
     const { epoch, leaf } = header;
     const current = this.#current;
     if (current === null || epoch < this.#firstEpoch) return { kind: "nothing" };
@@ -366,7 +372,8 @@ export abstract class RoomKeys {
       const fork = message.kind === "heartbeat" &&
         (message.count !== header.n ||
           (before?.count === message.count && !sameBytes(before.hash, message.hash)));
-      const agrees = this.#agrees(keys, leaf, result, before);
+      if (now !== undefined) keys.note(leaf, now);
+      const agrees = this.#agrees(keys, leaf, result, before, now);
       return { ...opened, gaps: this.gapsOf(leaf), missing: 0, fork, ...agrees };
     } catch (error) {
       if (!(error instanceof CryptoError)) throw error;
@@ -380,10 +387,11 @@ export abstract class RoomKeys {
     leaf: Leaf,
     { value, late }: { readonly value: RoomMessage | UnknownRoomMessage; readonly late: boolean },
     position: ChainPosition | undefined,
+    now: number | undefined,
   ): { agrees?: boolean } {
     if (value.kind !== "heartbeat" || late || keys !== this.#current) return {};
     if (position === undefined) return {};
-    return { agrees: sameBytes(value.digest, keys.digest({ leaf, position })) };
+    return { agrees: keys.isOurs(value.digest, leaf, position, now) };
   }
 
   #isRepeated(keys: EpochKeys, leaf: Leaf, id: MessageId): boolean {

@@ -104,7 +104,7 @@ export class Inbound {
         return this.#message(
           keys,
           delivered,
-          keys.openMessage(opened.header, opened.body, delivered.payload),
+          keys.openMessage(opened.header, opened.body, delivered.payload, this.now()),
         );
       }
       if (opened.kind === "sealed") {

@@ -287,7 +287,12 @@ class Driver<S> {
       case "seal-and-send":
         return this.#broadcast(
           effect.room,
-          this.#keys(effect.room).sealMessage(effect.epoch, effect.n, outgoing(effect.message)),
+          this.#keys(effect.room).sealMessage(
+            effect.epoch,
+            effect.n,
+            outgoing(effect.message),
+            this.#ports.clock.now(),
+          ),
         );
       case "update-kem":
         return this.#slowly(this.#cryptoWorker, "the key update", effect.room, async () => {

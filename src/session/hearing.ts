@@ -76,7 +76,8 @@ function content(turn: Turn, room: RoomState, member: Member, event: Of<"message
       return;
     case "heartbeat":
       if (content.fork) sayFork(turn, room, member);
-      heartbeatHeard(turn, room, event, content.agrees);
+      // By repair it is an old one, and no sign that its author reaches us.
+      if (event.handle !== null) heartbeatHeard(turn, room, event, content.agrees);
       return;
     case "leave":
       turn.change(

@@ -68,6 +68,11 @@ function isDue(turn: Turn, room: RoomState, standing: Standing): boolean {
   return member !== undefined && member.present && !member.left && member.handle !== null;
 }
 
+/** Asked then, somebody may be asked again as soon as it answers again. */
+function soon(turn: Turn): number {
+  return turn.at + ANSWER_ONE_EVERY_MS + 1000 - ASK_ONE_EVERY_MS;
+}
+
 function distance(room: RoomState, { leaf }: Standing): number {
   return leaf > room.myLeaf ? leaf - room.myLeaf : leaf - room.myLeaf + 2 ** 32;
 }
@@ -222,6 +227,8 @@ export function claimHeard(turn: Turn, id: string, event: Of<"message">): void {
   const came = { ...claim, from: event.n + 1, repaired: claim.repaired + 1, since: turn.at };
   if (came.from < claim.count) return setClaim(turn, id, came);
   dropClaim(turn, id, claim.leaf);
+  // Whether we have heard the same now, it can show.
+  changeStanding(turn, id, claim.by, (s) => ({ ...s, odd: ODD_HEARTBEATS, askedAt: soon(turn) }));
   turn.say({
     type: "repaired",
     ...inRoomOf(room),

@@ -70,6 +70,29 @@ Deno.test("a heartbeat of somebody who has heard the same agrees, another does n
   assert.deepEqual(await beat(), [false, false]);
 });
 
+Deno.test("a digest agrees as long as what its sender lacks may be on its way to it", async () => {
+  const story = await threeWhoTalked();
+  const [ada, bob] = [story.keysOf("ada"), story.keysOf("bob")];
+  const epoch = story.epochOf("bob").place.epoch;
+  // All speak at once: nobody has heard any of it.
+  const beat = ada.sealMessage(epoch, 1, { kind: "heartbeat" }, 1000);
+  bob.sealMessage(epoch, 1, story.text("mine"), 1000);
+  const given = (payload: Bytes, at: number): boolean | undefined => {
+    const opened = bob.open(payload);
+    assert.ok(opened.kind === "message");
+    const result = bob.openMessage(opened.header, opened.body, payload, at);
+    assert.ok(result.kind === "opened");
+    return result.agrees;
+  };
+  given(story.seals("admin", story.text("on its way to Ada")), 1000);
+  given(story.seals("admin", story.text("this too")), 1500);
+  assert.equal(given(beat, 2000), true);
+  const again = ada.sealMessage(epoch, 2, { kind: "heartbeat" }, 2500);
+  assert.equal(given(again, 3999), true);
+  const late = ada.sealMessage(epoch, 3, { kind: "heartbeat" }, 2600);
+  assert.equal(given(late, 4000), false);
+});
+
 Deno.test("views of those who heard the same show nothing", async () => {
   const story = await threeWhoTalked();
   const [ada, bob] = [story.keysOf("ada"), story.keysOf("bob")];

@@ -1,4 +1,5 @@
 import type { Attack } from "./attack.ts";
+import { AGREEMENT_ATTACKS } from "./attacks_agreement.ts";
 import { ADMIN_ATTACKS } from "./attacks_admin.ts";
 import { INSIDER_ATTACKS } from "./attacks_insider.ts";
 import { RELAY_ATTACKS } from "./attacks_relay.ts";
@@ -10,4 +11,5 @@ export const ATTACKS: readonly Attack[] = [
   ...INSIDER_ATTACKS,
   ...ADMIN_ATTACKS,
   ...SUCCESSION_ATTACKS,
+  ...AGREEMENT_ATTACKS,
 ];
