@@ -575,8 +575,8 @@ export const RELAY_ATTACKS: readonly Attack[] = [
     patches: [
       patch(
         "src/driver/inbound.ts",
-        'return [{ kind: "message-refused", room, code: "bad-message", leaf: null }];',
-        "return [];",
+        'return [{ kind: "message-refused", room, code: "bad-message", leaf: null }, {\n      kind: "fell-behind",',
+        'return [{\n      kind: "fell-behind",',
       ),
     ],
     bites: "owl+ada",
