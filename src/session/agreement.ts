@@ -33,7 +33,8 @@ export function agreementAfter(
       odd: 0,
       short: false,
       askedAt: known?.askedAt ?? 0,
-      unanswered: known?.unanswered ?? 0,
+      // An answer about the epoch before is none about this one; who was silent is, until it answers.
+      unanswered: (known?.unanswered ?? 0) >= MAX_UNANSWERED ? MAX_UNANSWERED : 0,
       about: [],
     };
   });

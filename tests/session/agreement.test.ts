@@ -201,6 +201,24 @@ Deno.test("who does not answer two questions is silent, whatever its heartbeats 
   assert.deepEqual(badges(stage.all), ["3/3", "2/3 silent owl", "1/3 silent owl+elk"]);
 });
 
+Deno.test("a question that an epoch cut off is no silence, and silence is not over with its epoch", () => {
+  const stage = agreed();
+  for (let epoch = 4; epoch < 8; epoch++) {
+    for (let i = 0; i < 2; i++) beats(stage, 2, false, { epoch });
+    stage.epoch();
+    stage.ticks(31_000);
+    // Late ones, which say nothing of what their author has heard.
+    for (const leaf of [0, 2]) stage.hears(leaf, { kind: "heartbeat", fork: false }, { epoch });
+  }
+  assert.deepEqual(asked(stage.all), [2, 2, 2, 2]);
+  assert.deepEqual(badges(stage.all), ["3/3"]);
+  const silent = agreed();
+  passes(silent, 150, false);
+  silent.epoch();
+  passes(silent, 20);
+  assert.deepEqual(badges(silent.all).at(-1), "1/3 silent owl+elk");
+});
+
 Deno.test("who lacks messages for good is behind itself", () => {
   const stage = agreed();
   const text = {

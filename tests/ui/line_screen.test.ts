@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import type { AgreementView } from "../../src/session/notice.ts";
 import { graphemes } from "../../src/ui/clean.ts";
 import {
   HEN,
@@ -249,6 +250,22 @@ Deno.test("a command works while a question waits, and `//` says a slash", () =>
       { kind: "answer", ref: "q1", choice: "no" },
       { kind: "say", text: "/shrug" },
     ]);
+  }));
+
+Deno.test("the prompt shows how many agree as long as somebody does not", () =>
+  onStage({}, async (stage) => {
+    const shows = async (agree: number, trouble: Partial<AgreementView>): Promise<void> => {
+      const agreement = { agree, of: 5, differ: [], behind: [], silent: [], ...trouble };
+      stage.face.view(sessionView({ rooms: [{ ...roomView(), agreement }] }));
+      await stage.drawn();
+    };
+    await shows(4, { silent: [OWL] });
+    assert.equal(stage.screen.rows.at(-1), "book club (4/5 agree)>");
+    await shows(5, {});
+    assert.equal(stage.screen.rows.at(-1), "book club>");
+    // Not compared yet is no trouble.
+    await shows(4, {});
+    assert.equal(stage.screen.rows.at(-1), "book club>");
   }));
 
 Deno.test("the prompt shows the connection and what is unread elsewhere", () =>

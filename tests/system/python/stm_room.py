@@ -66,6 +66,8 @@ SEALED_TYPES = {
     0x0F: ("SUCCESSION", 2),
     0x10: ("GRANT", 1),
     0x11: ("KEYS", 2),
+    0x12: ("VIEW_REQUEST", 2),
+    0x13: ("VIEW", 2),
     0x14: ("OWNER_ASK", 0),
     0x15: ("OWNER_HERE", 1),
 }
