@@ -30,7 +30,7 @@ const NO_SALT = new Uint8Array(0);
 /** `label ‖ number`, `label ‖ h(e) ‖ leaf` and AAD of §8. */
 const MESSAGE_INFO = random(17);
 const CHAIN_INFO = random(48);
-const AAD = random(97);
+const AAD = random(77);
 /** Type, length of the content, signature; id and time before the text (§8). */
 const AROUND_CONTENT = 1 + 4 + 64;
 const AROUND_TEXT = 16 + 8;

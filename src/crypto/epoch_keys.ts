@@ -38,7 +38,7 @@ import {
   verify,
 } from "./primitives.ts";
 import { InFlight } from "./in_flight.ts";
-import { type Roster, rosterHash } from "./roster.ts";
+import { type MemberLeaf, type Roster, rosterHash } from "./roster.ts";
 import { safetyCode } from "./safety_code.ts";
 import {
   type ChainPosition,
@@ -76,6 +76,7 @@ export class EpochKeys {
   readonly myLeaf: Leaf;
   readonly safetyCode: string;
   readonly #sending: SendingChain;
+  readonly #members: ReadonlyMap<Leaf, MemberLeaf>;
   readonly #receiving = new Map<Leaf, { chain: ReceivingChain; verifyKey: KeyObject }>();
   /** Of leaves that the next commit removed: how many messages of them count. */
   readonly #limits = new Map<Leaf, number>();
@@ -93,6 +94,7 @@ export class EpochKeys {
     this.safetyCode = safetyCode(es, rosterHash(roster));
     const first = (leaf: Leaf): Bytes => derive(es, senderChainInfo(place.h, leaf), 32);
     this.#sending = new SendingChain(first(myLeaf));
+    this.#members = new Map(roster.map((member) => [member.leaf, member]));
     for (const { leaf, verifyKey } of roster) {
       if (leaf === myLeaf) continue;
       this.#receiving.set(leaf, { chain: new ReceivingChain(first(leaf)), verifyKey });
@@ -103,6 +105,11 @@ export class EpochKeys {
   /** What we have sent. */
   get sent(): ChainPosition {
     return this.#sending.position;
+  }
+
+  /** Who is at a leaf; `undefined` for nobody. */
+  member(leaf: Leaf): MemberLeaf | undefined {
+    return this.#members.get(leaf);
   }
 
   /** What has come of a leaf; `undefined` for our own and for strangers. */

@@ -19,12 +19,12 @@ import {
 import {
   type Bytes,
   concat,
-  ctr,
   derive,
   gcmOpen,
   gcmSeal,
   hkdf,
   type RandomSource,
+  ShortCtr,
 } from "./primitives.ts";
 
 /**
@@ -35,25 +35,25 @@ export class OuterSeal {
   readonly room: RoomId;
   /** For WELCOME and the profile; read nowhere else. */
   readonly secret: RoomSecret;
-  readonly #headerKey: Bytes;
+  readonly #mask: ShortCtr;
 
   constructor(room: RoomId, secret: RoomSecret) {
     this.room = room;
     this.secret = secret;
-    this.#headerKey = derive(secret, headerKeyInfo(room), 32);
+    this.#mask = new ShortCtr(derive(secret, headerKeyInfo(room), 32));
   }
 
   /** A payload: the masked header, then the body (at least 32 bytes, of which 16 choose the mask). */
   payload(header: PayloadHeader, body: Uint8Array): Bytes {
     return joinPayload(
-      ctr(this.#headerKey, body.subarray(0, 16), encodePayloadHeader(header)),
+      this.#mask.apply(body.subarray(0, 16), encodePayloadHeader(header)),
       body,
     );
   }
 
   /** The header, or `undefined` if another secret masked it. */
   unmask(maskedHeader: Uint8Array, body: Uint8Array): PayloadHeader | undefined {
-    return decodePayloadHeader(ctr(this.#headerKey, body.subarray(0, 16), maskedHeader));
+    return decodePayloadHeader(this.#mask.apply(body.subarray(0, 16), maskedHeader));
   }
 
   /** Seals one message of the handshake or of the epochs into a payload. */

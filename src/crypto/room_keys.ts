@@ -395,7 +395,7 @@ export abstract class RoomKeys {
   }
 
   #isRepeated(keys: EpochKeys, leaf: Leaf, id: MessageId): boolean {
-    const author = keys.roster.find((member) => member.leaf === leaf)?.value.identity;
+    const author = keys.member(leaf)?.value.identity;
     const key = `${author?.toHex()}/${id.toHex()}`;
     if (this.#shown.has(key)) return true;
     this.#shown.add(key);
@@ -447,7 +447,7 @@ export abstract class RoomKeys {
    * @throws {CryptoError} `no-key` if nobody of that leaf is here, `bad-signature`
    */
   takeRepairRequest({ value, body, signature }: Signed<RepairRequest>): RepairRequest {
-    const member = this.#current?.roster.find(({ leaf }) => leaf === value.requester);
+    const member = this.#current?.member(value.requester);
     if (member === undefined || !sameBytes(value.room, this.room)) {
       throw new CryptoError("no-key", "a request for repair is of nobody here");
     }

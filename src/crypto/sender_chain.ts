@@ -4,9 +4,11 @@
  */
 import type { Bytes } from "../wire/codec.ts";
 import { messageKeyInfo } from "../wire/contexts.ts";
+import { sameBytes } from "../wire/ids.ts";
 import { MAX_AHEAD, MAX_SKIPPED_KEYS } from "../wire/limits.ts";
 import { HashHistory } from "./hash_history.ts";
-import { derive, sha256 } from "./primitives.ts";
+import { derive } from "./primitives.ts";
+import { sha256OfPair } from "./short_hash.ts";
 
 /** What one message is sealed with. */
 export interface MessageKey {
@@ -28,7 +30,7 @@ function step(chainKey: Bytes, n: number): { message: MessageKey; next: Bytes } 
 
 /** `H(n+1) = SHA-256(H(n) ‖ SHA-256(header ‖ body))`, begun with 32 zero bytes. */
 function roll(hash: Bytes, frameHash: Bytes): Bytes {
-  return sha256(hash, frameHash);
+  return sha256OfPair(hash, frameHash);
 }
 
 /** Number of messages and rolling hash over them. */
@@ -102,7 +104,7 @@ export class ReceivingChain {
   #chainKey: Bytes;
   #next = 0;
   readonly #skipped = new Map<number, MessageKey>();
-  readonly #seen = new Map<number, string>();
+  readonly #seen = new Map<number, Bytes>();
   /** Messages 0 … contiguous−1 are all here; `#hash` covers them. */
   #contiguous = 0;
   #hash: Bytes = new Uint8Array(32);
@@ -202,7 +204,9 @@ export class ReceivingChain {
   #openBehind<T>(n: number, frameHash: Bytes, open: (key: MessageKey) => T): ChainResult<T> {
     const key = this.#skipped.get(n);
     if (key === undefined) {
-      return { kind: this.#seen.get(n) === frameHash.toHex() ? "duplicate" : "replay" };
+      const seen = this.#seen.get(n);
+      const same = seen !== undefined && sameBytes(seen, frameHash);
+      return { kind: same ? "duplicate" : "replay" };
     }
     const value = open(key);
     key.key.fill(0);
@@ -213,7 +217,7 @@ export class ReceivingChain {
 
   #remember(n: number, frameHash: Bytes): void {
     this.#forgiven.delete(n);
-    this.#seen.set(n, frameHash.toHex());
+    this.#seen.set(n, frameHash);
     if (this.#seen.size > REMEMBERED_HASHES) {
       for (const oldest of this.#seen.keys()) {
         this.#seen.delete(oldest);

@@ -37,6 +37,9 @@ export class WireError extends Error {
   }
 }
 
+/** So few bytes are copied one by one: a view to copy from costs more. */
+const FEW_BYTES = 64;
+
 /** Reads a byte string from front to back; everything it hands out is a copy. */
 export class Reader {
   #offset = 0;
@@ -104,7 +107,10 @@ export class Reader {
   take(count: number): Bytes {
     this.need(count);
     const copy = new Uint8Array(count);
-    copy.set(this.#bytes.subarray(this.#offset, this.#offset + count));
+    const start = this.#offset;
+    if (count <= FEW_BYTES) {
+      for (let i = 0; i < count; i++) copy[i] = this.#bytes[start + i] ?? 0;
+    } else copy.set(this.#bytes.subarray(start, start + count));
     this.#offset += count;
     return copy;
   }

@@ -22,10 +22,15 @@ import type {
 
 const ASCII = new TextEncoder();
 
+/** Labels that were encoded once: a message has four. They are constants of this file, and so few. */
+const LABELS = new Map<string, Bytes>();
+
 /** Starts a context with its label, ASCII without a terminator. */
 function labelled(label: string, sizeHint = 192): Writer {
+  let bytes = LABELS.get(label);
+  if (bytes === undefined) LABELS.set(label, bytes = ASCII.encode(label));
   const w = new Writer(sizeHint);
-  w.raw(ASCII.encode(label));
+  w.raw(bytes);
   return w;
 }
 
@@ -232,7 +237,7 @@ export function senderChainInfo(h: EpochHash, leaf: Leaf): Bytes {
 
 /** Info of key, nonce and next chain key, 76 bytes out of CK(leaf, n). §8 */
 export function messageKeyInfo(n: number): Bytes {
-  const w = labelled("stm/1 msg", 32);
+  const w = labelled("stm/1 msg", 17);
   w.uint(n, 8);
   return w.finish();
 }
@@ -253,7 +258,7 @@ export interface MessagePlace {
 
 /** The associated data of a message. §8 */
 export function messageAad(place: MessagePlace): Bytes {
-  const w = labelled("stm/1 aad", 96);
+  const w = labelled("stm/1 aad", 77);
   w.raw(place.room);
   w.raw(place.h);
   w.uint(place.epoch, 8);

@@ -21,35 +21,34 @@ function fromHexLe(hex: string): Uint8Array {
   return Uint8Array.fromHex(hex).reverse();
 }
 
-/** a < b for little-endian numbers of equal length. Public values only: not constant-time. */
-function below(a: Uint8Array, b: Uint8Array): boolean {
-  for (let i = a.length - 1; i >= 0; i--) {
-    const x = a[i] ?? 0;
-    const y = b[i] ?? 0;
+/** Whether 32 little-endian bytes are a number below L. Public values only: not constant-time. */
+function isBelowOrder(bytes: Uint8Array, at: number): boolean {
+  for (let i = L.length - 1; i >= 0; i--) {
+    const x = bytes[at + i] ?? 0;
+    const y = L[i] ?? 0;
     if (x !== y) return x < y;
   }
   return false;
 }
 
-/** The y coordinate: 255 bits, the sign bit of x taken off. */
-function yOf(point: Uint8Array): Uint8Array {
-  const y = point.slice();
-  y[31] = (y[31] ?? 0) & 0x7f;
-  return y;
+/** Whether the y coordinate of a point, 255 bits without the sign bit of x, is below p: p's bytes are ff but for two. */
+function isCanonicalY(point: Uint8Array): boolean {
+  if (((point[31] ?? 0) & 0x7f) !== P[31]) return true;
+  for (let i = 30; i > 0; i--) if (point[i] !== P[i]) return true;
+  return (point[0] ?? 0) < (P[0] ?? 0);
+}
+
+function hasY(point: Uint8Array, y: Uint8Array | undefined): boolean {
+  if (y === undefined || ((point[31] ?? 0) & 0x7f) !== y[31]) return false;
+  for (let i = 0; i < 31; i++) if (point[i] !== y[i]) return false;
+  return true;
 }
 
 function isPointForm(point: Uint8Array): boolean {
-  if (point.length !== 32) return false;
-  const y = yOf(point);
-  if (!below(y, P)) return false;
+  if (!isCanonicalY(point)) return false;
   // x = 0 has no negative: a sign bit on y = 1 or y = −1 is a second encoding of the same point.
   const negative = ((point[31] ?? 0) & 0x80) !== 0;
-  const xIsZero = [1, 2].some((i) => equal(y, SMALL_ORDER_Y[i]));
-  return !(negative && xIsZero);
-}
-
-function equal(a: Uint8Array, b: Uint8Array | undefined): boolean {
-  return b !== undefined && a.length === b.length && a.every((x, i) => x === b[i]);
+  return !(negative && (hasY(point, SMALL_ORDER_Y[1]) || hasY(point, SMALL_ORDER_Y[2])));
 }
 
 /**
@@ -57,11 +56,10 @@ function equal(a: Uint8Array, b: Uint8Array | undefined): boolean {
  * Whether they are a point on the curve at all is found by the verification that follows.
  */
 export function isPublicKeyForm(key: Uint8Array): boolean {
-  return isPointForm(key) && !SMALL_ORDER_Y.some((y) => equal(yOf(key), y));
+  return key.length === 32 && isPointForm(key) && !SMALL_ORDER_Y.some((y) => hasY(key, y));
 }
 
 /** Whether bytes can be a signature that we accept: 64 bytes, R canonical, S below the group order. */
 export function isSignatureForm(signature: Uint8Array): boolean {
-  return signature.length === 64 && isPointForm(signature.subarray(0, 32)) &&
-    below(signature.subarray(32), L);
+  return signature.length === 64 && isPointForm(signature) && isBelowOrder(signature, 32);
 }

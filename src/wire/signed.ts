@@ -89,8 +89,17 @@ export type SignatureKind = (typeof SIGNATURE_KINDS)[number];
  * @see docs/PROTOCOL.md §1
  */
 export function signatureInput(kind: SignatureKind, body: Uint8Array): Bytes {
-  const w = new Writer(body.length + 16);
-  w.raw(new TextEncoder().encode(`stm/1 ${kind}\0`));
+  const prefix = PREFIXES.get(kind) ?? prefixOf(kind);
+  const w = new Writer(prefix.length + body.length);
+  w.raw(prefix);
   w.raw(body);
   return w.finish();
 }
+
+function prefixOf(kind: SignatureKind): Bytes {
+  return new TextEncoder().encode(`stm/1 ${kind}\0`);
+}
+
+const PREFIXES: ReadonlyMap<SignatureKind, Bytes> = new Map(
+  SIGNATURE_KINDS.map((kind) => [kind, prefixOf(kind)]),
+);

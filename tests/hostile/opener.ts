@@ -6,11 +6,10 @@
 import type { Bytes } from "../../src/wire/codec.ts";
 import { messageKeyInfo, senderChainInfo } from "../../src/wire/contexts.ts";
 import { epochSecretInfo, messageAad } from "../../src/wire/contexts.ts";
-import { CryptoError, derive, gcmOpen, hkdf } from "../../src/crypto/primitives.ts";
+import { CryptoError, derive, gcmOpen, hkdf, ShortCtr } from "../../src/crypto/primitives.ts";
 import type { RoomId } from "../../src/wire/ids.ts";
 import { decodePayloadHeader, splitPayload } from "../../src/wire/payload.ts";
 import { decodeMessagePlaintext, decodeRoomMessage } from "../../src/wire/room_message.ts";
-import { ctr } from "../../src/crypto/primitives.ts";
 import { headerKeyInfo } from "../../src/wire/contexts.ts";
 import type { Carried } from "./hostile_relay.ts";
 import type { Leak } from "./leak.ts";
@@ -36,7 +35,9 @@ export function opensTexts(
   for (const payload of payloads) {
     const { maskedHeader, body } = splitPayload(payload);
     for (const headerKey of headerKeys) {
-      const header = decodePayloadHeader(ctr(headerKey, body.subarray(0, 16), maskedHeader));
+      const header = decodePayloadHeader(
+        new ShortCtr(headerKey).apply(body.subarray(0, 16), maskedHeader),
+      );
       if (header?.kind !== "message") continue;
       for (const { epoch, h, secret } of epochs) {
         if (epoch !== header.epoch) continue;
