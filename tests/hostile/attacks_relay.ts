@@ -150,12 +150,7 @@ export const RELAY_ATTACKS: readonly Attack[] = [
       await world.settleAll(bob, owl);
       const { room, leak } = owl.keys;
       const epoch = { ...leak.last, epoch: made.epoch, h: made.h, secret: mine };
-      const enemy = {
-        epochs: [epoch],
-        roomSecrets: leak.roomSecrets,
-        last: epoch,
-        roomSecret: leak.roomSecret,
-      };
+      const enemy = { epochs: [epoch], roomSecrets: leak.roomSecrets };
       const read = opensTexts(room, enemy, recordedPayloads(world.relay.record));
       return [...bob.told, `the relay reads: ${read.join() || "nothing"}`];
     }),

@@ -48,12 +48,12 @@ function saysItTakesOver({ world, house }: Scene, who: MemberActor, warrant: Sig
   broadcasts(world, who, sealed(house, who, "succession", succession));
 }
 
-/** What a member told, and whether it gave the enemy its keys. */
-function outcome({ world: { relay } }: Scene, member: MemberActor): string[] {
-  const gave = relay.record.some((c) =>
-    c.direction === "up" && c.who === member.name && relay.look(c).kind === "keys"
-  );
-  return [...member.told, ...(gave ? ["follows"] : [])];
+/** What a member told, and whether it gave the enemy its keys. Making them takes it real time. */
+async function outcome({ world: { relay } }: Scene, member: MemberActor): Promise<string[]> {
+  const givesKeys = relay.aim("up", member.name, "keys");
+  const follows = member.keys.leak.followed > 0;
+  if (follows && !relay.record.some(givesKeys)) await relay.passed(givesKeys);
+  return [...member.told, ...(follows ? ["follows"] : [])];
 }
 
 /** The relay keeps the admin from everybody until it counts as gone. */
@@ -82,7 +82,7 @@ export const SUCCESSION_ATTACKS: readonly Attack[] = [
       bob.mark();
       saysItTakesOver(s, ada, warrant);
       await world.settleAll(ada, bob);
-      return outcome(s, bob);
+      return await outcome(s, bob);
     }),
     expected: "warning bad-claim",
     patches: [
@@ -107,7 +107,7 @@ export const SUCCESSION_ATTACKS: readonly Attack[] = [
       bob.mark();
       saysItTakesOver(s, ada, warrantOf(s, ada));
       await world.settleAll(owl, ada, bob);
-      return outcome(s, bob);
+      return await outcome(s, bob);
     }),
     expected: "warning bad-claim",
     patches: [
@@ -128,7 +128,7 @@ export const SUCCESSION_ATTACKS: readonly Attack[] = [
       const [ada, bob] = [of("ada"), of("bob")];
       saysItTakesOver(s, ada, forgedWarrant(s, ada, "hand-over"));
       await world.settleAll(ada, bob);
-      return outcome(s, bob);
+      return await outcome(s, bob);
     }),
     expected: "warning bad-message",
     patches: [
@@ -152,7 +152,7 @@ export const SUCCESSION_ATTACKS: readonly Attack[] = [
       // It is cyd who sends it: ada's warrant, and a signature that is not ada's.
       saysItTakesOver(s, cyd, warrant);
       await world.settleAll(ada, bob, cyd);
-      return outcome(s, bob);
+      return await outcome(s, bob);
     }),
     expected: "warning bad-message",
     patches: [

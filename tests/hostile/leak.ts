@@ -35,6 +35,8 @@ export interface LeakedEpoch {
 export class Leak {
   readonly epochs: LeakedEpoch[] = [];
   readonly roomSecrets: RoomSecret[] = [];
+  /** How often this device decided to follow a successor. */
+  followed = 0;
 
   /** The newest epoch. */
   get last(): LeakedEpoch {
@@ -80,6 +82,10 @@ export function leakyMember(
       this.leak.epochs.push({ epoch, h, roster, myLeaf, secret: secret.slice() });
       if (newRoomSecret !== undefined) this.leak.roomSecrets.push(newRoomSecret);
       return super.beginEpoch(epoch, h, roster, myLeaf, secret, newRoomSecret);
+    }
+    override acceptSuccession(): void {
+      this.leak.followed++;
+      super.acceptSuccession();
     }
     override wipe(): void {
       if (!keeps) super.wipe();

@@ -26,7 +26,7 @@ export function recordedPayloads(record: readonly Carried[]): Bytes[] {
 /** The texts that these keys open, in the order of the recording. */
 export function opensTexts(
   room: RoomId,
-  { epochs, roomSecrets }: Leak,
+  { epochs, roomSecrets }: Pick<Leak, "epochs" | "roomSecrets">,
   payloads: readonly Bytes[],
 ) {
   const texts: string[] = [];
