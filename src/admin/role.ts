@@ -21,7 +21,7 @@ import { OWNERS } from "../session/room_turn.ts";
 import { roomMeant } from "../session/intents.ts";
 import { step } from "../session/step.ts";
 import { inRoomOf, Turn } from "../session/turn.ts";
-import type { RoomState, SessionState } from "../session/state.ts";
+import { memberByLeaf, type RoomState, type SessionState } from "../session/state.ts";
 import { viewOf } from "../session/view_of.ts";
 import type { SessionView } from "../session/view.ts";
 
@@ -63,6 +63,8 @@ export interface AdminRoom {
   readonly removes: readonly Remove[];
   readonly rekey: boolean;
   readonly nextRekeyAt: number;
+  /** When the epoch began. */
+  readonly epochAt: number;
   /** Identities that may take over, in their rank. */
   readonly deputies: readonly string[];
   /** Leaves that have the room key as deputies. */
@@ -124,6 +126,10 @@ const MAX_DEPUTIES = 16;
 const HAND_OVER_MS = 60_000;
 /** How long a successor waits for the admin before to come in as a member. */
 const SUCCEED_MS = 5_000;
+/** How long after somebody's return the room heals: by then a new ML-KEM key of it has come. */
+const HEAL_AFTER_MS = 10_000;
+/** How long an epoch lasts at least before a return ends it. */
+const HEAL_EVERY_MS = 60_000;
 /** How long after its return an admin believes a deputy. */
 const RETURNING_MS = 30_000;
 
@@ -167,6 +173,7 @@ export function addAdminRoom(
     removes: [],
     rekey: false,
     nextRekeyAt: Infinity,
+    epochAt: 0,
     making: null,
   };
   return { ...state, rooms: [...state.rooms, room] };
@@ -182,6 +189,7 @@ export const adminRole = {
     turn.effects.push(...common.effects);
     if (!common.state.stopped) {
       take(turn, event);
+      if (event.kind === "message") heal(turn, event.room, state.session);
       takeUpClaimed(turn);
       for (const room of turn.rooms) commitNext(turn, room.id);
     }
@@ -497,6 +505,16 @@ function commitNext(turn: AdminTurn, id: string): void {
   });
 }
 
+/** Somebody is back within the grace: whoever had its device meanwhile is shut out by a new epoch (P7). */
+function heal(turn: AdminTurn, id: string, before: SessionState): void {
+  inRoom(turn, id, (admin, room) => {
+    const away = before.rooms.find((r) => r.id === id)?.members.filter((m) => m.goneAt > 0) ?? [];
+    if (!away.some(({ leaf }) => memberByLeaf(room, leaf)?.goneAt === 0)) return;
+    const at = Math.max(turn.at + HEAL_AFTER_MS, admin.epochAt + HEAL_EVERY_MS);
+    turn.change(id, (r) => ({ ...r, nextRekeyAt: Math.min(r.nextRekeyAt, at) }));
+  });
+}
+
 /** The leaves of the deputies who are in the room, in their rank. */
 function deputyLeaves(admin: AdminRoom, room: RoomState): number[] {
   return admin.deputies.flatMap((identity) =>
@@ -520,6 +538,7 @@ function epochIsOn(turn: AdminTurn, id: string): void {
       making: null,
       succeeding: null,
       nextRekeyAt: turn.at + r.options.rekeyEveryMs,
+      epochAt: turn.at,
     }));
     grantDeputies(turn, id);
     // Kicked while the commit that let them in again was on its way.

@@ -60,6 +60,7 @@ export function linkEnded(turn: Turn, event: Of<"link-ended">): void {
       seat: "none",
       resumeBy: 0,
       awaySince: room.awaySince || turn.at,
+      kemIsOld: true,
       // Handles are a connection's; whoever is not heard of again is gone.
       members: room.members.map((m) => ({ ...m, handle: null })),
     })),

@@ -10,6 +10,7 @@ import {
   heartbeatPeriodMs,
   inRoom,
   type Of,
+  updateKem,
 } from "./room_turn.ts";
 import {
   type AgreementState,
@@ -67,7 +68,7 @@ export function joined(turn: Turn, event: Of<"joined">): void {
     if (event.myLeaf !== event.adminLeaf) {
       // The first message tells everybody which handle is ours (§9).
       turn.send(room.id, { kind: "heartbeat" });
-      turn.do({ kind: "update-kem", room: room.id });
+      updateKem(turn, room.id);
     }
     flushPending(turn, room.id);
   });
@@ -138,7 +139,7 @@ export function epochBegan(turn: Turn, event: Of<"epoch-began">): void {
     if (hadSent) turn.send(room.id, { kind: "close" });
     if (room.myLeaf !== event.adminLeaf) {
       if (room.seat === "member") turn.do({ kind: "renew-ticket", room: room.id });
-      turn.do({ kind: "update-kem", room: room.id });
+      updateKem(turn, room.id);
     }
     flushPending(turn, room.id);
   });

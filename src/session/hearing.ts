@@ -3,7 +3,7 @@ import { heartbeatHeard, lacks, tellAgreement } from "./agreement.ts";
 import { resumed } from "./entering.ts";
 import { EXIT } from "./exit_code.ts";
 import { deliver, newGaps, release } from "./gaps.ts";
-import { closeRoom, flushPending, inRoom, type Of, OWNERS } from "./room_turn.ts";
+import { closeRoom, flushPending, inRoom, type Of, OWNERS, renewKem } from "./room_turn.ts";
 import { type Member, memberByLeaf, type RoomState, withMember } from "./state.ts";
 import { adminHeard } from "./succession.ts";
 import { inRoomOf, type Turn } from "./turn.ts";
@@ -41,6 +41,7 @@ function heard(turn: Turn, room: RoomState, member: Member, handle: string): voi
     turn.change(room.id, (r) => ({ ...r, adminHeardAt: turn.at, stale: "no" }));
     adminHeard(turn, room.id);
     if (room.stale !== "no") flushPending(turn, room.id);
+    renewKem(turn, room.id);
   }
   // What comes late of somebody who said goodbye does not bring them back.
   if (member.left || (member.handle === handle && member.present)) return;

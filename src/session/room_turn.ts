@@ -127,3 +127,18 @@ export function knock(turn: Turn, id: string): void {
   turn.change(id, (r) => ({ ...r, nextKnockAt: turn.at + KNOCK_AGAIN_MS }));
   turn.do({ kind: "knock", room: id });
 }
+
+/** A fresh ML-KEM key of ours for the next epoch. */
+export function updateKem(turn: Turn, id: string): void {
+  turn.change(id, (r) => ({ ...r, kemIsOld: false }));
+  turn.do({ kind: "update-kem", room: id });
+}
+
+/** We were away: whoever copied our memory before is not to open the epoch that follows our return (P7). */
+export function renewKem(turn: Turn, id: string): void {
+  const room = turn.room(id);
+  if (room?.kemIsOld !== true || room.seat !== "member" || administers(room) || room.resumeBy > 0) {
+    return;
+  }
+  updateKem(turn, id);
+}

@@ -61,6 +61,8 @@ export interface RoomState {
   readonly adminHeardAt: number;
   /** Membership may be stale (P1): text is held back until the person agrees or the admin is heard. */
   readonly stale: "no" | "asked" | "agreed";
+  /** Our ML-KEM key is from before an absence. */
+  readonly kemIsOld: boolean;
   readonly nextHeartbeatAt: number;
   readonly nextKnockAt: number;
   /** What the admin gave us the room key for. */
@@ -296,6 +298,7 @@ export function enteringRoom(id: string, name: string): RoomState {
     unread: 0,
     adminHeardAt: 0,
     stale: "no",
+    kemIsOld: false,
     nextHeartbeatAt: 0,
     nextKnockAt: 0,
     ...NO_SUCCESSION,

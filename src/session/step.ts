@@ -37,6 +37,7 @@ import {
   heartbeatPeriodMs,
   inRoom,
   knock,
+  renewKem,
   speaks,
   staleRef,
 } from "./room_turn.ts";
@@ -72,6 +73,7 @@ function take(turn: Turn, event: EventBody): void {
       return inRoom(turn, event.room, (room) => {
         for (const { leaf, gaps } of event.gaps) newGaps(turn, room.id, leaf, gaps);
         resumed(turn, room.id);
+        renewKem(turn, room.id);
       });
     case "fell-behind":
       return inRoom(turn, event.room, (room) => fellBehind(turn, room));

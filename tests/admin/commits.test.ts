@@ -373,3 +373,38 @@ Deno.test("nothing is decided after stop", () => {
   assert.deepEqual(stage.commands("/rekey"), []);
   assert.equal(stage.state, state);
 });
+
+Deno.test("who comes back within the grace brings a new room key, once it could name a new key of its own", () => {
+  const stage = AdminStage.founded();
+  stage.admits("ant", "bat");
+  for (const leaf of [1, 2]) stage.hears(leaf);
+  stage.ticks(120_000);
+  stage.hears(1);
+  const { epoch } = stage.room;
+  for (const leaf of [1, 2]) stage.vanishes(leaf);
+  stage.ticks(GRACE_MS - 20_000);
+  for (const leaf of [1, 2]) stage.hears(leaf, "heartbeat", handleOf(70 + leaf));
+  assert.deepEqual(orders(stage.ticks(9_000), "make-commit"), []);
+  assert.deepEqual(orders(stage.ticks(), "make-commit").map((m) => m.reason), ["rekey"]);
+  stage.finish();
+  // Both came back by then: one new key for both.
+  stage.ticks(30_000);
+  assert.deepEqual([stage.making, stage.room.epoch], [null, epoch + 1]);
+});
+
+Deno.test("somebody who comes and goes all the time brings one new key a minute at most", () => {
+  const stage = AdminStage.founded();
+  stage.admits("ant");
+  stage.hears(1);
+  stage.ticks(60_000);
+  const { epoch } = stage.room;
+  for (let i = 0; i < 36; i++) {
+    stage.vanishes(1);
+    stage.ticks(5_000);
+    stage.hears(1, "heartbeat", handleOf(70 + i));
+    stage.ticks(5_000);
+    stage.finishAll();
+  }
+  // Six minutes: the first return is answered after ten seconds.
+  assert.deepEqual(stage.room.epoch - epoch, 6);
+});

@@ -6,7 +6,7 @@ import { type AdminActor, type MemberActor, World } from "./world.ts";
 export interface Attack {
   /** What is tried; unique. */
   readonly name: string;
-  readonly enemy: "relay" | "insider" | "admin" | "stranger";
+  readonly enemy: "relay" | "insider" | "admin" | "stranger" | "thief";
   /** Which property of the protocol it is against. */
   readonly property: string;
   /** Tries it, and says what came of it. */

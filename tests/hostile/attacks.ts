@@ -4,6 +4,7 @@ import { ADMIN_ATTACKS } from "./attacks_admin.ts";
 import { INSIDER_ATTACKS } from "./attacks_insider.ts";
 import { RELAY_ATTACKS } from "./attacks_relay.ts";
 import { SUCCESSION_ATTACKS } from "./attacks_succession.ts";
+import { THIEF_ATTACKS } from "./attacks_thief.ts";
 
 /** All of the table. */
 export const ATTACKS: readonly Attack[] = [
@@ -12,4 +13,5 @@ export const ATTACKS: readonly Attack[] = [
   ...ADMIN_ATTACKS,
   ...SUCCESSION_ATTACKS,
   ...AGREEMENT_ATTACKS,
+  ...THIEF_ATTACKS,
 ];

@@ -74,6 +74,7 @@ export const SUCCESSION_ATTACKS: readonly Attack[] = [
       const [ada, bob] = [of("ada"), of("bob")];
       await owl.command("/deputy ada");
       await bob.reaches(4);
+      await ada.isDeputy();
       await world.settleAll(owl, ada, bob);
       const warrant = warrantOf(s, ada);
       await owl.command("/deputy ada off");
@@ -103,6 +104,7 @@ export const SUCCESSION_ATTACKS: readonly Attack[] = [
       const [ada, bob] = [of("ada"), of("bob")];
       await owl.command("/deputy ada");
       await bob.reaches(4);
+      await ada.isDeputy();
       await world.settleAll(owl, ada, bob);
       bob.mark();
       saysItTakesOver(s, ada, warrantOf(s, ada));
@@ -145,6 +147,7 @@ export const SUCCESSION_ATTACKS: readonly Attack[] = [
       const [ada, bob, cyd] = [of("ada"), of("bob"), of("cyd")];
       await owl.command("/deputy ada");
       for (const person of [ada, bob, cyd]) await person.reaches(5);
+      await ada.isDeputy();
       await world.settleAll(owl, ada, bob, cyd);
       const warrant = warrantOf(s, ada);
       await adminFallsSilent(s);

@@ -93,7 +93,10 @@ async function withDeputies(world: World) {
   assert.equal(await owl.command("/deputy fox"), "ok");
   for (const person of [fox, bat]) await person.reaches(4);
   assert.equal(await owl.command("/deputy bat"), "ok");
-  for (const person of [fox, bat]) await person.reaches(5);
+  for (const person of [fox, bat]) {
+    await person.reaches(5);
+    await person.isDeputy();
+  }
   await world.settleAll(owl, fox, bat);
   return people;
 }

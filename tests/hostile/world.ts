@@ -164,6 +164,11 @@ export class Actor<K extends (MemberKeys | AdminKeys) & Leaking> extends Chronic
     return this.event(type, fits, BOUND_MS);
   }
 
+  /** Waits until it has the room key as a deputy: the admin makes the grant after the epoch that names it. */
+  async isDeputy(): Promise<void> {
+    await this.sees("info", (e) => e.text.includes("you are a deputy"));
+  }
+
   /** What is told from here on is `told`. */
   mark(): void {
     this.#mark = this.events.length;

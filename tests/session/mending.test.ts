@@ -51,6 +51,22 @@ Deno.test("without an admin there is nothing to catch up with", () => {
   assert.deepEqual(outline(enters(stage, "member", false)), ["send heartbeat 4/1"]);
 });
 
+Deno.test("after an absence the admin is given a new ML-KEM key once: when it has caught us up, or is heard", () => {
+  const stage = SessionStage.talking();
+  assert.equal(orders(stage.hears(0), "update-kem").length, 0);
+  stage.take(AWAY);
+  stage.take(BACK);
+  assert.equal(orders(enters(stage, "member"), "update-kem").length, 0);
+  const caughtUp = stage.take({ kind: "caught-up", room: ROOM, gaps: [] });
+  assert.equal(orders(caughtUp, "update-kem").length, 1);
+  assert.equal(orders(stage.hears(0), "update-kem").length, 0);
+  stage.take(AWAY);
+  stage.take(BACK);
+  assert.equal(orders(enters(stage, "member", false), "update-kem").length, 0);
+  assert.equal(orders(stage.hears(0), "update-kem").length, 1);
+  assert.equal(orders(stage.hears(0), "update-kem").length, 0);
+});
+
 Deno.test("a ticket that is too old leads over the knocker's seat to the admin, then back in", () => {
   const stage = SessionStage.talking();
   stage.take(AWAY);
