@@ -49,7 +49,9 @@ export async function readIfThere(path: string): Promise<Bytes | undefined> {
 export async function makeFolder(path: string): Promise<void> {
   try {
     await Deno.mkdir(path, { mode: FOLDER_MODE });
-    await syncFolder(dirname(path));
+    // A package may write its own folder and open none above it: the name of that one is made durable
+    // by the system, a little later.
+    await syncFolder(dirname(path)).catch(unlessNotGranted);
   } catch (cause) {
     if (cause instanceof Deno.errors.AlreadyExists) return;
     if (cause instanceof Deno.errors.NotFound && dirname(path) !== path) {
@@ -90,6 +92,10 @@ export async function replaceFile(temporary: string, path: string): Promise<void
     throw cause;
   }
   await syncFolder(dirname(path));
+}
+
+function unlessNotGranted(error: unknown): void {
+  if (!(error instanceof Deno.errors.NotCapable)) throw error;
 }
 
 /** A name lives in its folder: until that is synced, a power cut may bring the old file back. */
