@@ -134,7 +134,8 @@ function withFirstLine(bundle: string, version: string): string {
 
 /** Puts the commit where `src/version.ts` has a blank. */
 export function withCommit(bundle: string, commit: string): string {
-  const blanks = [...bundle.matchAll(/\bCOMMIT = "unknown"/g)];
+  // The bundler gives it a number where another module has a COMMIT too.
+  const blanks = [...bundle.matchAll(/\bCOMMIT\d* = "unknown"/g)];
   if (blanks.length !== 1) throw new Error(`the bundle has ${blanks.length} places for the commit`);
-  return bundle.replace(/\bCOMMIT = "unknown"/, `COMMIT = ${JSON.stringify(commit)}`);
+  return bundle.replace(/(\bCOMMIT\d* = )"unknown"/, (_, head) => head + JSON.stringify(commit));
 }
