@@ -14,6 +14,7 @@ import {
 } from "./command_line.ts";
 // Loaded at once, for a command that may read nothing cannot load it later.
 import { completions, SHELLS } from "./completions.ts";
+import { doctorCommand, runDoctor, runServerDoctor, SERVER_DOCTOR } from "./cli_doctor.ts";
 import { runServerCommand, SERVER_COMMANDS } from "./cli_server.ts";
 import { readOperation } from "./server/operation.ts";
 import { DEFAULT_CERTS, readLimits, SERVER_OPTIONS, type ServerOptions } from "./server/options.ts";
@@ -187,6 +188,11 @@ const PROFILE_LIST: CommandSpec = {
   examples: ["stm profile list"],
 };
 
+/** What says which relay and which profile. */
+const WHERE = ["host", "port", "pin", "profile", "passphrase-file", "no-passphrase"];
+
+const DOCTOR = doctorCommand(PARTICIPANT_OPTIONS.filter(({ name }) => WHERE.includes(name)));
+
 const DEMO: CommandSpec = {
   name: "demo",
   args: "",
@@ -240,10 +246,12 @@ const COMPLETIONS: CommandSpec = {
 export const COMMANDS: readonly CommandSpec[] = [
   SERVER,
   ...SERVER_COMMANDS,
+  SERVER_DOCTOR,
   ADMIN,
   CLIENT,
   PROFILE_CREATE,
   PROFILE_LIST,
+  DOCTOR,
   DEMO,
   COMPLETIONS,
   VERSION_COMMAND,
@@ -316,6 +324,11 @@ async function dispatch(args: readonly string[]): Promise<number> {
   switch (command) {
     case SERVER:
       return await server(given);
+    case SERVER_DOCTOR:
+      return await runServerDoctor((await readServer(given))[0], { version: VERSION, print });
+    case DOCTOR:
+      onlyWithHost(given, DOCTOR);
+      return await runDoctor(given, profileOptions(given), { version: VERSION, print });
     case ADMIN:
       return await admin(given);
     case CLIENT:
@@ -397,17 +410,20 @@ function completionScript(given: Arguments): number {
   return 0;
 }
 
+/** Options of a relay from everywhere, and where each came from. */
+async function readServer(flags: Arguments): Promise<[ServerOptions, Arguments]> {
+  const { settled } = await import("./settings.ts");
+  const given = await settled(SERVER_OPTIONS, flags, {
+    variable: (name) => Deno.env.get(name),
+    readText: (path) => Deno.readTextFile(path),
+  });
+  return [serverOptions(given), given];
+}
+
 async function server(flags: Arguments): Promise<number> {
-  const { printedConfig, origins, settled } = await import("./settings.ts");
-  const read = async (): Promise<[ServerOptions, Arguments]> => {
-    const given = await settled(SERVER_OPTIONS, flags, {
-      variable: (name) => Deno.env.get(name),
-      readText: (path) => Deno.readTextFile(path),
-    });
-    return [serverOptions(given), given];
-  };
-  const [options, given] = await read();
+  const [options, given] = await readServer(flags);
   if (flags.has("print-config")) {
+    const { printedConfig, origins } = await import("./settings.ts");
     for (const line of origins(SERVER_OPTIONS, given)) OUTPUT.err(line);
     print(printedConfig(SERVER_OPTIONS, given));
     return 0;
@@ -417,7 +433,7 @@ async function server(flags: Arguments): Promise<number> {
     version: VERSION,
     stop: stopAtSignals(),
     addresses: machineAddresses,
-    reread: async () => (await read())[0],
+    reread: async () => (await readServer(flags))[0],
     hangUp: hangUps,
   });
 }
@@ -437,15 +453,18 @@ function serverOptions(given: Arguments): ServerOptions {
 /** What a link, an invite or a profile says itself would otherwise be passed over in silence. */
 const ONLY_WITH_HOST = ["port", "pin", "accept-new"];
 
-function participantOptions(given: Arguments, command: CommandSpec): ParticipantOptions {
+function onlyWithHost(given: Arguments, command: CommandSpec): void {
   const idle = given.has("host") ? undefined : ONLY_WITH_HOST.find((name) => given.has(name));
-  if (idle !== undefined) {
-    throw new UsageError(
-      `--${idle} is for a relay that --host names; for example: stm ${command.name} --host 127.0.0.1 --${idle}${
-        exampleOf(command, idle)
-      }`,
-    );
-  }
+  if (idle === undefined) return;
+  throw new UsageError(
+    `--${idle} is for a relay that --host names; for example: stm ${command.name} --host 127.0.0.1 --${idle}${
+      exampleOf(command, idle)
+    }`,
+  );
+}
+
+function participantOptions(given: Arguments, command: CommandSpec): ParticipantOptions {
+  onlyWithHost(given, command);
   return {
     version: VERSION,
     ui: given.choice("ui", UIS, "line"),

@@ -62,8 +62,9 @@ export const PRIVILEGES: Readonly<Record<string, Privileges>> = {
   server: {
     ...NO_PRIVILEGES,
     net: true,
-    // For the address that its link names when --public is not given.
-    sys: ["networkInterfaces"],
+    // For the address that its link names when --public is not given; and for stm server doctor, what
+    // memory there is.
+    sys: ["networkInterfaces", "systemMemoryInfo"],
     env: SERVER_VARIABLES,
     readOptions: ["config"],
     readVariables: ["STM_CONFIG"],
@@ -73,6 +74,7 @@ export const PRIVILEGES: Readonly<Record<string, Privileges>> = {
   admin: { ...PROFILE, net: true },
   client: { ...PROFILE, net: true, readOptions: ["invite-file", ...PROFILE.readOptions] },
   profile: PROFILE,
+  doctor: { ...PROFILE, net: true, env: [...PROFILE.env, "LC_ALL", "LC_CTYPE", "LANG"] },
   demo: { ...NO_PRIVILEGES, net: true, env: TERMINAL, temporary: true },
 };
 

@@ -74,6 +74,12 @@ export const FOLDERS: Readonly<Record<string, FolderRule>> = {
     system: /\/(main|shell\w*|listener|certificate)\.ts$/,
     subtle: true,
   },
+  // It looks at both sides, so neither may import it.
+  doctor: {
+    ...PLAIN,
+    may: ["wire", "crypto", "session", "ui", "store", "auth", "transport", "driver", "server"],
+    system: "all",
+  },
 };
 
 /** Files on top of `src/` and beside it, which may import every folder. */

@@ -3,7 +3,7 @@ import { sha256 } from "../crypto/primitives.ts";
 import type { Notice } from "../session/notice.ts";
 import { EXIT } from "../session/exit_code.ts";
 import { askSecret } from "../ui/prompt.ts";
-import type { Terminal } from "../ui/terminal.ts";
+import type { ByteInput, Terminal } from "../ui/terminal.ts";
 import { type InviteLink, parseLink } from "../wire/link_url.ts";
 import { StartError } from "./start_error.ts";
 
@@ -80,7 +80,7 @@ async function readInviteFile(path: string): Promise<string> {
 }
 
 /** The first line of standard input; what follows it stays for the session. */
-async function firstLine(terminal: Terminal): Promise<string> {
+export async function firstLine(terminal: ByteInput): Promise<string> {
   let line = new Uint8Array(0);
   for (;;) {
     const chunk = await terminal.read();

@@ -249,13 +249,19 @@ async function linkOf(link: ServerLink): Promise<string> {
   return formatLink(link, () => hash);
 }
 
-/** @throws {LinkError} if it is no `HOST` or `HOST:PORT` */
-function publicAddress(text: string, port: number): { host: string; port: number } {
+/**
+ * What `--public` names.
+ *
+ * @param port if it names none
+ * @throws {LinkError} if it is no `HOST` or `HOST:PORT`
+ */
+export function publicAddress(text: string, port: number): { host: string; port: number } {
   const bare = /^[^:]*$/.test(text) || /^\[[^\]]*\]$/.test(text);
   return parseAddress(bare ? `${text}:${port}` : text);
 }
 
-function isWildcard(host: string): boolean {
+/** Whether a host to listen on stands for every address of this machine. */
+export function isWildcard(host: string): boolean {
   return host === "0.0.0.0" || host === "::" || host === "";
 }
 

@@ -103,7 +103,7 @@ export function jsonFace(options: JsonFaceOptions): Face {
 const MUST_ARRIVE: ReadonlySet<string> = new Set(["ok", "error", "ask", "bye", "stopping"]);
 
 /** One line of JSON in which nothing can steer a terminal that happens to show it. */
-function safeLine(event: Record<string, unknown>): string {
+export function safeLine(event: Record<string, unknown>): string {
   const json = JSON.stringify(event).replaceAll(
     /[\x7F-\x9F\u061C\u200B-\u200F\u2028-\u202E\u2060-\u206F\uFEFF]/g,
     (char) => "\\u" + char.charCodeAt(0).toString(16).padStart(4, "0"),

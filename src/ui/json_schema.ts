@@ -239,3 +239,14 @@ export const DEMO_SCHEMAS = {
     foundAtMembers: count,
   }),
 } as const;
+
+/** The fields beside `at` of what only `stm doctor` and `stm server doctor` tell. */
+export const DOCTOR_SCHEMAS = {
+  "check": v.object({
+    type: v.literal("check"),
+    check: text,
+    verdict: v.picklist(["ok", "warn", "fail"]),
+    text,
+    remedy: v.exactOptional(text),
+  }),
+} as const;

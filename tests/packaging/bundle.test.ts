@@ -8,7 +8,9 @@ import {
   withCommit,
   withoutCachePaths,
 } from "../../tools/release_bundle.ts";
-import { start } from "../support/package_stage.ts";
+import { start, unpackArchive } from "../support/package_stage.ts";
+import { writeFileAtomic } from "../../src/store/atomic.ts";
+import { loadOrCreateServerKey } from "../../src/transport/server_key.ts";
 import { withFolder } from "../support/temporary_folder.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -134,4 +136,29 @@ Deno.test("withoutCachePaths() names packages, and refuses a path that it does n
 Deno.test("withCommit() refuses a bundle without its one place for the commit", () => {
   assert.equal(withCommit('var COMMIT = "unknown";', "a1"), 'var COMMIT = "a1";');
   assert.throws(() => withCommit("", "a1"), /0 places/);
+});
+
+Deno.test("the doctor does with the rights that a package gives it", async () => {
+  await withFolder(async (folder) => {
+    const stm = await unpackArchive(
+      join(folder, "package"),
+      { link: Deno.execPath() },
+      BUNDLE.code,
+    );
+    const env = { HOME: folder, STM_CACHE: join(folder, "cache"), STM_HOME: join(folder, "state") };
+    const profile = ["profile", "create", "owl", "--no-passphrase"];
+    const made = await start(stm, profile, { env, cwd: folder });
+    assert.equal(made.code, 0, made.err);
+    const own = await start(stm, ["doctor", "--profile", "owl", "--no-passphrase"], { env });
+    assert.equal(own.code, 0, own.out + own.err);
+    assert.match(own.out, /^ok +profile +owl opens and is whole/m);
+
+    const certs = join(folder, "certs");
+    await loadOrCreateServerKey(certs, writeFileAtomic);
+    const relay = await start(stm, ["server", "doctor", "--port", "0"], { env, cwd: folder });
+    assert.equal(relay.code, 0, relay.out + relay.err);
+    for (const check of ["key", "certificate", "descriptors", "memory"]) {
+      assert.match(relay.out, new RegExp(`^ok +${check} `, "m"));
+    }
+  });
 });

@@ -8,6 +8,7 @@ import { withFolder } from "../support/temporary_folder.ts";
 const PROBE = await Deno.readTextFile(new URL("../support/privilege_probe.js", import.meta.url));
 const WORKED = v.array(v.string());
 const ENVIRONMENT = ["env HOME", "env TERM"];
+const SERVER = ["net", "sys networkInterfaces", "sys systemMemoryInfo"];
 
 interface Case {
   readonly args: readonly string[];
@@ -19,20 +20,20 @@ interface Case {
 
 /** Everything else that the probe tries has to be refused. */
 const CASES: readonly Case[] = [
-  { args: ["server"], may: ["net", "sys networkInterfaces"], folders: ["certs"] },
+  { args: ["server"], may: SERVER, folders: ["certs"] },
   {
     args: ["server", "--certs", "my, own certs"],
-    may: ["net", "sys networkInterfaces"],
+    may: SERVER,
     folders: ["my, own certs"],
   },
   {
     args: ["server", "--certs=deep/er"],
-    may: ["net", "sys networkInterfaces"],
+    may: SERVER,
     folders: ["deep/er"],
   },
   {
     args: ["server", "--config", "invite.txt", "--try-read", "invite.txt"],
-    may: ["net", "sys networkInterfaces", "read invite.txt"],
+    may: [...SERVER, "read invite.txt"],
     folders: ["certs"],
   },
   { args: ["client"], may: ["net", ...ENVIRONMENT], folders: ["state"] },
@@ -52,6 +53,8 @@ const CASES: readonly Case[] = [
     folders: ["state"],
   },
   { args: ["profile", "create"], may: ENVIRONMENT, folders: ["state"] },
+  { args: ["server", "doctor", "--certs", "deep/er"], may: SERVER, folders: ["deep/er"] },
+  { args: ["doctor"], may: ["net", ...ENVIRONMENT], folders: ["state"] },
   { args: ["demo"], may: ["net", "env TERM"], folders: ["tmp"] },
   { args: ["version"], may: [] },
   { args: ["--help"], may: [] },
@@ -204,7 +207,7 @@ Deno.test("dropPrivileges() leaves a program that may do everything with what it
     );
     const files = ["read /etc/passwd", "write /var/tmp"];
     const expected: Record<string, string[]> = {
-      server: ["net", "sys networkInterfaces", ...ENVIRONMENT, ...files],
+      server: [...SERVER, ...ENVIRONMENT, ...files],
       client: ["net", ...ENVIRONMENT, ...files],
       profile: [...ENVIRONMENT, ...files],
       demo: ["net", ...ENVIRONMENT, ...files],
@@ -226,7 +229,7 @@ Deno.test("the launcher for Windows denies the same kinds, and ends its lines as
   assert.equal(text.replaceAll("\r\n", "").includes("\n"), false);
   assert.match(
     text,
-    /if "%~1"=="server" set "STM_KINDS=--allow-net --allow-env=STM_[A-Z_,]+ --allow-sys=networkInterfaces /,
+    /if "%~1"=="server" set "STM_KINDS=--allow-net --allow-env=STM_[A-Z_,]+ --allow-sys=networkInterfaces,systemMemoryInfo /,
   );
   assert.match(text, /--no-prompt .*--deny-run --deny-ffi %STM_KINDS% "%~dp0lib\\stm\.js" %\*/);
 });

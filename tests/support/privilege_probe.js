@@ -25,6 +25,7 @@ await attempt("env PATH", () => Deno.env.get("PATH"));
 await attempt("env HOME", () => Deno.env.get("HOME"));
 await attempt("env TERM", () => Deno.env.get("TERM"));
 await attempt("sys networkInterfaces", () => Deno.networkInterfaces());
+await attempt("sys systemMemoryInfo", () => Deno.systemMemoryInfo());
 await attempt("sys hostname", () => Deno.hostname());
 await attempt("read /etc/passwd", () => Deno.readTextFile("/etc/passwd"));
 await attempt("write /var/tmp", async () => {

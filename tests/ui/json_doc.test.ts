@@ -3,7 +3,12 @@ import * as v from "valibot";
 import { COMMANDS } from "../../src/session/commands.ts";
 import type { Notice } from "../../src/session/notice.ts";
 import { JSON_COMMANDS, readJsonLine } from "../../src/ui/json_input.ts";
-import { DEMO_SCHEMAS, JsonEvent, NOTICE_SCHEMAS } from "../../src/ui/json_schema.ts";
+import {
+  DEMO_SCHEMAS,
+  DOCTOR_SCHEMAS,
+  JsonEvent,
+  NOTICE_SCHEMAS,
+} from "../../src/ui/json_schema.ts";
 
 // The types hold the schemas against session/notice.ts, in both directions: this file does not
 // compile once a field or a word is only on one side.
@@ -92,17 +97,21 @@ Deno.test("docs/JSON.md's example of each event is one, with every field", () =>
   }
 });
 
-Deno.test("docs/JSON.md describes exactly the demo's own events, and its examples have every field", () => {
-  const described = sectionsOf("The demo's events");
-  assert.deepEqual(Object.keys(described), Object.keys(DEMO_SCHEMAS));
-  for (const [type, schema] of Object.entries(DEMO_SCHEMAS)) {
-    assert.deepEqual(described[type]?.fields, fieldsOf(schema), type);
-    const example: unknown = JSON.parse(described[type]?.example ?? "");
-    v.parse(schema, example);
-    const keys = Object.keys(v.parse(v.record(v.string(), v.unknown()), example)).sort();
-    assert.deepEqual(keys, ["at", ...Object.keys(schema.entries)].sort(), type);
-  }
-});
+for (
+  const [whose, schemas] of [["demo", DEMO_SCHEMAS], ["doctor", DOCTOR_SCHEMAS]] as const
+) {
+  Deno.test(`docs/JSON.md describes exactly the ${whose}'s own events, and its examples have every field`, () => {
+    const described = sectionsOf(`The ${whose}'s events`);
+    assert.deepEqual(Object.keys(described), Object.keys(schemas));
+    for (const [type, schema] of Object.entries(schemas)) {
+      assert.deepEqual(described[type]?.fields, fieldsOf(schema), type);
+      const example: unknown = JSON.parse(described[type]?.example ?? "");
+      v.parse(schema, example);
+      const keys = Object.keys(v.parse(v.record(v.string(), v.unknown()), example)).sort();
+      assert.deepEqual(keys, ["at", ...Object.keys(schema.entries)].sort(), type);
+    }
+  });
+}
 
 Deno.test("docs/JSON.md describes exactly the commands of the code, and its examples are read", () => {
   const described = sectionsOf("Commands");

@@ -1,0 +1,429 @@
+/** `stm server doctor`: what a relay depends on, on its own machine. */
+import { join } from "node:path";
+import { constrainedMemory } from "node:process";
+import { EXIT } from "../session/exit_code.ts";
+import { Bans, BANS_FILE } from "../server/bans.ts";
+import { isWildcard, machineAddresses, publicAddress } from "../server/main.ts";
+import type { ListenAddress } from "../server/operation.ts";
+import type { ServerOptions } from "../server/options.ts";
+import { askRelay, CONTROL_SOCKET, type ControlAnswer } from "../server/shell_control.ts";
+import { StoreError } from "../store/store_error.ts";
+import { type AddressRange, isIn, parseIp, parseRange } from "../transport/address_range.ts";
+import { fromPem, relayKeyIn, sameBytes } from "../transport/certificate.ts";
+import { dial, DialError } from "../transport/dial.ts";
+import { CERTIFICATE_FILE, KEY_FILE, relayKeyOf } from "../transport/server_key.ts";
+import { formatAddress, LinkError } from "../wire/link_url.ts";
+import { factsOf, modeFinding, ownerFinding, quoted, reasonOf, tryWriting } from "./file_checks.ts";
+import { fail, type Finding, ok, warn } from "./finding.ts";
+
+/**
+ * All checks of a relay that is, or will be, started with these options. It changes nothing.
+ *
+ * @param version of the program
+ */
+export async function* operatorFindings(
+  options: ServerOptions,
+  version: string,
+): AsyncGenerator<Finding> {
+  const { certs, limits, operation } = options;
+  const key = yield* keyFindings(certs);
+  yield await bansFinding(certs);
+  const running = yield* runningFindings(certs, version);
+  yield portFinding(options, running);
+  yield* publicFindings(options, key, running);
+  yield metricsFinding(operation.metrics);
+  yield* limitFindings(options);
+  if (key !== null) yield descriptorsFinding(join(certs, KEY_FILE), limits.maxConnections);
+  yield memoryFinding(limits.maxConnections);
+}
+
+/** @returns the relay's key, if it is there and whole */
+async function* keyFindings(certs: string): AsyncGenerator<Finding, Uint8Array | null> {
+  const folder = await looked("certs", certs);
+  if (folder.failed !== null) return yield* said(folder.failed);
+  if (folder.facts === null) {
+    yield ok("certs", `${certs} is not there yet: the first start makes it, and the relay's key`);
+    return null;
+  }
+  if (!folder.facts.isDirectory) {
+    return yield* said(fail("certs", `${certs} is no folder`, "name another with --certs"));
+  }
+  yield modeFinding("certs", folder.facts, "write");
+  try {
+    await tryWriting(certs);
+  } catch (cause) {
+    yield fail(
+      "certs",
+      `${certs} cannot be written (${reasonOf(cause)})`,
+      "look whether the disk is full or read-only, and run this as the user who runs the relay",
+    );
+  }
+  const key = yield* privateKeyFindings(certs, folder.facts.uid);
+  if (key !== null) yield await certificateFinding(certs, key);
+  return key;
+}
+
+async function* privateKeyFindings(
+  certs: string,
+  owner: number | null,
+): AsyncGenerator<Finding, Uint8Array | null> {
+  const path = join(certs, KEY_FILE);
+  const { facts, failed } = await looked("key", path);
+  if (failed !== null) return yield* said(failed);
+  if (facts === null) {
+    const certificate = await factsOf(join(certs, CERTIFICATE_FILE));
+    yield certificate === null ? ok("key", "there is none yet: the first start makes it") : fail(
+      "key",
+      `${path} is gone and its certificate is there: the relay will not start`,
+      "bring the key back from a backup; without it every link and invite has to be made anew",
+    );
+    return null;
+  }
+  const text = await Deno.readTextFile(path).catch(reasonOf);
+  const key = await relayKeyOf(text);
+  if (key === null) {
+    return yield* said(
+      fail("key", `${path} is not an Ed25519 private key in PEM`, "bring it back from a backup"),
+    );
+  }
+  const mode = modeFinding("key", facts, "read");
+  yield mode.verdict === "ok" ? mode : {
+    ...mode,
+    remedy: `${mode.remedy}; if other people use this machine, count the key as known to them`,
+  };
+  const foreign = ownerFinding("key", facts, owner);
+  if (foreign !== null) yield foreign;
+  if (facts.uid === 0) {
+    yield warn(
+      "user",
+      "the key is root's, so the relay runs as root, which it never needs to",
+      "run it as a user of its own, as deploy/stm.service does",
+    );
+  }
+  return key;
+}
+
+async function certificateFinding(certs: string, key: Uint8Array): Promise<Finding> {
+  const path = join(certs, CERTIFICATE_FILE);
+  const { facts, failed } = await looked("certificate", path);
+  if (failed !== null) return failed;
+  if (facts === null) {
+    return ok("certificate", "there is none: the next start makes it from the key");
+  }
+  const der = fromPem("CERTIFICATE", await Deno.readTextFile(path));
+  const shown = der === null ? null : relayKeyIn(der);
+  if (shown !== null && sameBytes(shown, key)) return ok("certificate", `${path} fits the key`);
+  return fail(
+    "certificate",
+    shown === null
+      ? `${path} is no certificate of a relay`
+      : `${path} belongs to another key than ${KEY_FILE} beside it`,
+    `delete it, and the next start makes it from the key: rm ${quoted(path)}`,
+  );
+}
+
+async function bansFinding(certs: string): Promise<Finding> {
+  const path = join(certs, BANS_FILE);
+  const { facts, failed } = await looked("bans", path);
+  if (failed !== null) return failed;
+  if (facts === null) return ok("bans", "nobody is banned");
+  try {
+    const bans = await new Bans(certs).list();
+    const mode = modeFinding("bans", facts, "write");
+    return mode.verdict === "ok" ? ok("bans", `${path} has ${bans.length} in force`) : mode;
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    return fail(
+      "bans",
+      error.message,
+      "the relay will not start with it: mend it, or bring it back",
+    );
+  }
+}
+
+/** @returns what the relay that runs says of itself */
+async function* runningFindings(
+  certs: string,
+  version: string,
+): AsyncGenerator<Finding, ControlAnswer | null> {
+  const check = "running";
+  let status: ControlAnswer | null;
+  try {
+    status = await askRelay(certs, "status");
+  } catch (error) {
+    if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
+    yield fail(
+      check,
+      `${join(certs, CONTROL_SOCKET)} may not be used: ${reasonOf(error)}`,
+      "run this as the user who runs the relay",
+    );
+    return null;
+  }
+  if (status === null) yield ok(check, "no relay runs with this folder");
+  else if (status.version !== version) {
+    yield warn(
+      check,
+      `the relay that runs is stm ${status.version}, and this is stm ${version}`,
+      "restart it to run this one (systemctl restart stm)",
+    );
+  } else if (status.ready !== true) {
+    yield warn(check, "the relay that runs takes nobody: it is about to stop", "look at its log");
+  } else {
+    yield ok(check, `a relay runs, process ${status.pid}, with ${status.connections} connections`);
+  }
+  return status;
+}
+
+function portFinding({ host, port }: ServerOptions, running: ControlAnswer | null): Finding {
+  const check = "port";
+  const where = formatAddress(host, port);
+  if (running !== null) {
+    if (port === 0 || (running.port === port && running.host === host)) {
+      return ok(check, `the relay listens on ${formatAddress(host, Number(running.port))}`);
+    }
+    return warn(
+      check,
+      `the relay that runs listens on ${running.host} port ${running.port}, and not on ${where}`,
+      "give the options here that it was started with, or restart it to have these",
+    );
+  }
+  try {
+    Deno.listen({ hostname: host, port }).close();
+    return ok(check, `${where} is free to listen on`);
+  } catch (error) {
+    if (error instanceof Deno.errors.AddrInUse) {
+      return fail(
+        check,
+        `${where} is taken by another program`,
+        `ss -ltnp 'sport = :${port}' shows by which, as root; or give another --port`,
+      );
+    }
+    if (error instanceof Deno.errors.PermissionDenied) {
+      return fail(
+        check,
+        `${where} may not be listened on`,
+        "take a port above 1023, or have systemd give the right (AmbientCapabilities=CAP_NET_BIND_SERVICE)",
+      );
+    }
+    return fail(
+      check,
+      `${where} cannot be listened on: ${reasonOf(error)}`,
+      "--host takes an address of this machine, or 0.0.0.0 for all of them",
+    );
+  }
+}
+
+async function* publicFindings(
+  options: ServerOptions,
+  key: Uint8Array | null,
+  running: ControlAnswer | null,
+): AsyncGenerator<Finding> {
+  const check = "public";
+  const own = machineAddresses();
+  let address: { readonly host: string; readonly port: number };
+  try {
+    address = linkedAddress(options, running, own);
+  } catch (error) {
+    if (!(error instanceof LinkError)) throw error;
+    yield fail(check, `--public is wrong: ${error.message}`, "give HOST or HOST:PORT");
+    return;
+  }
+  const where = formatAddress(address.host, address.port);
+  const ip = parseIp(address.host);
+  const reach = ip === null ? null : PRIVATE.find(({ range }) => isIn(ip, range))?.reach;
+  if (typeof reach === "string") {
+    yield warn(
+      check,
+      `the server link has the address ${where}, which reaches ${reach}`,
+      "give --public the name or address that others dial, once its port is forwarded to this machine",
+    );
+  }
+  if (key === null || running === null) {
+    yield ok(check, `${where} was not dialled, for no relay runs`);
+    return;
+  }
+  try {
+    (await dial({ ...address, pin: key })).destroy();
+    yield ok(check, `${where} leads to this relay`);
+  } catch (error) {
+    if (!(error instanceof DialError)) throw error;
+    yield undialled(error, address, own.includes(address.host));
+  }
+}
+
+function undialled(
+  error: DialError,
+  { host, port }: { readonly host: string; readonly port: number },
+  isOwn: boolean,
+): Finding {
+  const check = "public";
+  if (error.code === "wrong-key") {
+    return fail(
+      check,
+      error.message,
+      `another program answers there: look where port ${port} of ${host} is forwarded to`,
+      EXIT.wrongKey,
+    );
+  }
+  const open =
+    `let TCP port ${port} in: this machine's firewall, the cloud's rules, the router's forwarding`;
+  if (isOwn) return fail(check, error.message, open, EXIT.unreachable);
+  return warn(
+    check,
+    `${error.message} (from here)`,
+    `${open}. Many routers do not lead back into their own network: try stm doctor LINK from elsewhere`,
+  );
+}
+
+/** What the server link says. @throws {LinkError} */
+function linkedAddress(
+  { host, port, public: given }: ServerOptions,
+  running: ControlAnswer | null,
+  own: readonly string[],
+): { host: string; port: number } {
+  const listened = running === null ? port : Number(running.port);
+  if (given !== null) return publicAddress(given, listened || 1);
+  return { host: isWildcard(host) ? own[0] ?? "127.0.0.1" : host, port: listened };
+}
+
+interface Reach {
+  readonly range: AddressRange;
+  readonly reach: string;
+}
+
+/** Addresses that are not the internet's, and whom they reach. */
+const PRIVATE: readonly Reach[] = [
+  ...rangesOf("this machine alone", ["127.0.0.0/8", "::1"]),
+  ...rangesOf("its own network alone", [
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "169.254.0.0/16",
+    "fe80::/10",
+    "fc00::/7",
+  ]),
+  ...rangesOf("customers of one provider alone", ["100.64.0.0/10"]),
+];
+
+function rangesOf(reach: string, texts: readonly string[]): Reach[] {
+  return texts.map((text) => {
+    const range = parseRange(text);
+    if (range === null) throw new RangeError(`${text} is no range`);
+    return { range, reach };
+  });
+}
+
+function metricsFinding(address: ListenAddress | null): Finding {
+  const check = "metrics";
+  if (address === null) return ok(check, "not served");
+  const where = formatAddress(address.host, address.port);
+  const ip = parseIp(address.host);
+  if (
+    address.host === "localhost" || (ip !== null && PRIVATE.some(({ range }) => isIn(ip, range)))
+  ) {
+    return ok(check, `served on ${where}`);
+  }
+  return warn(
+    check,
+    `served on ${where}, without a login, to whoever reaches it`,
+    `--metrics ${address.port} serves them on loopback alone`,
+  );
+}
+
+/** An exemption of more than this many addresses is no exemption. */
+const WIDEST_EXEMPTION = parseRange("0.0.0.0/8")?.bits ?? 0;
+
+function* limitFindings({ limits, operation }: ServerOptions): Generator<Finding> {
+  const check = "limits";
+  const off = ([
+    ["source-connections", limits.sourceConnections],
+    ["source-arrivals", limits.sourceArrivals],
+    ["source-joins", limits.sourceJoins],
+    ["source-knocks", limits.sourceKnocks],
+    ["source-frames", limits.sourceFrames],
+    ["source-bytes", limits.sourceBytes],
+  ] as const).filter(([, limit]) => limit === 0).map(([name]) => `--${name}`);
+  const wide = operation.exempt.some(({ bits }) => bits < WIDEST_EXEMPTION);
+  if (off.length > 0) {
+    yield warn(
+      check,
+      `one source may do without limit what ${off.join(", ")} would bound`,
+      "leave them out to have their defaults",
+    );
+  }
+  if (wide) {
+    yield warn(
+      check,
+      "--exempt has a range so wide that strangers are in it",
+      "name single networks",
+    );
+  }
+  if (off.length === 0 && !wide) {
+    yield ok(
+      check,
+      `${limits.maxConnections} connections, ${limits.sourceConnections} of one source`,
+    );
+  }
+}
+
+/** Beside its connections a relay has files, the metrics, the runtime's own. */
+const SPARE_DESCRIPTORS = 64;
+/** Trying more takes seconds, and no system that grants so many has trouble with the rest. */
+const MOST_TRIED = 65_536;
+
+/** Opens a file as often as a relay would have connections: the only way to know without reading /proc. */
+function descriptorsFinding(path: string, maxConnections: number): Finding {
+  const check = "descriptors";
+  const wanted = Math.min(maxConnections + SPARE_DESCRIPTORS, MOST_TRIED);
+  const opened: Deno.FsFile[] = [];
+  try {
+    while (opened.length < wanted) opened.push(Deno.openSync(path));
+    return ok(check, `${wanted} can be open at once, for ${maxConnections} connections`);
+  } catch {
+    const count = opened.length;
+    return fail(
+      check,
+      `only ${count} can be open at once, and ${maxConnections} connections want ${wanted}`,
+      `raise the limit (LimitNOFILE= of the unit, ulimit -Hn), or give --max-connections ${
+        Math.max(1, count - SPARE_DESCRIPTORS)
+      }`,
+    );
+  } finally {
+    for (const file of opened) file.close();
+  }
+}
+
+const MIB = 1024 * 1024;
+/** A relay without connections, and what an idle connection adds, both measured (docs/OPERATIONS.md). */
+const BASE_BYTES = 96 * MIB;
+const CONNECTION_BYTES = 36 * 1024;
+
+function memoryFinding(maxConnections: number): Finding {
+  const check = "memory";
+  const { total } = Deno.systemMemoryInfo();
+  // A control group's limit; as large as a number can be if there is none.
+  const bytes = Math.min(total, constrainedMemory() || Infinity);
+  const wanted = BASE_BYTES + maxConnections * CONNECTION_BYTES;
+  const text = `${Math.round(wanted / MIB)} MiB for ${maxConnections} idle connections, of ${
+    Math.round(bytes / MIB)
+  } MiB`;
+  if (wanted <= bytes * 0.8) return ok(check, text);
+  const fitting = Math.max(1, Math.floor((bytes * 0.8 - BASE_BYTES) / CONNECTION_BYTES));
+  return warn(check, text, `give --max-connections ${fitting}, or the machine more memory`);
+}
+
+/** Looks at a file that we may not be allowed to look at. */
+async function looked(check: string, path: string) {
+  try {
+    return { facts: await factsOf(path), failed: null };
+  } catch (error) {
+    const text = `${path} cannot be looked at: ${reasonOf(error)}`;
+    return { facts: null, failed: fail(check, text, "run this as the user who runs the relay") };
+  }
+}
+
+/** A last word. */
+function* said(finding: Finding): Generator<Finding, null> {
+  yield finding;
+  return null;
+}
