@@ -20,8 +20,13 @@ export const TICKET_GRACE_MS = 10_000;
 export const MAX_TICKET_LIFE_S = 86_400;
 /** How far the clocks of relay and admin may differ. §3.1 */
 export const TICKET_CLOCK_SKEW_S = 600;
-/** Message of REFUSED and CLOSING, in bytes of UTF-8. §3.2 */
+/** Message of REFUSED, CLOSING and LOGIN_REFUSED, in bytes of UTF-8. §3.2 */
 export const MAX_REASON_BYTES = 256;
+
+/** Name of an account, in bytes. §3.3 */
+export const MAX_ACCOUNT_BYTES = 32;
+/** Registration code as it was typed, in bytes of UTF-8. §3.3 */
+export const MAX_CODE_BYTES = 64;
 
 /** How long the admin's `na` is good. §6 */
 export const NONCE_LIFE_MS = 60_000;

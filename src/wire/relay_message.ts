@@ -7,9 +7,11 @@
  * @see docs/PROTOCOL.md §3.2
  * @module
  */
+import { ACCOUNT_NAME, type AccountName } from "./account_name.ts";
 import {
   b16,
   type Bytes,
+  bytes,
   type Codec,
   enumeration,
   flag,
@@ -38,7 +40,7 @@ import {
   type TicketBytes,
   type TicketEpoch,
 } from "./ids.ts";
-import { MAX_FRAME_BYTES, MAX_REASON_BYTES } from "./limits.ts";
+import { MAX_CODE_BYTES, MAX_FRAME_BYTES, MAX_REASON_BYTES } from "./limits.ts";
 import { MAX_CREDENTIAL_BYTES, type Role, ROLES } from "./ticket.ts";
 
 /** The version of the protocol that this code speaks. §3.2 */
@@ -86,9 +88,28 @@ export const CLOSING_CODES = {
   "shutting-down": 5,
   "unsupported": 6,
   "flood": 7,
+  "login-required": 8,
+  "logged-out": 9,
 } as const;
 /** Why the relay ends the connection. */
 export type ClosingCode = keyof typeof CLOSING_CODES;
+
+/** Who may use a relay, with the number in its CHALLENGE. §3.2 */
+export const ACCESS = { open: 0, account: 1, code: 2 } as const;
+/** Who may use a relay: everybody, who has an account, or also who has a code to make one. */
+export type Access = keyof typeof ACCESS;
+
+/** The codes of LOGIN_REFUSED with their numbers. §3.3 */
+export const LOGIN_REFUSED_CODES = {
+  "wrong-login": 1,
+  "wrong-code": 2,
+  "name-taken": 3,
+  "disabled": 4,
+  "rate-limited": 5,
+  "busy": 6,
+} as const;
+/** Why the relay let nobody in. */
+export type LoginRefusedCode = keyof typeof LOGIN_REFUSED_CODES;
 
 /** 0x01, to every other member and owner of a room. */
 export interface Broadcast {
@@ -128,7 +149,7 @@ export interface Challenge {
   readonly nonce: ChallengeBytes;
   /** The relay's limit for the body of a member's frame. */
   readonly maxFrame: number;
-  /** 0: everybody may enter. Other values are a later version's. */
+  /** Of {@link ACCESS}: whether it wants a login first. Other values are a later version's. */
   readonly access: number;
 }
 
@@ -276,6 +297,86 @@ export interface Admit {
   readonly ticket: TicketBytes;
 }
 
+/** 0x30, begins a login. */
+export interface LoginStart {
+  /** LOGIN_START */
+  readonly kind: "login-start";
+  /** Whose. */
+  readonly account: AccountName;
+  /** KE1 of RFC 9807. */
+  readonly ke1: Bytes;
+}
+
+/** 0x31, the answer to LOGIN_START, whether there is such an account or not. */
+export interface LoginAnswer {
+  /** LOGIN_ANSWER */
+  readonly kind: "login-answer";
+  /** KE2 of RFC 9807. */
+  readonly ke2: Bytes;
+}
+
+/** 0x32, proves the password, to this relay and no other. */
+export interface LoginFinish {
+  /** LOGIN_FINISH */
+  readonly kind: "login-finish";
+  /** KE3 of RFC 9807. */
+  readonly ke3: Bytes;
+  /** Over this connection's nonce and the relay's key. §3.3 */
+  readonly proof: Bytes;
+}
+
+/** 0x33, the connection may enter rooms. */
+export interface LoggedIn {
+  /** LOGGED_IN */
+  readonly kind: "logged-in";
+}
+
+/** 0x34, begins a registration. */
+export interface RegisterStart {
+  /** REGISTER_START */
+  readonly kind: "register-start";
+  /** For whom. */
+  readonly account: AccountName;
+  /** The registration code as it was typed. */
+  readonly code: string;
+  /** RegistrationRequest of RFC 9807. */
+  readonly request: Bytes;
+}
+
+/** 0x35, the answer to REGISTER_START. */
+export interface RegisterAnswer {
+  /** REGISTER_ANSWER */
+  readonly kind: "register-answer";
+  /** RegistrationResponse of RFC 9807. */
+  readonly response: Bytes;
+}
+
+/** 0x36, what the relay keeps of the account. */
+export interface RegisterFinish {
+  /** REGISTER_FINISH */
+  readonly kind: "register-finish";
+  /** RegistrationRecord of RFC 9807. */
+  readonly record: Bytes;
+}
+
+/** 0x37, the account is kept; a login may follow. */
+export interface Registered {
+  /** REGISTERED */
+  readonly kind: "registered";
+}
+
+/** 0x38, a login or registration came to nothing. */
+export interface LoginRefused {
+  /** LOGIN_REFUSED */
+  readonly kind: "login-refused";
+  /** Why. */
+  readonly code: LoginRefusedCode;
+  /** When another attempt may be made, in ms from now; 0 for at once. */
+  readonly waitMs: number;
+  /** For people; foreign text. */
+  readonly message: string;
+}
+
 /** The messages by their kind. */
 export interface RelayMessages {
   /** 0x01 */
@@ -312,6 +413,24 @@ export interface RelayMessages {
   readonly "closing": Closing;
   /** 0x1e */
   readonly "admit": Admit;
+  /** 0x30 */
+  readonly "login-start": LoginStart;
+  /** 0x31 */
+  readonly "login-answer": LoginAnswer;
+  /** 0x32 */
+  readonly "login-finish": LoginFinish;
+  /** 0x33 */
+  readonly "logged-in": LoggedIn;
+  /** 0x34 */
+  readonly "register-start": RegisterStart;
+  /** 0x35 */
+  readonly "register-answer": RegisterAnswer;
+  /** 0x36 */
+  readonly "register-finish": RegisterFinish;
+  /** 0x37 */
+  readonly "registered": Registered;
+  /** 0x38 */
+  readonly "login-refused": LoginRefused;
 }
 
 /** Names of the messages. */
@@ -479,6 +598,65 @@ export const RELAY_MESSAGES: {
       room: ROOM_ID,
       handle: HANDLE,
       ticket: TICKET_BYTES,
+    }),
+  },
+  "login-start": {
+    type: 0x30,
+    from: "C",
+    body: struct<LoginStart>({
+      kind: literal("login-start"),
+      account: ACCOUNT_NAME,
+      ke1: bytes(96),
+    }),
+  },
+  "login-answer": {
+    type: 0x31,
+    from: "R",
+    body: struct<LoginAnswer>({ kind: literal("login-answer"), ke2: bytes(320) }),
+  },
+  "login-finish": {
+    type: 0x32,
+    from: "C",
+    body: struct<LoginFinish>({ kind: literal("login-finish"), ke3: bytes(64), proof: bytes(32) }),
+  },
+  "logged-in": {
+    type: 0x33,
+    from: "R",
+    body: struct<LoggedIn>({ kind: literal("logged-in") }),
+  },
+  "register-start": {
+    type: 0x34,
+    from: "C",
+    body: struct<RegisterStart>({
+      kind: literal("register-start"),
+      account: ACCOUNT_NAME,
+      code: str(MAX_CODE_BYTES),
+      request: bytes(32),
+    }),
+  },
+  "register-answer": {
+    type: 0x35,
+    from: "R",
+    body: struct<RegisterAnswer>({ kind: literal("register-answer"), response: bytes(64) }),
+  },
+  "register-finish": {
+    type: 0x36,
+    from: "C",
+    body: struct<RegisterFinish>({ kind: literal("register-finish"), record: bytes(192) }),
+  },
+  "registered": {
+    type: 0x37,
+    from: "R",
+    body: struct<Registered>({ kind: literal("registered") }),
+  },
+  "login-refused": {
+    type: 0x38,
+    from: "R",
+    body: struct<LoginRefused>({
+      kind: literal("login-refused"),
+      code: enumeration(LOGIN_REFUSED_CODES, u16),
+      waitMs: u32,
+      message: MESSAGE,
     }),
   },
 };

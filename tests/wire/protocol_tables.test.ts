@@ -9,10 +9,12 @@ import { DENIED_CODES, PENDING_REASONS } from "../../src/wire/handshake.ts";
 import * as limits from "../../src/wire/limits.ts";
 import { PAYLOAD_KINDS } from "../../src/wire/payload.ts";
 import {
+  ACCESS,
   CLOSING_CODES,
   decodeRelayMessage,
   encodeRelayMessage,
   GONE_REASONS,
+  LOGIN_REFUSED_CODES,
   REFUSED_CODES,
   RELAY_MESSAGES,
 } from "../../src/wire/relay_message.ts";
@@ -81,7 +83,11 @@ Deno.test("the roles are those of §3", () => {
   assert.deepEqual({ ...ROLES }, numbered(rowsOf("3.", "role", "value"), 0, 1));
 });
 
-Deno.test("the codes of REFUSED, CLOSING and DENIED are those of the page", () => {
+Deno.test("the kinds of access are those of §3.3", () => {
+  assert.deepEqual({ ...ACCESS }, numbered(rowsOf("3.3", "access", "value"), 0, 1));
+});
+
+Deno.test("the codes of REFUSED, CLOSING, LOGIN_REFUSED and DENIED are those of the page", () => {
   const columns = ["code", "name"];
   assert.deepEqual(
     { ...REFUSED_CODES },
@@ -90,6 +96,10 @@ Deno.test("the codes of REFUSED, CLOSING and DENIED are those of the page", () =
   assert.deepEqual(
     { ...CLOSING_CODES },
     numbered(rowsOf("3.2", ...columns, "of CLOSING"), 1, 0),
+  );
+  assert.deepEqual(
+    { ...LOGIN_REFUSED_CODES },
+    numbered(rowsOf("3.3", ...columns, "of LOGIN_REFUSED"), 1, 0),
   );
   assert.deepEqual({ ...DENIED_CODES }, numbered(rowsOf("6", ...columns, "of DENIED"), 1, 0));
 });
@@ -106,6 +116,7 @@ Deno.test("the relay's messages have the types and senders of §3.2", () => {
 
 /** Fields as a table writes them: "room bytes[16], min version u8, payload rest". */
 function fieldsOf(cell: string): { name: string; type: string }[] {
+  if (cell === "nothing") return [];
   return cell.split(", ").map((field) => {
     const [, name = "", type = ""] = /^(.*) (\S+)$/.exec(field) ?? [];
     return { name, type };
@@ -198,7 +209,7 @@ Deno.test("the room's messages have the types and fields of §8", () => {
   );
   assert.deepEqual(code.sort(), page.sort());
   for (const row of rows) {
-    const fields = row[2] === "nothing" ? [] : fieldsOf(row[2] ?? "");
+    const fields = fieldsOf(row[2] ?? "");
     const sample = SAMPLES.find(({ name }) => name === `room message ${row[1]?.toLowerCase()}`);
     assert.ok(sample);
     fc.assert(
@@ -284,18 +295,20 @@ Deno.test("the enumerations that the page writes as sentences are those of the c
 });
 
 Deno.test("the kinds of signatures are those of §1", () => {
-  const line = /^Kinds of signatures: (.*?)\. Reserved/m.exec(PROSE)?.[1] ?? "";
+  const line = /^Kinds of signatures: (.*?)\.$/m.exec(PROSE)?.[1] ?? "";
   const kinds = [...line.matchAll(/`([a-z-]+)`/g)].map(([, kind]) => kind);
   assert.deepEqual([...SIGNATURE_KINDS].sort(), kinds.sort());
 });
 
-Deno.test("src/wire and the page have the same labels", async () => {
+Deno.test("src/wire, src/auth and the page have the same labels", async () => {
   const labels = (text: string): string[] =>
     [...text.matchAll(/"(stm\/1 [a-z0-9 ]*[a-z0-9])"/g)].map(([, label]) => label ?? "");
-  const folder = new URL("../../src/wire/", import.meta.url);
   const inCode = new Set<string>();
-  for await (const { name } of Deno.readDir(folder)) {
-    for (const label of labels(await Deno.readTextFile(new URL(name, folder)))) inCode.add(label);
+  for (const folder of ["../../src/wire/", "../../src/auth/"]) {
+    for await (const { name } of Deno.readDir(new URL(folder, import.meta.url))) {
+      const code = await Deno.readTextFile(new URL(folder + name, import.meta.url));
+      for (const label of labels(code)) inCode.add(label);
+    }
   }
   assert.deepEqual([...inCode].sort(), [...new Set(labels(PAGE))].sort());
 });

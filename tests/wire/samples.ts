@@ -2,12 +2,13 @@
  * One arbitrary for each structure of src/wire, for the properties that hold for all of them.
  */
 import fc from "fast-check";
+import { isAccountName } from "../../src/wire/account_name.ts";
 import * as agreement from "../../src/wire/agreement.ts";
 import { type Bytes, type Codec, decode, encode } from "../../src/wire/codec.ts";
 import * as commit from "../../src/wire/commit.ts";
 import * as handshake from "../../src/wire/handshake.ts";
 import * as ids from "../../src/wire/ids.ts";
-import { MAX_REASON_BYTES } from "../../src/wire/limits.ts";
+import { MAX_CODE_BYTES, MAX_REASON_BYTES } from "../../src/wire/limits.ts";
 import { isName } from "../../src/wire/name.ts";
 import { decodePadded, encodePadded } from "../../src/wire/padding.ts";
 import * as relay from "../../src/wire/relay_message.ts";
@@ -260,6 +261,11 @@ const ownerHere = ofSigned(
   record({ room: roomId, admin: identity, runId, nonce: bytesOf(32) }),
 );
 
+const account = fc.stringMatching(/^[a-z0-9][a-z0-9._-]{0,31}$/).map((name) => {
+  if (!isAccountName(name)) throw new Error(`"${name}" is no account's name`);
+  return name;
+});
+
 const relayMessages: {
   readonly [K in relay.RelayMessageKind]: fc.Arbitrary<relay.RelayMessages[K]>;
 } = {
@@ -322,6 +328,29 @@ const relayMessages: {
     message: text.filter((s) => new TextEncoder().encode(s).length <= MAX_REASON_BYTES),
   }),
   "admit": record({ kind: fc.constant("admit"), room: roomId, handle, ticket: ticketBytes }),
+  "login-start": record({ kind: fc.constant("login-start"), account, ke1: bytesOf(96) }),
+  "login-answer": record({ kind: fc.constant("login-answer"), ke2: bytesOf(320) }),
+  "login-finish": record({
+    kind: fc.constant("login-finish"),
+    ke3: bytesOf(64),
+    proof: bytesOf(32),
+  }),
+  "logged-in": record({ kind: fc.constant("logged-in") }),
+  "register-start": record({
+    kind: fc.constant("register-start"),
+    account,
+    code: text.filter((s) => new TextEncoder().encode(s).length <= MAX_CODE_BYTES),
+    request: bytesOf(32),
+  }),
+  "register-answer": record({ kind: fc.constant("register-answer"), response: bytesOf(64) }),
+  "register-finish": record({ kind: fc.constant("register-finish"), record: bytesOf(192) }),
+  "registered": record({ kind: fc.constant("registered") }),
+  "login-refused": record({
+    kind: fc.constant("login-refused"),
+    code: keysOf(relay.LOGIN_REFUSED_CODES),
+    waitMs: u32,
+    message: text.filter((s) => new TextEncoder().encode(s).length <= MAX_REASON_BYTES),
+  }),
 };
 
 /** Any message between participant and relay. */
