@@ -17,7 +17,13 @@ import { completions, SHELLS } from "./completions.ts";
 import { doctorCommand, runDoctor, runServerDoctor, SERVER_DOCTOR } from "./cli_doctor.ts";
 import { runServerCommand, SERVER_COMMANDS } from "./cli_server.ts";
 import { readOperation } from "./server/operation.ts";
-import { DEFAULT_CERTS, readLimits, SERVER_OPTIONS, type ServerOptions } from "./server/options.ts";
+import {
+  DEFAULT_CERTS,
+  readLimits,
+  readListenAddresses,
+  SERVER_OPTIONS,
+  type ServerOptions,
+} from "./server/options.ts";
 import { COMMIT, PROTOCOL, VERSION } from "./version.ts";
 import type { ParticipantOptions, ParticipantPorts } from "./driver/participant.ts";
 import type { SealOptions } from "./driver/passphrase.ts";
@@ -440,8 +446,7 @@ async function server(flags: Arguments): Promise<number> {
 
 function serverOptions(given: Arguments): ServerOptions {
   return {
-    port: given.number("port", 5000, 0, 65535),
-    host: given.text("host") ?? "0.0.0.0",
+    listen: readListenAddresses(given),
     certs: given.text("certs") ?? "certs",
     public: given.text("public") ?? null,
     ui: given.choice("ui", UIS, "line"),
@@ -471,7 +476,7 @@ function participantOptions(given: Arguments, command: CommandSpec): Participant
     color: !given.has("no-color"),
     listen: given.has("listen"),
     name: given.text("name"),
-    host: given.text("host") ?? "127.0.0.1",
+    host: given.text("host")?.replace(/^\[(.*)\]$/, "$1") ?? "127.0.0.1",
     port: given.number("port", 5000, 1, 65535),
     pin: given.text("pin"),
     acceptNew: given.has("accept-new"),

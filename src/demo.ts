@@ -22,7 +22,7 @@ import { colorDepth } from "./ui/colors.ts";
 import { OutputQueue } from "./ui/output.ts";
 import { processTerminal } from "./ui/terminal.ts";
 import { fromHex, toHex } from "./wire/ids.ts";
-import { formatLink } from "./wire/link_url.ts";
+import { formatAddress, formatLink } from "./wire/link_url.ts";
 
 const ROOM = "book club";
 /** Longer than `owl`, so that chance cannot put them into the relay's bytes (`demo_search.ts`). */
@@ -172,6 +172,7 @@ class Demo {
     show.relayReady({
       host: link.host,
       port: link.port,
+      listening: [formatAddress(link.host, link.port)],
       link: formatLink(link, sha256),
       pin: toHex(link.relayKey),
       fingerprint: relay.fingerprint,

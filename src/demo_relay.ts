@@ -154,15 +154,15 @@ export async function startDemoRelay(tap: Tap): Promise<DemoRelay> {
   const { publicKey, keyPem, certPem } = await temporaryKey();
   const key = relayKey(publicKey);
   const relay = new Relay(key, DEFAULT_RELAY_LIMITS);
+  const host = "127.0.0.1";
   const listener = await listen({
-    host: "127.0.0.1",
-    port: 0,
+    addresses: [{ host, port: 0 }],
     keyPem,
     certPem,
     onLink: (link) => relay.accept(tap.wrap(link)),
   });
   const ticker = setInterval(() => relay.tick(), TICK_MS);
-  const { host, port } = listener;
+  const { port } = listener;
   return {
     link: { kind: "server", host, port, relayKey: key },
     fingerprint: formatFingerprint(fingerprintOf(key)),

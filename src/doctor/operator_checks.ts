@@ -4,13 +4,13 @@ import { constrainedMemory } from "node:process";
 import { EXIT } from "../session/exit_code.ts";
 import { Bans, BANS_FILE } from "../server/bans.ts";
 import { isWildcard, machineAddresses, publicAddress } from "../server/main.ts";
-import type { ListenAddress } from "../server/operation.ts";
 import type { ServerOptions } from "../server/options.ts";
 import { askRelay, CONTROL_SOCKET, type ControlAnswer } from "../server/shell_control.ts";
 import { StoreError } from "../store/store_error.ts";
 import { type AddressRange, isIn, parseIp, parseRange } from "../transport/address_range.ts";
 import { fromPem, relayKeyIn, sameBytes } from "../transport/certificate.ts";
 import { dial, DialError } from "../transport/dial.ts";
+import type { ListenAddress } from "../transport/listen.ts";
 import { CERTIFICATE_FILE, KEY_FILE, relayKeyOf } from "../transport/server_key.ts";
 import { formatAddress, LinkError } from "../wire/link_url.ts";
 import { factsOf, modeFinding, ownerFinding, quoted, reasonOf, tryWriting } from "./file_checks.ts";
@@ -29,7 +29,7 @@ export async function* operatorFindings(
   const key = yield* keyFindings(certs);
   yield await bansFinding(certs);
   const running = yield* runningFindings(certs, version);
-  yield portFinding(options, running);
+  yield* portFindings(options, running);
   yield* publicFindings(options, key, running);
   yield metricsFinding(operation.metrics);
   yield* limitFindings(options);
@@ -174,16 +174,33 @@ async function* runningFindings(
   return status;
 }
 
-function portFinding({ host, port }: ServerOptions, running: ControlAnswer | null): Finding {
+function* portFindings(
+  { listen }: ServerOptions,
+  running: ControlAnswer | null,
+): Generator<Finding> {
+  // On a machine without IPv6, all addresses are those of IPv4.
+  const addresses = listen.filter(({ host, port }) =>
+    host !== "::" || hasIpv6() || !listen.some((at) => at.host === "0.0.0.0" && at.port === port)
+  );
+  for (const address of addresses) yield portFinding(address, running);
+}
+
+function hasIpv6(): boolean {
+  return Deno.networkInterfaces().some(({ family }) => family === "IPv6");
+}
+
+function portFinding({ host, port }: ListenAddress, running: ControlAnswer | null): Finding {
   const check = "port";
   const where = formatAddress(host, port);
   if (running !== null) {
-    if (port === 0 || (running.port === port && running.host === host)) {
-      return ok(check, `the relay listens on ${formatAddress(host, Number(running.port))}`);
-    }
+    const listening = Array.isArray(running.listening) ? running.listening.map(String) : [];
+    const here = listening.find((at) =>
+      at === where || (port === 0 && at.startsWith(where.slice(0, -1)))
+    );
+    if (here !== undefined) return ok(check, `the relay listens on ${here}`);
     return warn(
       check,
-      `the relay that runs listens on ${running.host} port ${running.port}, and not on ${where}`,
+      `the relay that runs listens on ${listening.join(" and ")}, and not on ${where}`,
       "give the options here that it was started with, or restart it to have these",
     );
   }
@@ -277,10 +294,11 @@ function undialled(
 
 /** What the server link says. @throws {LinkError} */
 function linkedAddress(
-  { host, port, public: given }: ServerOptions,
+  { listen, public: given }: ServerOptions,
   running: ControlAnswer | null,
   own: readonly string[],
 ): { host: string; port: number } {
+  const [{ host, port } = { host: "", port: 0 }] = listen;
   const listened = running === null ? port : Number(running.port);
   if (given !== null) return publicAddress(given, listened || 1);
   return { host: isWildcard(host) ? own[0] ?? "127.0.0.1" : host, port: listened };

@@ -6,7 +6,7 @@
 import { writeFileAtomic } from "../store/atomic.ts";
 import { StoreError } from "../store/store_error.ts";
 import type { Link } from "../transport/link.ts";
-import { listen, type Listener, ListenError } from "../transport/listen.ts";
+import { listen, type ListenAddress, type Listener, ListenError } from "../transport/listen.ts";
 import { loadOrCreateServerKey, ServerKeyError } from "../transport/server_key.ts";
 import { fingerprint, formatFingerprint, type RelayKey, relayKey, toHex } from "../wire/ids.ts";
 import {
@@ -21,7 +21,6 @@ import { Guard } from "./guard.ts";
 import { Journal } from "./journal.ts";
 import type { ServerOptions } from "./options.ts";
 import type { Relay } from "./relay.ts";
-import type { ListenAddress } from "./operation.ts";
 import { readBans } from "./shell_bans.ts";
 import type { MetricsListener, MetricsSource } from "./shell_metrics.ts";
 import type { Operation, TurnedAway } from "./shell_operation.ts";
@@ -93,7 +92,7 @@ async function serve(
   ports: ServerPorts,
 ): Promise<number> {
   // Said before anything is made or opened, if it cannot be right.
-  if (options.public !== null) publicAddress(options.public, options.port || 1);
+  if (options.public !== null) publicAddress(options.public, options.listen[0]?.port || 1);
   const key = await loadOrCreateServerKey(options.certs, writeFileAtomic);
   const pin = relayKey(key.publicKey);
   const { limits, operation: settings } = options;
@@ -110,12 +109,12 @@ async function serve(
   });
   try {
     listener = await listen({
-      host: options.host,
-      port: options.port,
+      addresses: options.listen,
       keyPem: key.keyPem,
       certPem: key.certPem,
       handshakeTimeoutMs: limits.handshakeMs,
       maxConnections: limits.maxConnections,
+      balancers: settings.balancers,
       admission: guard,
       onLink: (link) => gate.accept(link),
       onRefused: ({ code, remoteAddress }) => {
@@ -202,8 +201,9 @@ async function announce(
   ports: ServerPorts,
   { listener, pin, metrics }: Announced,
 ): Promise<void> {
-  const { host, port } = listener;
+  const [{ host, port } = { host: "", port: listener.port }] = listener.addresses;
   const guessed = options.public === null && isWildcard(host);
+  const listening = listener.addresses.map((at) => formatAddress(at.host, at.port));
   const dialled = options.public !== null
     ? publicAddress(options.public, port)
     : { host: guessed ? ports.addresses()[0] ?? "127.0.0.1" : host, port };
@@ -216,12 +216,13 @@ async function announce(
   say.event("ready", {
     host,
     port,
+    listening,
     link,
     pin: toHex(pin),
     fingerprint: shown,
     ...(numbers === null ? {} : { metrics: numbers }),
   });
-  say.line(`  relay ready on ${formatAddress(host, port)}`);
+  say.line(`  relay ready on ${listening.join(" and ")}`);
   say.line(`  fingerprint: ${shown}`);
   say.line(`  server link: ${link}  <- give this to whoever will run a room`);
   if (numbers !== null) say.line(`  metrics: http://${numbers}/metrics`);
@@ -282,7 +283,7 @@ class Announcer {
   /** For the log, whoever the rest is for. */
   readonly log = (line: string): void => this.#output.err(line);
 
-  event(type: string, fields: Readonly<Record<string, string | number>>): void {
+  event(type: string, fields: Readonly<Record<string, unknown>>): void {
     if (this.#ui !== "json") return;
     this.#output.out(JSON.stringify({ type, ...fields, at: new Date().toISOString() }));
   }

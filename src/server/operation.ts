@@ -5,6 +5,7 @@
  * @module
  */
 import { type AddressRange, parseRange } from "../transport/address_range.ts";
+import type { ListenAddress } from "../transport/listen.ts";
 import { LinkError, parseAddress } from "../wire/link_url.ts";
 import type { ServerOptionSpec } from "./options.ts";
 
@@ -24,14 +25,6 @@ export interface LogOptions {
   readonly addresses: boolean;
 }
 
-/** An address to listen on. */
-export interface ListenAddress {
-  /** IPv6 without brackets. */
-  readonly host: string;
-  /** 0 lets the system choose. */
-  readonly port: number;
-}
-
 /** See the module. */
 export interface OperationOptions {
   /** See {@link LogOptions}. */
@@ -42,6 +35,8 @@ export interface OperationOptions {
   readonly drainMs: number;
   /** Addresses to which the limits of one source do not apply. */
   readonly exempt: readonly AddressRange[];
+  /** Addresses of load balancers that speak the PROXY protocol. */
+  readonly balancers: readonly AddressRange[];
 }
 
 /** Who is at the relay's own machine, or comes through a tunnel that ends there. */
@@ -53,6 +48,7 @@ export const DEFAULT_OPERATION: OperationOptions = {
   metrics: null,
   drainMs: 0,
   exempt: rangesIn(LOOPBACK_RANGES) ?? [],
+  balancers: [],
 };
 
 /** Longest wait before a stop. */
@@ -97,6 +93,13 @@ export const OPERATION_OPTIONS: readonly ServerOptionSpec[] = [
     example: "203.0.113.7",
     list: true,
   },
+  {
+    name: "proxy-protocol",
+    value: "RANGE[,RANGE]",
+    help: "load balancers that say by PROXY protocol v2 whom they bring; they must then",
+    example: "10.0.0.0/24",
+    list: true,
+  },
 ];
 
 /** Options as they were given, on the command line or elsewhere. */
@@ -129,6 +132,7 @@ export function readOperation(given: OptionReader): OperationOptions {
     metrics: metricsAddress(given),
     drainMs: given.number("drain-ms", DEFAULT_OPERATION.drainMs, 0, MAX_DRAIN_MS),
     exempt: readRanges(given, "exempt") ?? DEFAULT_OPERATION.exempt,
+    balancers: readRanges(given, "proxy-protocol") ?? DEFAULT_OPERATION.balancers,
   };
 }
 

@@ -4,8 +4,10 @@
  *
  * @module
  */
+import { formatAddress, LinkError, parseAddress } from "../wire/link_url.ts";
 import { MAX_FRAME_BYTES, MAX_LEAVES } from "../wire/limits.ts";
-import { OPERATION_OPTIONS, type OperationOptions } from "./operation.ts";
+import type { ListenAddress } from "../transport/listen.ts";
+import { OPERATION_OPTIONS, type OperationOptions, type OptionReader } from "./operation.ts";
 import { DEFAULT_RELAY_LIMITS, type RelayLimits } from "./relay_limits.ts";
 
 /** One `--option` of the relay. */
@@ -26,10 +28,8 @@ export interface ServerOptionSpec {
 
 /** What `runServer` needs. */
 export interface ServerOptions {
-  /** 0 lets the system choose. */
-  readonly port: number;
-  /** Address to listen on. */
-  readonly host: string;
+  /** Where it listens; at least one. */
+  readonly listen: readonly ListenAddress[];
   /** Folder of key and certificate. */
   readonly certs: string;
   /** `HOST` or `HOST:PORT` that others can dial, for the server link; null if not given. */
@@ -203,8 +203,8 @@ export const LIMIT_OPTIONS: readonly LimitOption[] = [
 
 /** Port that is listened on unless another is asked for. */
 export const DEFAULT_PORT = 5000;
-/** Address that is listened on unless another is asked for: all of the machine's. */
-export const DEFAULT_HOST = "0.0.0.0";
+/** Addresses that are listened on unless others are asked for: all of the machine's. */
+export const DEFAULT_HOSTS = "0.0.0.0,::";
 /** Folder of key and certificate unless another is asked for. */
 export const DEFAULT_CERTS = "certs";
 
@@ -219,10 +219,11 @@ export const SERVER_OPTIONS: readonly ServerOptionSpec[] = [
   },
   {
     name: "host",
-    value: "HOST",
-    help: "address to listen on",
-    default: DEFAULT_HOST,
+    value: "HOST[:PORT]",
+    help: "address to listen on; several, if repeated or with commas",
+    default: DEFAULT_HOSTS,
     example: "127.0.0.1",
+    list: true,
   },
   {
     name: "certs",
@@ -260,6 +261,28 @@ export const SERVER_OPTIONS: readonly ServerOptionSpec[] = [
     example: String(DEFAULT_RELAY_LIMITS[limit]),
   })),
 ];
+
+/**
+ * Where to listen, as given.
+ *
+ * @throws {Error} of the reader, for a value that is none
+ */
+export function readListenAddresses(given: OptionReader): readonly ListenAddress[] {
+  const port = given.number("port", DEFAULT_PORT, 0, 65_535);
+  return (given.text("host") ?? DEFAULT_HOSTS).split(",").map((item) => {
+    const text = item.trim();
+    try {
+      // Two colons without brackets are an IPv6 address alone.
+      const alone = !text.includes(":") || text.endsWith("]") || /^[^[]*:.*:/.test(text);
+      if (!alone) return parseAddress(text);
+      const bare = text.replace(/^\[(.*)\]$/, "$1");
+      return { host: parseAddress(formatAddress(bare, 1)).host, port };
+    } catch (error) {
+      if (!(error instanceof LinkError)) throw error;
+      throw given.wrong("host", `takes an address of this machine, not "${text}"`);
+    }
+  });
+}
 
 /**
  * The limits as given.

@@ -106,8 +106,9 @@ function statusLines(status: ControlAnswer): string[] {
     version,
     pid,
     ready,
-    host,
-    port,
+    host: _host,
+    port: _port,
+    listening,
     upS,
     residentBytes,
     refused,
@@ -120,7 +121,7 @@ function statusLines(status: ControlAnswer): string[] {
       ([code, count]) => `  ${name} ${code}: ${count}`,
     );
   return [
-    `stm ${version}, process ${pid}, on ${host} port ${port}`,
+    `stm ${version}, process ${pid}, on ${listening}`,
     `${ready === true ? "takes new people" : "takes nobody"}; up for ${upS} s; ` +
     `${Math.round(Number(residentBytes) / 1024 / 1024)} MiB`,
     ...Object.entries(numbers).map(([name, value]) => `  ${name}: ${value}`),

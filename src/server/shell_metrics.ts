@@ -5,7 +5,7 @@
  * @module
  */
 import { METRICS_TYPE } from "./metrics_page.ts";
-import type { ListenAddress } from "./operation.ts";
+import type { ListenAddress } from "../transport/listen.ts";
 
 /** What is served. */
 export interface MetricsSource {

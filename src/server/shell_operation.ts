@@ -8,6 +8,7 @@ import { writeFileAtomic } from "../store/atomic.ts";
 import type { Listener } from "../transport/listen.ts";
 import { loadOrCreateServerKey } from "../transport/server_key.ts";
 import { type RelayKey, sameBytes } from "../wire/ids.ts";
+import { formatAddress } from "../wire/link_url.ts";
 import type { Guard } from "./guard.ts";
 import type { Journal } from "./journal.ts";
 import { metricsPage } from "./metrics_page.ts";
@@ -150,8 +151,9 @@ export class Operation {
       version,
       pid: Deno.pid,
       ready: this.#ready,
-      host: listener.host,
+      host: listener.addresses[0]?.host ?? "",
       port: listener.port,
+      listening: listener.addresses.map(({ host, port }) => formatAddress(host, port)),
       upS: Math.floor(Date.now() / 1000 - this.#startedS),
       sockets: listener.connections(),
       ...this.relay.counters,
@@ -188,6 +190,7 @@ export class Operation {
       listener.adopt({
         handshakeTimeoutMs: limits.handshakeMs,
         maxConnections: limits.maxConnections,
+        balancers: operation.balancers,
       });
       guard.adopt(limits, operation.exempt, bans);
       journal.adopt(operation.log);

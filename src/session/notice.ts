@@ -75,6 +75,8 @@ export type Notice =
     readonly type: "ready";
     readonly host: string;
     readonly port: number;
+    /** `host:port` of all that it listens on. */
+    readonly listening: readonly string[];
     readonly link: string;
     /** The relay's public key, 64 hex digits. */
     readonly pin: string;

@@ -5,8 +5,10 @@
 
 import net from "node:net";
 import tls from "node:tls";
+import { type AddressRange, ipOf, isIn } from "./address_range.ts";
 import { fromPem, relayKeyIn, sameBytes } from "./certificate.ts";
 import type { Link, LinkEnd } from "./link.ts";
+import { MAX_PROXY_HEADER_BYTES, readProxyHeader } from "./proxy_protocol.ts";
 import { relayKeyOf } from "./server_key.ts";
 import { formatAddress, SocketLink } from "./socket_link.ts";
 
@@ -41,6 +43,7 @@ export interface Refusal {
   readonly code:
     | Extract<LinkEnd["code"], "handshake-timeout" | "handshake-failed">
     | "too-many-connections"
+    | "proxy-header"
     | NotAdmitted;
   /** For a log; may hold the runtime's words about the peer's bytes. */
   readonly message: string;
@@ -56,16 +59,24 @@ export interface Credentials {
   readonly certPem: string;
 }
 
-/** What `listen` needs. */
-export interface ListenOptions extends Credentials {
+/** An address to listen on. */
+export interface ListenAddress {
   /** An address or name of this machine; IPv6 without brackets. */
   readonly host: string;
   /** 0 lets the system choose. */
   readonly port: number;
+}
+
+/** What `listen` needs. */
+export interface ListenOptions extends Credentials {
+  /** At least one. `0.0.0.0` and `::` with one port: of the two what this machine has. */
+  readonly addresses: readonly ListenAddress[];
   /** Default HANDSHAKE_TIMEOUT_MS. */
   readonly handshakeTimeoutMs?: number;
   /** Handshakes included; default MAX_CONNECTIONS. */
   readonly maxConnections?: number;
+  /** Addresses that speak the PROXY protocol, and must; nobody, if there are none. */
+  readonly balancers?: readonly AddressRange[];
   /** Everybody, if there is none. */
   readonly admission?: Admission;
   /** A handshake is over. `link.start` may be called at once or later; nothing is lost meanwhile. */
@@ -74,16 +85,26 @@ export interface ListenOptions extends Credentials {
   onRefused?(refusal: Refusal): void;
 }
 
+/** What can change while it listens. */
+export interface ListenRules {
+  /** For the handshake, and the header of a balancer before it. */
+  readonly handshakeTimeoutMs: number;
+  /** Handshakes included. */
+  readonly maxConnections: number;
+  /** As in {@link ListenOptions}. */
+  readonly balancers: readonly AddressRange[];
+}
+
 /** A listening relay. */
 export interface Listener {
-  /** The host as it was asked for. */
-  readonly host: string;
-  /** The port listened on, also if 0 was asked for. */
+  /** Where it listens, in the order that was asked for; the ports also if 0 was. */
+  readonly addresses: readonly ListenAddress[];
+  /** The port of the first. */
   readonly port: number;
   /** Sockets open now, handshakes included. */
   connections(): number;
-  /** Other limits from the next connection on. */
-  adopt(limits: { readonly handshakeTimeoutMs: number; readonly maxConnections: number }): void;
+  /** Other limits and balancers from the next connection on. */
+  adopt(rules: ListenRules): void;
   /**
    * Looks at another certificate.
    *
@@ -128,36 +149,14 @@ export class ListenError extends Error {
 export async function listen(options: ListenOptions): Promise<Listener> {
   let handshakeTimeoutMs = options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS;
   let maxConnections = options.maxConnections ?? MAX_CONNECTIONS;
+  let balancers = options.balancers ?? [];
   let secureContext = await makeContext(options);
   const links = new Map<net.Socket, SocketLink | null>();
 
-  const server = net.createServer({
-    noDelay: true,
-    keepAlive: true,
-    keepAliveInitialDelay: KEEP_ALIVE_AFTER_MS,
-  }, accept);
-
   function accept(raw: net.Socket): void {
-    const remoteAddress = formatAddress(raw.remoteAddress ?? "unknown", raw.remotePort ?? 0);
-    const refuse = (code: Refusal["code"], message: string) => {
-      raw.destroy();
-      options.onRefused?.({ code, message, remoteAddress });
-    };
-    if (links.size >= maxConnections) {
-      raw.on("error", ignore);
-      refuse("too-many-connections", `more than ${maxConnections} connections`);
-      return;
-    }
-    const notAdmitted = options.admission?.admit(remoteAddress) ?? null;
-    if (notAdmitted !== null) {
-      raw.on("error", ignore);
-      refuse(notAdmitted, "not admitted");
-      return;
-    }
-    links.set(raw, null);
-
-    // PROTOCOL §2, TLS 1.3 only: the context says so.
-    const secured = new tls.TLSSocket(raw, { isServer: true, secureContext });
+    let remoteAddress = addressOf(raw);
+    let admitted = false;
+    let secured: tls.TLSSocket | null = null;
     let settled = false;
     const settle = (): boolean => {
       if (settled) return false;
@@ -165,44 +164,63 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       clearTimeout(deadline);
       return true;
     };
-    const fail = (error?: Error) => {
-      if (settle()) refuse("handshake-failed", error?.message ?? "closed during the handshake");
+    const refuse = (code: Refusal["code"], message: string) => {
+      if (!settle()) return;
+      raw.destroy();
+      options.onRefused?.({ code, message, remoteAddress });
     };
+    const fail = (error?: Error) =>
+      refuse("handshake-failed", error?.message ?? "closed during the handshake");
     // node's own handshakeTimeout only reports; the descriptor is freed by destroying the socket.
-    const deadline = setTimeout(() => {
-      if (settle()) refuse("handshake-timeout", `no handshake within ${handshakeTimeoutMs} ms`);
-    }, handshakeTimeoutMs);
-    secured.on("_tlsError", fail);
-    secured.on("error", fail);
+    const deadline = setTimeout(
+      () => refuse("handshake-timeout", `no handshake within ${handshakeTimeoutMs} ms`),
+      handshakeTimeoutMs,
+    );
     raw.on("error", fail);
+    if (links.size >= maxConnections) {
+      refuse("too-many-connections", `more than ${maxConnections} connections`);
+      return;
+    }
+    links.set(raw, null);
     raw.on("close", () => {
       fail();
-      secured.destroy();
+      secured?.destroy();
       links.delete(raw);
-      options.admission?.gone(remoteAddress);
+      if (admitted) options.admission?.gone(remoteAddress);
     });
-    secured.on("secure", () => {
-      if (!settle()) return;
-      const link = new SocketLink(raw, secured, remoteAddress);
-      links.set(raw, link);
-      options.onLink(link);
+
+    const greet = () => {
+      const notAdmitted = options.admission?.admit(remoteAddress) ?? null;
+      if (notAdmitted !== null) return refuse(notAdmitted, "not admitted");
+      admitted = true;
+      // PROTOCOL §2, TLS 1.3 only: the context says so.
+      const greeted = secured = new tls.TLSSocket(raw, { isServer: true, secureContext });
+      greeted.on("_tlsError", fail);
+      greeted.on("error", fail);
+      greeted.on("secure", () => {
+        if (!settle()) return;
+        const link = new SocketLink(raw, greeted, remoteAddress);
+        links.set(raw, link);
+        options.onLink(link);
+      });
+    };
+    const ip = ipOf(remoteAddress);
+    if (ip === null || !balancers.some((range) => isIn(ip, range))) return greet();
+    readHeader(raw, (why) => refuse("proxy-header", why), (source) => {
+      if (source !== null) remoteAddress = formatAddress(source.host, source.port);
+      greet();
     });
   }
 
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", (error) => reject(listenError(error, options)));
-    server.listen({ host: options.host, port: options.port, backlog: BACKLOG }, resolve);
-  });
-  server.on("error", ignore); // an accept that failed (no descriptors left); the next one may not
-  const address = server.address();
-  const port = address !== null && typeof address !== "string" ? address.port : options.port;
+  const servers = await bindAll(options.addresses, accept);
+  const addresses = servers.map(({ address }) => address);
 
   return {
-    host: options.host,
-    port,
+    addresses,
+    port: addresses[0]?.port ?? 0,
     connections: () => links.size,
-    adopt(limits) {
-      ({ handshakeTimeoutMs, maxConnections } = limits);
+    adopt(rules) {
+      ({ handshakeTimeoutMs, maxConnections, balancers } = rules);
     },
     async renew(credentials) {
       const next = await makeContext(credentials);
@@ -210,15 +228,141 @@ export async function listen(options: ListenOptions): Promise<Listener> {
         secureContext = next;
       };
     },
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        for (const [raw, link] of links) {
-          if (link === null) raw.destroy();
-          else link.close();
-        }
-      }),
+    close: async () => {
+      const closed = closeAll(servers);
+      for (const [raw, link] of links) {
+        if (link === null) raw.destroy();
+        else link.close();
+      }
+      await closed;
+    },
   };
+}
+
+/**
+ * Takes a header of the PROXY protocol off a socket; what came behind it stays there.
+ *
+ * @param done gets whence the connection comes; null: from the balancer itself
+ */
+function readHeader(
+  raw: net.Socket,
+  bad: (why: string) => void,
+  done: (source: { readonly host: string; readonly port: number } | null) => void,
+): void {
+  const head = new Uint8Array(MAX_PROXY_HEADER_BYTES);
+  let length = 0;
+  const read = (chunk: Uint8Array) => {
+    const before = length;
+    const part = chunk.subarray(0, head.length - before);
+    head.set(part, before);
+    length += part.length;
+    const header = readProxyHeader(head.subarray(0, length));
+    if (header.kind === "more") return;
+    raw.off("data", read);
+    raw.pause();
+    if (header.kind === "bad") return bad(`no header of the PROXY protocol: ${header.why}`);
+    const rest = chunk.subarray(header.length - before);
+    if (rest.length > 0) raw.unshift(rest);
+    done(header.source);
+  };
+  raw.on("data", read);
+}
+
+interface Bound {
+  readonly server: net.Server;
+  readonly address: ListenAddress;
+}
+
+type Accept = (raw: net.Socket) => void;
+
+const EVERY_IPV4 = "0.0.0.0";
+const EVERY_IPV6 = "::";
+
+/**
+ * Listens on all of them or, if one cannot be had, on none.
+ *
+ * @throws {ListenError}
+ */
+async function bindAll(wanted: readonly ListenAddress[], accept: Accept): Promise<Bound[]> {
+  const bound: Bound[] = [];
+  // With 0 the first port that the system chooses is everybody's.
+  const portOf = ({ port }: ListenAddress) => port || (bound[0]?.address.port ?? 0);
+  try {
+    for (const { host, port } of wanted) {
+      const both = host === EVERY_IPV4 &&
+        wanted.some((other) => other.host === EVERY_IPV6 && other.port === port);
+      const done = bound.some(({ address }) =>
+        address.host === host && address.port === portOf({ host, port })
+      );
+      if (done) continue;
+      const at = { host, port: portOf({ host, port }) };
+      bound.push(...(both ? await bindEverywhere(at.port, accept) : [await bind(at, accept)]));
+    }
+  } catch (error) {
+    await closeAll(bound);
+    throw error;
+  }
+  return bound;
+}
+
+/**
+ * Listens on all addresses of both families, as far as this machine has them. A socket of `::` takes
+ * IPv4 too on Linux and macOS unless their settings say otherwise, and does not on Windows; the
+ * runtime cannot be asked for either.
+ */
+async function bindEverywhere(port: number, accept: Accept): Promise<Bound[]> {
+  let v6: Bound;
+  try {
+    v6 = await bind({ host: EVERY_IPV6, port }, accept);
+  } catch (error) {
+    // The port is taken, or not for us: by IPv4 it would be the same. Anything else is no IPv6.
+    if (
+      error instanceof ListenError && error.code !== "no-such-address" && error.code !== "failed"
+    ) {
+      throw error;
+    }
+    return [await bind({ host: EVERY_IPV4, port }, accept)];
+  }
+  const at = { host: EVERY_IPV4, port: v6.address.port };
+  try {
+    return [await bind(at, accept), v6];
+  } catch (error) {
+    const ours = error instanceof ListenError && error.code === "port-in-use" &&
+      Deno.build.os !== "windows";
+    if (ours) return [{ server: v6.server, address: at }, v6];
+    await closeAll([v6]);
+    throw error;
+  }
+}
+
+/** @throws {ListenError} */
+async function bind(at: ListenAddress, accept: Accept): Promise<Bound> {
+  const server = net.createServer({
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: KEEP_ALIVE_AFTER_MS,
+  }, accept);
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error) => reject(listenError(error, at)));
+    server.listen({ host: at.host, port: at.port, backlog: BACKLOG }, resolve);
+  });
+  server.on("error", ignore); // an accept that failed (no descriptors left); the next one may not
+  const address = server.address();
+  const port = address !== null && typeof address !== "string" ? address.port : at.port;
+  return { server, address: { host: at.host, port } };
+}
+
+async function closeAll(bound: readonly Bound[]): Promise<void> {
+  const servers = new Set(bound.map(({ server }) => server));
+  await Promise.all(
+    Array.from(servers, (server) => new Promise<void>((resolve) => server.close(() => resolve()))),
+  );
+}
+
+/** `host:port` of the other side; one that came by IPv4 to a socket of both, as IPv4. */
+function addressOf(raw: net.Socket): string {
+  const address = raw.remoteAddress ?? "unknown";
+  return formatAddress(address.replace(/^::ffff:(?=[\d.]+$)/i, ""), raw.remotePort ?? 0);
 }
 
 async function makeContext({ keyPem, certPem }: Credentials): Promise<tls.SecureContext> {
@@ -235,7 +379,7 @@ async function makeContext({ keyPem, certPem }: Credentials): Promise<tls.Secure
   return tls.createSecureContext({ key: keyPem, cert: certPem, minVersion: "TLSv1.3" });
 }
 
-function listenError(cause: Error, { host, port }: ListenOptions): ListenError {
+function listenError(cause: Error, { host, port }: ListenAddress): ListenError {
   const where = formatAddress(host, port);
   const code = "code" in cause ? cause.code : undefined;
   const error = (code: ListenError["code"], message: string) =>

@@ -72,6 +72,7 @@ export const NOTICE_SCHEMAS = {
     type: v.literal("ready"),
     host: text,
     port: count,
+    listening: texts,
     link: text,
     pin: identity,
     fingerprint: text,

@@ -42,7 +42,7 @@ function linesOf(notice: Notice, context: WordsContext): readonly Line[] | null 
       return [dim(`stm ${cleanLine(notice.version)}, ${cleanLine(notice.role)}`)];
     case "ready":
       return [
-        line([`relay ready on ${hostPort(notice)}`]),
+        line([`relay ready on ${notice.listening.map((at) => cleanLine(at)).join(" and ")}`]),
         wholeLine("server link: ", as(cleanLine(notice.link), "strong")),
         line(["fingerprint: ", cleanLine(notice.fingerprint)]),
       ];

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import * as v from "valibot";
 import { parseArguments, UsageError } from "../../src/command_line.ts";
 import { COMMANDS } from "../../src/cli.ts";
-import { SERVER_OPTIONS } from "../../src/server/options.ts";
+import { readListenAddresses, SERVER_OPTIONS } from "../../src/server/options.ts";
 import { NOT_IN_A_FILE, printedConfig, settled, variableOf } from "../../src/settings.ts";
 import { stm } from "../support/stm_command.ts";
 import { withFolder } from "../support/temporary_folder.ts";
@@ -45,7 +45,7 @@ Deno.test("the command line goes before the environment, that before the file, t
   const printed = v.parse(Config, JSON.parse(printedConfig(SERVER_OPTIONS, all)));
   assert.deepEqual(
     [printed.port, printed["max-rooms"], printed.certs, printed.host, printed["log-addresses"]],
-    [1, 2, "three", "0.0.0.0", false],
+    [1, 2, "three", ["0.0.0.0", "::"], false],
   );
 });
 
@@ -131,4 +131,23 @@ Deno.test("--print-config starts nothing, and says which settings came from wher
       `metrics: from ${path}: metrics`,
     ]);
   });
+});
+
+Deno.test("--host takes several addresses, with or without ports, IPv6 with or without brackets", async () => {
+  const addresses = async (...args: string[]) =>
+    readListenAddresses(await settings(args)).map(({ host, port }) => `${host} ${port}`);
+  assert.deepEqual(await addresses(), ["0.0.0.0 5000", ":: 5000"]);
+  assert.deepEqual(await addresses("--port", "5001"), ["0.0.0.0 5001", ":: 5001"]);
+  assert.deepEqual(await addresses("--host", "127.0.0.1", "--port", "0"), ["127.0.0.1 0"]);
+  assert.deepEqual(
+    await addresses("--host", "::1, relay.example:6000", "--host", "[2001:DB8::1]:443,[::2]"),
+    ["::1 5000", "relay.example 6000", "2001:db8::1 443", "::2 5000"],
+  );
+  for (const wrong of ["", "127.0.0.1,", "a b", "[::1", "::1]:5", "[::g]:5", "host:0", "host:x"]) {
+    await assert.rejects(
+      async () => readListenAddresses(await settings(["--host=" + wrong])),
+      UsageError,
+      wrong,
+    );
+  }
 });

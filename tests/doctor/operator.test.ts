@@ -21,8 +21,7 @@ async function look(
   more: Partial<ServerOptions> = {},
 ): Promise<readonly Finding[]> {
   const options: ServerOptions = {
-    port: 0,
-    host: "127.0.0.1",
+    listen: [{ host: "127.0.0.1", port: 0 }],
     certs,
     public: "chat.example.org",
     ui: "line",
@@ -122,10 +121,13 @@ Deno.test("a port that another program holds, and an address that is not ours, a
   await withCerts(async (certs) => {
     const other = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     const { port } = other.addr;
-    assert.deepEqual(faults(await look(certs, { port })), ["port fail"]);
+    const of = async (...hosts: string[]) =>
+      faults(await look(certs, { listen: hosts.map((host) => ({ host, port })) }));
+    assert.deepEqual(await of("127.0.0.1"), ["port fail"]);
     other.close();
-    assert.deepEqual(faults(await look(certs, { port })), []);
-    assert.deepEqual(faults(await look(certs, { host: "192.0.2.77" })), ["port fail"]);
+    assert.deepEqual(await of("127.0.0.1"), []);
+    assert.deepEqual(await of("127.0.0.1", "192.0.2.77"), ["port fail"]);
+    assert.deepEqual(await of("0.0.0.0", "::"), [], "with IPv6 or without");
   });
 });
 

@@ -76,8 +76,7 @@ async function withFolder(work: (dir: string) => Promise<void>): Promise<void> {
 
 function options(dir: string, more: Partial<ServerOptions> = {}): ServerOptions {
   return {
-    port: 0,
-    host: "127.0.0.1",
+    listen: [{ host: "127.0.0.1", port: 0 }],
     certs: join(dir, "certs"),
     public: null,
     ui: "line",
@@ -157,7 +156,7 @@ Deno.test("the relay prints what people need, the same link and fingerprint at e
 
 Deno.test("bound to all addresses, the link has the machine's own, and a hint", async () => {
   await withFolder(async (dir) => {
-    const served = new Served(options(dir, { host: "0.0.0.0" }));
+    const served = new Served(options(dir, { listen: [{ host: "0.0.0.0", port: 0 }] }));
     await served.ready();
     assert.equal(await served.stop(), 0);
     assert.equal(served.link.host, "192.0.2.9");
@@ -241,7 +240,7 @@ Deno.test("a taken port, an unusable folder and a wrong --public are named, with
     const first = new Served(options(dir));
     await first.ready();
     const { port } = first.link;
-    const taken = new Served(options(dir, { port }));
+    const taken = new Served(options(dir, { listen: [{ host: "127.0.0.1", port }] }));
     assert.equal(await taken.exit, 1);
     assert.match(taken.err.join(), new RegExp(`127\\.0\\.0\\.1:${port}.*taken.*--port`));
     await first.stop();

@@ -19,18 +19,18 @@ export class TestRelay implements AsyncDisposable {
 
   /** Listens on a free port with a fresh key, unless told otherwise. */
   static async start(
-    options: Partial<ListenOptions> = {},
+    options: Partial<ListenOptions> & { host?: string; port?: number } = {},
     key: TestRelayKey = makeRelayKey(),
   ): Promise<TestRelay> {
     const relay = new TestRelay(key);
+    const { host = "127.0.0.1", port = 0, ...others } = options;
     relay.#listener = await listen({
-      host: "127.0.0.1",
-      port: 0,
+      addresses: [{ host, port }],
       keyPem: key.keyPem,
       certPem: key.certPem,
       onLink: (link) => relay.links.push(link),
       onRefused: (refusal) => relay.refusals.push(refusal),
-      ...options,
+      ...others,
     });
     return relay;
   }

@@ -25,8 +25,7 @@ async function openTap(
   const up: Uint8Array[] = [];
   const target = { host: "127.0.0.1", port: relay.port, pin: link.relayKey };
   const listener = await listen({
-    host: "127.0.0.1",
-    port: 0,
+    addresses: [{ host: "127.0.0.1", port: 0 }],
     keyPem: await read(KEY_FILE),
     certPem: await read(CERTIFICATE_FILE),
     onLink: async (theirs) => {

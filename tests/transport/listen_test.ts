@@ -3,11 +3,12 @@ import net from "node:net";
 import tls from "node:tls";
 import { toPem } from "../../src/transport/certificate.ts";
 import { dial } from "../../src/transport/dial.ts";
+import type { Link } from "../../src/transport/link.ts";
 import { listen, ListenError } from "../../src/transport/listen.ts";
 import { issue } from "../support/evil_ca.ts";
 import { RecordedLink } from "../support/recorded_link.ts";
 import { makeRelayKey } from "../support/relay_key.ts";
-import { TestRelay } from "../support/test_relay.ts";
+import { Queue, TestRelay } from "../support/test_relay.ts";
 
 /** Connects without TLS and resolves when the other side ends it. */
 function connectRaw(
@@ -130,7 +131,7 @@ Deno.test("close() ends open links and half-open handshakes and frees the port",
 Deno.test("listen() says why it cannot, and what to do", async () => {
   await using relay = await TestRelay.start();
   const attempt = (host: string, port: number) =>
-    listen({ host, port, ...relay.key, onLink: () => {} });
+    listen({ addresses: [{ host, port }], ...relay.key, onLink: () => {} });
   await assert.rejects(attempt("127.0.0.1", relay.listener.port), {
     name: "ListenError",
     code: "port-in-use",
@@ -141,7 +142,7 @@ Deno.test("listen() says why it cannot, and what to do", async () => {
   await assert.rejects(attempt("192.0.2.1", 0), { code: "no-such-address" });
   const certificate = { keyPem: makeRelayKey().keyPem, certPem: relay.key.certPem };
   await assert.rejects(
-    listen({ host: "127.0.0.1", port: 0, ...certificate, onLink: () => {} }),
+    listen({ addresses: [{ host: "127.0.0.1", port: 0 }], ...certificate, onLink: () => {} }),
     { code: "bad-certificate" },
   );
 });
@@ -161,4 +162,60 @@ Deno.test("a machine with IPv6 listens and dials there; one without says so", as
   assert.match((await relay.links.next()).remoteAddress, /^\[::1\]:\d+$/);
   link.destroy();
   await relay[Symbol.asyncDispose]();
+});
+
+Deno.test("listen() on 0.0.0.0 and :: takes both families on one port, and names IPv4 as IPv4", async () => {
+  const key = makeRelayKey();
+  const links = new Queue<Link>();
+  const everywhere = ["0.0.0.0", "::"].map((host) => ({ host, port: 0 }));
+  const listener = await listen({
+    addresses: everywhere,
+    ...key,
+    onLink: (link) => links.push(link),
+  });
+  try {
+    const { port } = listener;
+    const hosts = listener.addresses.map(({ host }) => host);
+    // A machine without IPv6 has the first alone.
+    assert.deepEqual(hosts, hosts.length === 1 ? ["0.0.0.0"] : ["0.0.0.0", "::"]);
+    assert.ok(listener.addresses.every((at) => at.port === port));
+    const from = [
+      { host: "127.0.0.1", shown: /^127\.0\.0\.1:\d+$/ },
+      { host: "::1", shown: /^\[::1\]:\d+$/ },
+    ];
+    for (const { host, shown } of from.slice(0, hosts.length)) {
+      const link = await dial({ host, port, pin: key.pin });
+      assert.match((await links.next()).remoteAddress, shown);
+      link.destroy();
+    }
+  } finally {
+    await listener.close();
+  }
+  await assert.rejects(dial({ host: "127.0.0.1", port: listener.port, pin: key.pin }), {
+    code: "unreachable",
+  });
+});
+
+Deno.test("listen() on several addresses shows one certificate, or listens on none of them", async () => {
+  await using relay = await TestRelay.start();
+  const taken = { host: "127.0.0.1", port: relay.listener.port };
+  const links = new Queue<Link>();
+  const onLink = (link: Link) => links.push(link);
+  const two = ["127.0.0.2", "127.0.0.3"].map((host) => ({ host, port: 0 }));
+  const listener = await listen({ addresses: two, ...relay.key, onLink });
+  const { port } = listener;
+  for (const { host } of two) {
+    const link = await dial({ host, port, pin: relay.key.pin });
+    await links.next();
+    link.destroy();
+  }
+  assert.deepEqual(listener.addresses, two.map(({ host }) => ({ host, port })));
+  await listener.close();
+
+  const [free] = two.map(({ host }) => ({ host, port }));
+  assert.ok(free);
+  await assert.rejects(listen({ addresses: [free, taken], ...relay.key, onLink }), {
+    code: "port-in-use",
+  });
+  await assert.rejects(dial({ ...free, pin: relay.key.pin }), { code: "unreachable" });
 });
