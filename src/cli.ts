@@ -194,6 +194,17 @@ const PROFILE_LIST: CommandSpec = {
   examples: ["stm profile list"],
 };
 
+const PROFILE_FORKS: CommandSpec = {
+  name: "profile forks",
+  args: "[NAME]",
+  maxArgs: 1,
+  summary:
+    "Prints what a profile kept of admins that signed two commits for one place in a room,\n" +
+    "one JSON object a line: with it everybody can check the admin's signatures.",
+  options: SEAL_OPTIONS,
+  examples: ["stm profile forks", "stm profile forks owl --passphrase-file passphrase.txt"],
+};
+
 /** What says which relay and which profile. */
 const WHERE = ["host", "port", "pin", "profile", "passphrase-file", "no-passphrase"];
 
@@ -257,6 +268,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   CLIENT,
   PROFILE_CREATE,
   PROFILE_LIST,
+  PROFILE_FORKS,
   DOCTOR,
   DEMO,
   COMPLETIONS,
@@ -347,6 +359,8 @@ async function dispatch(args: readonly string[]): Promise<number> {
       return await profileCreate(given);
     case PROFILE_LIST:
       return await profileList();
+    case PROFILE_FORKS:
+      return await profileForks(given);
     case COMPLETIONS:
       return completionScript(given);
     default:
@@ -531,6 +545,16 @@ async function profileCreate(given: Arguments): Promise<number> {
 async function profileList(): Promise<number> {
   const { runProfileList } = await import("./driver/profile_command.ts");
   return await runProfileList(await participantPorts(), OUTPUT);
+}
+
+async function profileForks(given: Arguments): Promise<number> {
+  const { runProfileForks, DEFAULT_PROFILE } = await import("./driver/profile_command.ts");
+  const name = given.positionals[0] ?? DEFAULT_PROFILE;
+  return await runProfileForks(
+    { ...sealOptions(given), name },
+    await participantPorts(),
+    OUTPUT,
+  );
 }
 
 const OUTPUT = {

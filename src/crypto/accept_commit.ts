@@ -43,6 +43,7 @@ import {
   sha256,
   verifyRaw,
 } from "./primitives.ts";
+import type { CommitMemory, Evidence } from "./commit_memory.ts";
 import { applyChange, type Roster, rosterHash, verifyRoster } from "./roster.ts";
 import { openWrap, tagOf, wrapContext } from "./wrap.ts";
 import type { KemKeyPair } from "./ml_kem.ts";
@@ -64,7 +65,7 @@ export interface Acceptor {
 
 /** A commit that has passed every check. */
 export interface AcceptedCommit {
-  readonly commit: Commit;
+  readonly commit: Signed<Commit>;
   readonly h: EpochHash;
   readonly change: Change;
   readonly roster: Roster;
@@ -91,10 +92,18 @@ export class CommitRefused extends Error {
   }
 }
 
+/** The admin signed two commits of which only one can be (P9). */
+export class Fork extends CommitRefused {
+  /** @param evidence the two; `null` if the one that we accepted is no longer kept */
+  constructor(message: string, fatal: boolean, readonly evidence: Evidence | null) {
+    super("fork", message, fatal);
+  }
+}
+
 /**
  * Accepts the commit that follows our epoch.
  *
- * @param here our epoch, its hash and roster, and the first leaf number never used
+ * @param here our epoch, its hash and roster, the first leaf number never used, and the commits so far
  * @param wraps what came as our wrap of that epoch: nothing vouches for one but the hash in the commit
  * @throws {CommitRefused} with nothing changed
  */
@@ -105,6 +114,7 @@ export async function acceptCommit(
     readonly h: EpochHash;
     readonly roster: Roster;
     readonly nextLeaf: number;
+    readonly commits: CommitMemory;
   },
   signed: Signed<Commit>,
   wraps: readonly Wrap[],
@@ -119,7 +129,8 @@ export async function acceptCommit(
     );
   }
   if (!sameBytes(commit.prev, here.h)) {
-    throw new CommitRefused("fork", "the admin's commit does not follow the epoch we are in", true);
+    const evidence = here.commits.against(here.epoch, signed, acceptor.admin);
+    throw new Fork("the admin's commit does not follow the epoch we are in", true, evidence);
   }
   return await asSignedByAdmin(async () => {
     const opened = await openSecret(acceptor, commit, wraps);
@@ -134,7 +145,7 @@ export async function acceptCommit(
     );
     const roster = applyChange(here.roster, change, here.nextLeaf, acceptor.room, acceptor.admin);
     checkRoster(acceptor, commit, change, roster, opened.secret);
-    return { commit, h: nextHash(here.h, signed), change, roster, ...opened };
+    return { commit: signed, h: nextHash(here.h, signed), change, roster, ...opened };
   });
 }
 
@@ -193,7 +204,7 @@ export async function acceptWelcome(
       throw new CryptoError("bad-structure", "the roster does not have our CERT");
     }
     return {
-      commit,
+      commit: signed,
       change,
       h: nextHash(commit.prev, signed),
       roster,

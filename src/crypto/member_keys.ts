@@ -4,7 +4,6 @@ import {
   CATCH_UP_BODY,
   type CaughtUp,
   type Commit,
-  COMMIT_BODY,
   KEM_UPDATE_BODY,
   type KemAck,
   type Welcome,
@@ -51,7 +50,9 @@ import {
   type Acceptor,
   acceptWelcome,
   CommitRefused,
+  Fork,
 } from "./accept_commit.ts";
+import { CommitMemory } from "./commit_memory.ts";
 import { checkHello, fingerprintOf, makeBundle, makeCert } from "./join.ts";
 import { CryptoError, type RandomSource, sha256, sign, verify, verifyRaw } from "./primitives.ts";
 import type { EpochKeys } from "./epoch_keys.ts";
@@ -108,8 +109,6 @@ export interface Inheritance {
   readonly nextLeaf: number;
 }
 
-/** Commits whose bytes we remember, to tell a fork from a repetition. */
-const REMEMBERED_COMMITS = 64;
 /** Epochs ahead of ours whose wraps wait for their commit. */
 const MAX_WAITING_WRAPS = 4;
 /** Handles from which a wrap of one epoch is kept. */
@@ -133,7 +132,7 @@ export class MemberKeys extends RoomKeys {
   #runId: RunId | null = null;
   /** By epoch, then by the handle that sent it, the newest last. */
   readonly #wraps = new Map<number, Map<string, WrapMessage>>();
-  readonly #bodies = new Map<number, string>();
+  readonly #commits = new CommitMemory();
   #roomName = "";
   readonly #granted = new Map<WarrantPurpose, Granted>();
   #lineage = new Lineage();
@@ -342,6 +341,7 @@ export class MemberKeys extends RoomKeys {
           h: current.place.h,
           roster: current.roster,
           nextLeaf: this.#nextLeaf,
+          commits: this.#commits,
         },
         signed,
         wraps.map(({ wrap }) => wrap),
@@ -384,9 +384,10 @@ export class MemberKeys extends RoomKeys {
   }
 
   /** A commit for an epoch that is behind us: a repetition, a fork, or a rollback. */
-  #explainOld(acceptor: Acceptor, { value, body, signature }: Signed<Commit>): void {
-    const known = this.#bodies.get(value.epoch);
-    if (known === sha256(body).toHex()) return;
+  #explainOld(acceptor: Acceptor, commit: Signed<Commit>): void {
+    const known = this.#commits.isSame(commit);
+    if (known === true) return;
+    const { value, body, signature } = commit;
     if (!verifyRaw(acceptor.admin, "commit", body, signature)) {
       throw new CommitRefused(
         "bad-commit",
@@ -401,10 +402,10 @@ export class MemberKeys extends RoomKeys {
         false,
       );
     }
-    throw new CommitRefused(
-      "fork",
+    throw new Fork(
       `the admin signed two different commits for epoch ${value.epoch}: it shows the room to others differently`,
       false,
+      this.#commits.against(value.epoch, commit, acceptor.admin),
     );
   }
 
@@ -414,7 +415,7 @@ export class MemberKeys extends RoomKeys {
     secret: RoomSecret | undefined,
   ): void {
     const { commit, h, roster, change } = accepted;
-    this.#runId = commit.runId;
+    this.#runId = commit.value.runId;
     this.#roomName = change.roomName;
     this.deputies = change.deputies;
     this.#offer = null;
@@ -424,12 +425,8 @@ export class MemberKeys extends RoomKeys {
     this.#granted.delete("hand-over");
     if (!change.deputies.includes(myLeaf)) this.#granted.delete("deputy");
     this.#kem = this.#kem.slice(this.#kem.indexOf(accepted.kemUsed));
-    this.#bodies.set(commit.epoch, sha256(encode(COMMIT_BODY, commit)).toHex());
-    for (const old of this.#bodies.keys()) {
-      if (this.#bodies.size <= REMEMBERED_COMMITS) break;
-      this.#bodies.delete(old);
-    }
-    this.beginEpoch(commit.epoch, h, roster, myLeaf, accepted.secret, secret);
+    this.#commits.add(commit);
+    this.beginEpoch(commit.value.epoch, h, roster, myLeaf, accepted.secret, secret);
   }
 
   /** A fresh ML-KEM key for the next epoch (P6). */

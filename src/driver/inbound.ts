@@ -9,7 +9,8 @@
  * 4. only then is it an event.
  */
 import { AdminKeys } from "../crypto/admin_keys.ts";
-import { type AcceptedCommit, CommitRefused } from "../crypto/accept_commit.ts";
+import { type AcceptedCommit, CommitRefused, Fork } from "../crypto/accept_commit.ts";
+import type { Evidence } from "../crypto/commit_memory.ts";
 import { fingerprintOf, InviteRefused, OtherAdmin } from "../crypto/join.ts";
 import type { KeyRing } from "../crypto/key_ring.ts";
 import { MemberKeys } from "../crypto/member_keys.ts";
@@ -17,13 +18,15 @@ import type { MessageResult } from "../crypto/room_keys.ts";
 import type { MemberLeaf, Roster } from "../crypto/roster.ts";
 import { CryptoError } from "../crypto/primitives.ts";
 import type { EventBody, MessageContent, RosterEntry } from "../session/event.ts";
+import type { ForkEvidence } from "../session/notice.ts";
 import { type Bytes, WireError } from "../wire/codec.ts";
 import { formatFingerprint, type Handle, type Leaf, type RoomId } from "../wire/ids.ts";
+import type { Commit } from "../wire/commit.ts";
 import type { Hello } from "../wire/handshake.ts";
 import type { RelayMessage, UnknownRelayMessage } from "../wire/relay_message.ts";
 import { isOpenRoom } from "../wire/room_id.ts";
 import type { SealedMessage, UnknownSealedMessage } from "../wire/sealed_message.ts";
-import type { Signed } from "../wire/signed.ts";
+import { encodeSigned, type Signed } from "../wire/signed.ts";
 
 /** Messages of the next epoch that may wait for its commit (§8), or of our first for WELCOME. */
 const MAX_EARLY = 1024;
@@ -302,6 +305,10 @@ export class Inbound {
         return [{ kind: "removed", room, restarted }];
       }
       const { code, message, fatal } = error;
+      if (error instanceof Fork && error.evidence !== null) {
+        const evidence = shown(error.evidence);
+        return [{ kind: "commit-refused", room, code: "fork", message, fatal, evidence }];
+      }
       if (code !== "no-wrap") return [{ kind: "commit-refused", room, code, message, fatal }];
       // The admin has kept it.
       return [{ kind: "commit-refused", room, code: "bad-commit", message, fatal }, {
@@ -416,6 +423,13 @@ function greetedEvent(keys: MemberKeys, hello: Signed<Hello>): EventBody {
       fatal: isOpenRoom(keys.room) && keys.admin === null,
     };
   }
+}
+
+/** Evidence for everybody's eyes. */
+function shown({ admin, commits: [ours, other] }: Evidence): ForkEvidence {
+  const whole = ({ body, signature }: Signed<Commit>): string =>
+    encodeSigned(body, signature).toBase64();
+  return { admin: admin.toHex(), commits: [whole(ours), whole(other)] };
 }
 
 function twoDevices(room: string): EventBody {

@@ -2,6 +2,7 @@ import type { RandomSource } from "../crypto/primitives.ts";
 import type { KeyRing } from "../crypto/key_ring.ts";
 import type { InviteRecord, Step } from "../session/effect.ts";
 import type { SessionEvent } from "../session/event.ts";
+import type { ForkEvidence } from "../session/notice.ts";
 import type { SessionView } from "../session/view.ts";
 import type { Link } from "../transport/link.ts";
 import type { Face } from "../ui/face.ts";
@@ -97,6 +98,8 @@ export interface SessionStore {
   saveCommit(commit: KeptCommit): Promise<void>;
   saveInvites(room: string, invites: readonly KeptInvite[]): Promise<void>;
   saveVerified(identities: readonly string[]): Promise<void>;
+  /** What proves that the room's admin signed two commits for one place. */
+  saveFork(room: string, evidence: ForkEvidence): Promise<void>;
 }
 
 /** The store of a session without a profile: nothing outlives the run. */
@@ -106,6 +109,7 @@ export const noStore: SessionStore = {
   saveCommit: () => Promise.resolve(),
   saveInvites: () => Promise.resolve(),
   saveVerified: () => Promise.resolve(),
+  saveFork: () => Promise.resolve(),
 };
 
 /** A room whose keys are in the ring. */

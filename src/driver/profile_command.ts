@@ -1,4 +1,4 @@
-/** `stm profile create` and `stm profile list`. */
+/** `stm profile create`, `stm profile list` and `stm profile forks`. */
 import { fingerprintOf } from "../crypto/join.ts";
 import { systemRandom } from "../crypto/primitives.ts";
 import { importSigningKey } from "../crypto/session_keys.ts";
@@ -11,7 +11,12 @@ import { formatFingerprint } from "../wire/ids.ts";
 import { isName } from "../wire/name.ts";
 import type { ParticipantPorts } from "./participant.ts";
 import { chosenSealer, type SealOptions } from "./passphrase.ts";
-import { profileFile, profilesIn } from "./session_profile.ts";
+import {
+  openSessionProfile,
+  profileFile,
+  type ProfileOptions,
+  profilesIn,
+} from "./session_profile.ts";
 import { StartError } from "./start_error.ts";
 
 /** What the commands need of the process. */
@@ -114,6 +119,27 @@ export function runProfileList(
       output.out(`${name}  ${path}${what}`);
     }
     if (profiles.length === 0) output.out("there is no profile yet: stm profile create makes one");
+  });
+}
+
+/**
+ * Prints the forks that a profile has kept, one JSON object a line: what others need to check them.
+ *
+ * @returns the exit code
+ */
+export function runProfileForks(
+  options: ProfileOptions,
+  ports: ProfilePorts,
+  output: ProfileOutput,
+): Promise<number> {
+  return told(output, async () => {
+    const { terminal } = ports;
+    const ask = terminal.isTerminal
+      ? () => askSecret(`Passphrase of the profile ${options.name}`, terminal)
+      : null;
+    const { store } = await openSessionProfile(options, ports.folder(), ports.env, ask);
+    for (const fork of store.profile.forks ?? []) output.out(JSON.stringify(fork));
+    await store.close();
   });
 }
 

@@ -1,4 +1,5 @@
 /** What a session keeps in a profile. Each call is one durable change of the file. */
+import { MAX_FORKS } from "../store/profile.ts";
 import type { Profile, SavedClientRoom, SavedRoom, SavedServer } from "../store/profile.ts";
 import type { ProfileStore } from "../store/profile_store.ts";
 import { fromHex, roomId } from "../wire/ids.ts";
@@ -35,6 +36,16 @@ export function profileSessionStore(store: ProfileStore, server: SavedServer): S
         ...profile,
         verified: [...new Set([...profile.verified, ...identities])],
       })),
+    saveFork: (roomId, { admin, commits }) =>
+      store.update((profile) => {
+        const { forks = [], rooms } = profile;
+        const room = rooms.find((saved) => saved.roomId === roomId)?.name ?? roomId;
+        // What was found first is not pushed out by what somebody signs to push it out.
+        return {
+          ...profile,
+          forks: [...forks, { room, roomId, admin, commits }].slice(0, MAX_FORKS),
+        };
+      }),
   };
 }
 

@@ -325,6 +325,11 @@ class Driver<S> {
       }
       case "succeed":
         return this.#succeed(effect.room);
+      case "save-fork":
+        return this.#storeWorker.run(
+          "saving the evidence of a fork",
+          () => this.#ports.store.saveFork(effect.room, effect.evidence),
+        );
       case "remember-verified":
         return this.#storeWorker.run(
           "saving what was verified",

@@ -1,4 +1,4 @@
-import type { Notice } from "./notice.ts";
+import type { ForkEvidence, Notice } from "./notice.ts";
 import type { SuccessionPurpose } from "./event.ts";
 import type { MissingNumbers } from "./state.ts";
 
@@ -73,6 +73,7 @@ export type Effect =
     readonly message: OutgoingMessage;
   }
   | { readonly kind: "update-kem"; readonly room: string }
+  | { readonly kind: "save-fork"; readonly room: string; readonly evidence: ForkEvidence }
   | { readonly kind: "renew-ticket"; readonly room: string }
   | { readonly kind: "drop-previous-epoch"; readonly room: string }
   /** Wipes all keys of the room. */

@@ -1,4 +1,4 @@
-import type { EpochReason, Via } from "./notice.ts";
+import type { EpochReason, ForkEvidence, Via } from "./notice.ts";
 import type { UserIntent } from "./intent.ts";
 import type { MissingNumbers } from "./state.ts";
 
@@ -173,6 +173,8 @@ export type EventBody =
     readonly message: string;
     /** The admin signed it: this room cannot go on. */
     readonly fatal: boolean;
+    /** Of a `fork`, if both commits are at hand. */
+    readonly evidence?: ForkEvidence;
   }
   // Another admin (PROTOCOL §7.1).
   /** The admin gave us the room key, to take over now or as its deputy. */

@@ -46,6 +46,14 @@ export type WarningCode =
   | "disagreement"
   | "invite-on-command-line";
 
+/** Two commits that an admin signed and of which only one can be: anybody can check both signatures (P9). */
+export interface ForkEvidence {
+  /** Its identity, 64 hex digits. */
+  readonly admin: string;
+  /** PROTOCOL's COMMITs in base64, the one that was accepted here first. */
+  readonly commits: readonly [accepted: string, other: string];
+}
+
 /** Fields that every event about a room has. */
 interface InRoom {
   /** The room's local name. */
@@ -176,6 +184,8 @@ export type Notice =
     readonly count?: number;
     /** Of whom the member named in `from` has heard something else. */
     readonly author?: Person;
+    /** Of a fork, if both are at hand: the COMMITs of {@linkcode ForkEvidence}; `identity` is the admin. */
+    readonly evidence?: readonly string[];
   }
   | ({
     readonly type: "repaired";

@@ -120,7 +120,14 @@ function take(turn: Turn, event: EventBody): void {
       return removed(turn, event.room, event.restarted);
     case "commit-refused":
       return inRoom(turn, event.room, (room) => {
-        turn.warn(event.code, event.message, room);
+        const { evidence } = event;
+        turn.warn(
+          event.code,
+          event.message,
+          room,
+          evidence && { identity: evidence.admin, evidence: evidence.commits },
+        );
+        if (evidence) turn.do({ kind: "save-fork", room: room.id, evidence });
         if (event.fatal) {
           closeRoom(turn, room.id, EXIT.protocolViolated, event.code, event.message);
         }

@@ -27,6 +27,7 @@ export class Turn {
     identity?: string;
     count?: number;
     author?: Person;
+    evidence?: readonly string[];
   } = {}): void {
     this.say({
       type: "warning",

@@ -85,6 +85,21 @@ export interface SavedFriend {
   readonly identity: string;
 }
 
+/** What an admin signed twice (P9): for everybody to check. */
+export interface SavedFork {
+  /** Local name of the room. */
+  readonly room: string;
+  /** 32 hex digits. */
+  readonly roomId: string;
+  /** The admin's identity, 64 hex digits. */
+  readonly admin: string;
+  /** PROTOCOL's COMMITs in base64, the one that was accepted first. */
+  readonly commits: readonly [string, string];
+}
+
+/** Forks that are kept. A room of a thousand has commits of 64 KiB. */
+export const MAX_FORKS = 8;
+
 /** A profile: one person's long-term state. */
 export interface Profile {
   readonly version: 1;
@@ -98,6 +113,7 @@ export interface Profile {
   readonly verified: readonly string[];
   readonly friends: readonly SavedFriend[];
   readonly rooms: readonly SavedRoom[];
+  readonly forks?: readonly SavedFork[];
 }
 
 /** A profile without rooms and friends. @param identitySeed 32 bytes, the caller's to wipe */
@@ -127,6 +143,7 @@ export function fallingNumber(before: Profile, after: Profile): string | undefin
 }
 
 const KEY = hexField(32);
+const COMMIT = v.pipe(v.string(), v.base64());
 
 const INVITE = v.looseObject({
   id: hexField(8),
@@ -177,6 +194,12 @@ export const PROFILE_FORMAT: JsonFormat<Profile> = {
     generation: countField,
     verified: v.array(KEY),
     friends: v.array(v.looseObject({ name: textField, identity: KEY })),
+    forks: v.exactOptional(v.array(v.looseObject({
+      room: textField,
+      roomId: hexField(16),
+      admin: KEY,
+      commits: v.tuple([COMMIT, COMMIT]),
+    }))),
     rooms: v.pipe(
       v.array(ROOM),
       // Of two records of a room one would have the lower epoch, and a rollback is what they guard against.

@@ -178,6 +178,7 @@ export const NOTICE_SCHEMAS = {
     identity: v.exactOptional(identity),
     count: v.exactOptional(count),
     author: v.exactOptional(Person),
+    evidence: v.exactOptional(texts),
   }),
   "repaired": v.object({ type: v.literal("repaired"), ...inRoom, from: text, identity, count }),
   "missing": v.object({ type: v.literal("missing"), ...inRoom, from: text, identity, count }),

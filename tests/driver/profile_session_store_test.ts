@@ -154,6 +154,23 @@ Deno.test("saveVerified() adds to those verified before", () =>
     assert.deepEqual((await onDisk()).verified, [hex("e5", 32), hex("e6", 32)]);
   }));
 
+Deno.test("saveFork() keeps the first eight, whatever is signed after them", () =>
+  withProfile(async (store, onDisk) => {
+    const kept = profileSessionStore(store, SERVER);
+    const other = hex("99", 16);
+    const fork = (i: number) => ({
+      admin: hex("e7", 32),
+      commits: [btoa(`one ${i}`), btoa(`two ${i}`)] as const,
+    });
+    await kept.saveFork(ADMINISTERED, fork(0));
+    for (let i = 1; i < 10; i++) await kept.saveFork(other, fork(i));
+    const { forks = [], rooms } = await onDisk();
+    assert.equal(forks.length, 8);
+    const { name } = rooms.find((room) => room.roomId === ADMINISTERED) ?? {};
+    assert.deepEqual(forks[0], { room: name, roomId: ADMINISTERED, ...fork(0) });
+    assert.deepEqual(forks[7], { room: other, roomId: other, ...fork(7) });
+  }));
+
 Deno.test("a generation is on the disk before it is given, and only grows, whatever the clock says", () =>
   withProfile(async (store, onDisk) => {
     const taken: number[] = [];

@@ -1,4 +1,5 @@
 /** What a dishonest admin tries on its members. */
+import { ed25519 } from "@noble/curves/ed25519.js";
 import { systemRandom } from "../../src/crypto/primitives.ts";
 import { generateSigningKey } from "../../src/crypto/session_keys.ts";
 import { hash, leaf as leafOf, type RoomId } from "../../src/wire/ids.ts";
@@ -6,6 +7,7 @@ import { keyedRoomId } from "../../src/wire/room_id.ts";
 import { sha256 } from "../../src/crypto/primitives.ts";
 import { type Attack, patch, type Scene, scene } from "./attack.ts";
 import { certOf, forgeCommit, sendsCommit } from "./hostile_admin.ts";
+import type { AdminActor, MemberActor } from "./world.ts";
 import { leafOf as leafNamed, sealAs, sentBy, whispers } from "./hostile_insider.ts";
 
 /** A CERT that the admin makes up, of somebody who never asked, and its place in the roster. */
@@ -15,6 +17,24 @@ async function ghostLeaf({ house, owl }: Scene, name: string, room: RoomId = owl
     identity: await generateSigningKey(),
   });
   return { leaf: leafOf(50), via: "invite" as const, cert };
+}
+
+/** Whether a member holds what proves the fork to everybody: checked by other code, with PROTOCOL §1 and §7 alone. */
+function provesFork(member: MemberActor, owl: AdminActor): string {
+  const warning = member.every("warning").find((e) => e.code === "fork");
+  if (warning?.evidence === undefined) return "no evidence";
+  const admin = owl.keys.own.identity.publicKey;
+  const label = new TextEncoder().encode("stm/1 commit\0");
+  const bodies = warning.evidence.map((commit) => {
+    const whole = Uint8Array.fromBase64(commit);
+    const [body, signature] = [whole.subarray(0, -64), whole.subarray(-64)];
+    const signed = new Uint8Array([...label, ...body]);
+    return ed25519.verify(signature, signed, admin) ? body.toHex() : "";
+  });
+  const isProof = warning.identity === admin.toHex() && bodies.length === 2 &&
+    !bodies.includes("") &&
+    bodies[0] !== bodies[1];
+  return isProof ? "proof" : "no proof";
 }
 
 /** The admin's rows of the table. */
@@ -30,17 +50,17 @@ export const ADMIN_ATTACKS: readonly Attack[] = [
       await world.settle(bob);
       sendsCommit(world, owl, bob, second);
       await world.settle(bob);
-      return [...bob.told, `epoch ${bob.epoch}`];
+      return [...bob.told, provesFork(bob, owl), `epoch ${bob.epoch}`];
     }),
-    expected: "warning fork; epoch 4",
+    expected: "warning fork; proof; epoch 4",
     patches: [
       patch(
         "src/crypto/member_keys.ts",
-        "if (known === sha256(body).toHex()) return;",
+        "if (known === true) return;",
         "if (known !== undefined) return;",
       ),
     ],
-    bites: "epoch 4",
+    bites: "no evidence; epoch 4",
   },
   {
     name: "the admin shows two halves of the room different people under one key",
@@ -235,9 +255,9 @@ export const ADMIN_ATTACKS: readonly Attack[] = [
       const h = (await forgeCommit(house, owl)).h;
       sendsCommit(world, owl, of("bob"), await forgeCommit(house, owl, { h }));
       await world.settle(of("bob"));
-      return [...of("bob").told, `epoch ${of("bob").epoch}`];
+      return [...of("bob").told, provesFork(of("bob"), owl), `epoch ${of("bob").epoch}`];
     }),
-    expected: "warning fork; error fork; bye 7; epoch 2",
+    expected: "warning fork; error fork; bye 7; proof; epoch 2",
     patches: [
       patch(
         "src/crypto/accept_commit.ts",
@@ -245,6 +265,6 @@ export const ADMIN_ATTACKS: readonly Attack[] = [
         "if (false) {",
       ),
     ],
-    bites: "epoch 3",
+    bites: "no evidence; epoch 3",
   },
 ];

@@ -806,8 +806,8 @@ export const CRYPTO_ATTACKS: readonly CryptoAttack[] = [
     bites: "no effect",
     patch: {
       file: member,
-      from: '    throw new CommitRefused(\n      "fork",',
-      to: '    return;\n    throw new CommitRefused(\n      "fork",',
+      from: "    throw new Fork(",
+      to: "    return;\n    throw new Fork(",
     },
     run: commit(({ base }) => ({ epoch: epoch(base.epoch - 1) })),
   },

@@ -3,6 +3,7 @@
  * of the program's own opening and verifying halves. It throws for what is to be refused.
  */
 import { acceptCommit, acceptWelcome } from "../../src/crypto/accept_commit.ts";
+import { CommitMemory } from "../../src/crypto/commit_memory.ts";
 import { checkHello, fingerprintOf, inviteIdOf, openBundle } from "../../src/crypto/join.ts";
 import { OuterSeal } from "../../src/crypto/outer_seal.ts";
 import {
@@ -404,6 +405,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
       h: epochHash(f.hex("own h")),
       roster: verifyRoster(leavesOf(f.list("own roster")), acceptor.room, acceptor.admins),
       nextLeaf: f.number("first leaf number never used"),
+      commits: new CommitMemory(),
     };
     const accepted = await acceptCommit(
       acceptor,
