@@ -3,22 +3,22 @@
  *
  * @module
  */
-import type { Link } from "../transport/link.ts";
+import type { Link, LinkHandlers } from "../transport/link.ts";
 import { MAX_GUEST_FRAME_BYTES } from "../wire/limits.ts";
 import type { Allowance } from "./allowance.ts";
 import type { Cursor } from "./cursor.ts";
 import type { GateConnection, Seat } from "./gate_state.ts";
 import { type FrameTaker, Intake } from "./intake.ts";
-import type { Outbox } from "./outbox.ts";
-import { type Bucket, charge, fullBucket, type Rate } from "./rate.ts";
+import { Outbox, type OutboxOwner, type OutboxPorts } from "./outbox.ts";
+import { type Bucket, charge, fullBucket, type Rate, take } from "./rate.ts";
 
 /** Answers of REFUSED: beyond it they are left out, so that nonsense is not echoed for ever. */
-export const REFUSAL_RATE: Rate = { burst: 256, perSecond: 20 };
+const REFUSAL_RATE: Rate = { burst: 256, perSecond: 20 };
 /**
  * Frames that are refused: beyond it the connection ends with `flood`. Somebody who was just
  * evicted may have thousands under way, and means no harm.
  */
-export const MISDEED_RATE: Rate = { burst: 20_000, perSecond: 500 };
+const MISDEED_RATE: Rate = { burst: 20_000, perSecond: 500 };
 
 /** Rates at which a connection may send, with their bursts of two seconds. */
 export interface SendRates {
@@ -28,7 +28,7 @@ export interface SendRates {
   readonly frames: Rate;
 }
 
-/** What a connection needs of the relay. */
+/** What the connections of a relay share. An idle one costs memory, so there are no closures of its own. */
 export interface ConnectionPorts {
   /** Limit for the frames of a member or owner. */
   maxFrameBytes: number;
@@ -38,6 +38,14 @@ export interface ConnectionPorts {
   takeRun(connection: Connection, frames: Uint8Array, count: number): void;
   /** Any other frame. */
   takeFrame(connection: Connection, frame: Uint8Array): void;
+  /** Some bytes came. */
+  take(connection: Connection, bytes: Uint8Array): void;
+  /** The link is gone. */
+  ended(connection: Connection): void;
+  /** It did not read what it was due. */
+  tooSlow(connection: Connection): void;
+  /** Of the writing side. */
+  readonly outbox: OutboxPorts;
 }
 
 /** The seat from which a connection last sent a broadcast, ready for the next. */
@@ -51,7 +59,7 @@ export interface HotSeat {
 }
 
 /** One connection. */
-export class Connection implements FrameTaker {
+export class Connection implements FrameTaker, LinkHandlers, OutboxOwner {
   /** Its socket. */
   readonly link: Link;
   /** What the gate knows of it. */
@@ -76,15 +84,14 @@ export class Connection implements FrameTaker {
   pausedUntilMs: number | null = null;
   /** See {@link HotSeat}; null when it has not broadcast, or may no longer. */
   hot: HotSeat | null = null;
-  /** See {@link REFUSAL_RATE}. */
-  readonly refusals: Bucket;
-  /** See {@link MISDEED_RATE}. */
-  readonly misdeeds: Bucket;
   /** The buckets that it shares with other connections: of its address, and of its account. */
   readonly sources: Allowance[] = [];
   /** Frames of the piece that is being taken in. */
   framesInPiece = 0;
   readonly #ports: ConnectionPorts;
+  /** Null while nothing was refused. */
+  #refusals: Bucket | null = null;
+  #misdeeds: Bucket | null = null;
   readonly #bytes: Bucket;
   readonly #frames: Bucket;
 
@@ -92,18 +99,15 @@ export class Connection implements FrameTaker {
   constructor(
     link: Link,
     gate: GateConnection,
-    outbox: Outbox,
     ports: ConnectionPorts,
     nowMs: number,
   ) {
     this.link = link;
     this.gate = gate;
-    this.outbox = outbox;
     this.#ports = ports;
+    this.outbox = new Outbox(link, ports.outbox, this);
     this.intake = new Intake(this);
     this.openedMs = this.heardMs = this.roomlessMs = nowMs;
-    this.refusals = fullBucket(REFUSAL_RATE, nowMs);
-    this.misdeeds = fullBucket(MISDEED_RATE, nowMs);
     this.#bytes = fullBucket(ports.rates.bytes, nowMs);
     this.#frames = fullBucket(ports.rates.frames, nowMs);
   }
@@ -136,6 +140,29 @@ export class Connection implements FrameTaker {
   takeFrame(frame: Uint8Array): void {
     this.framesInPiece++;
     this.#ports.takeFrame(this, frame);
+  }
+
+  /** See {@link LinkHandlers}. */
+  onData(bytes: Uint8Array): void {
+    this.#ports.take(this, bytes);
+  }
+
+  /** See {@link LinkHandlers}. */
+  onEnd(): void {
+    this.#ports.ended(this);
+  }
+
+  /** See {@link OutboxOwner}. */
+  tooSlow(): void {
+    this.#ports.tooSlow(this);
+  }
+
+  /** Counts a frame that was refused. @returns what is to be done about it */
+  misdeed(nowMs: number): "answer" | "ignore" | "close" {
+    this.#misdeeds ??= fullBucket(MISDEED_RATE, nowMs);
+    this.#refusals ??= fullBucket(REFUSAL_RATE, nowMs);
+    if (!take(this.#misdeeds, MISDEED_RATE, nowMs)) return "close";
+    return take(this.#refusals, REFUSAL_RATE, nowMs) ? "answer" : "ignore";
   }
 
   /**

@@ -31,7 +31,7 @@ import {
   type GatePorts,
   type GateRoom,
   type GateState,
-  KNOCK_RATE,
+  handleOf,
   MAX_BARS,
   newRoom,
   type Now,
@@ -87,12 +87,12 @@ class Step {
   open(id: ConnectionId, nonce: Challenge): void {
     this.state.connections.set(id, {
       id,
-      nonce,
+      nonceHex: toHex(nonce),
       started: false,
       seats: new Map(),
-      barredFrom: new WeakSet(),
+      barredFrom: null,
       entries: fullBucket(ENTRY_RATE, this.now.ms),
-      tickets: fullBucket(TICKET_RATE, this.now.ms),
+      tickets: null,
     });
   }
 
@@ -199,7 +199,7 @@ class Step {
     if (seat !== undefined && (seat.role === enter.role || enter.role === "knocker")) {
       return refusal("already-entered", `already in this room as ${seat.role}`);
     }
-    if (room !== undefined && enter.role !== "owner" && connection.barredFrom.has(room)) {
+    if (room !== undefined && enter.role !== "owner" && connection.barredFrom?.has(room)) {
       return refusal("barred", "this connection was barred");
     }
     return null;
@@ -235,18 +235,16 @@ class Step {
   }
 
   #sit(connection: GateConnection, room: GateRoom): Seat {
-    const handle = this.ports.newHandle();
     const seat: Seat = {
       connection,
       room,
-      handle,
-      handleHex: toHex(handle),
+      handleHex: toHex(this.ports.newHandle()),
       role: "knocker",
       gateKey: null,
       ticketEpoch: 0,
       expires: 0,
       graceEndsMs: null,
-      knocks: fullBucket(KNOCK_RATE, this.now.ms),
+      knocks: null,
       knocked: false,
     };
     room.seats.set(seat.handleHex, seat);
@@ -300,11 +298,17 @@ class Step {
   }
 
   #entered(seat: Seat): void {
-    const { room, handle, role } = seat;
+    const { room, role } = seat;
     this.effects.push({
       do: "tell",
       to: seat,
-      message: { kind: "entered", room: room.id, handle, role, ownerPresent: room.owners.size > 0 },
+      message: {
+        kind: "entered",
+        room: room.id,
+        handle: handleOf(seat),
+        role,
+        ownerPresent: room.owners.size > 0,
+      },
     });
   }
 
@@ -322,8 +326,8 @@ class Step {
 
   /** Ends a seat. @param tellIt whether the connection hears of it itself */
   #vacate(seat: Seat, reason: GoneReason, tellIt: boolean): void {
-    const { room, handle } = seat;
-    const gone: RelayMessage = { kind: "gone", room: room.id, handle, reason };
+    const { room } = seat;
+    const gone: RelayMessage = { kind: "gone", room: room.id, handle: handleOf(seat), reason };
     room.seats.delete(seat.handleHex);
     seat.connection.seats.delete(room.hex);
     if (seat.role === "knocker") {
@@ -383,6 +387,7 @@ class Step {
   #bar(seat: Seat): void {
     const { barredKeys } = seat.room;
     if (seat.gateKey === null) {
+      seat.connection.barredFrom ??= new WeakSet();
       seat.connection.barredFrom.add(seat.room);
       return;
     }
@@ -445,6 +450,7 @@ class Step {
   }
 
   #judgeInRoom(connection: GateConnection, room: GateRoom, bytes: Renew["ticket"]) {
+    connection.tickets ??= fullBucket(TICKET_RATE, this.now.ms);
     if (!take(connection.tickets, TICKET_RATE, this.now.ms)) {
       return refusal("rate-limited", "too many tickets at once");
     }
@@ -452,7 +458,7 @@ class Step {
     return judgeTicket(this.ports, room.id, room, room.roomKey, bytes, this.now);
   }
 
-  #notThere(owner: Seat, handle: Seat["handle"]): void {
+  #notThere(owner: Seat, handle: Evict["handle"]): void {
     this.effects.push({
       do: "tell",
       to: owner,

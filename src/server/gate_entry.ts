@@ -18,7 +18,13 @@ import {
   type MemberCredential,
   type Ticket,
 } from "../wire/ticket.ts";
-import type { GateConnection, GatePorts, GateRoom, Now } from "./gate_state.ts";
+import {
+  challengeOf,
+  type GateConnection,
+  type GatePorts,
+  type GateRoom,
+  type Now,
+} from "./gate_state.ts";
 
 /** The gate says no, with words for the person. */
 export interface Refusal {
@@ -166,6 +172,7 @@ function proves(
   signature: MemberCredential["signature"],
 ): boolean {
   const { room, role } = enter;
-  const body = enterBody({ nonce: connection.nonce, relayKey: ports.relayKey, room, role });
+  const nonce = challengeOf(connection);
+  const body = enterBody({ nonce, relayKey: ports.relayKey, room, role });
   return ports.verify(key, "enter", body, signature);
 }

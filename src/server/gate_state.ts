@@ -6,7 +6,17 @@
  *
  * @module
  */
-import type { Challenge, Handle, RelayKey, RoomId, RoomKey, Signature } from "../wire/ids.ts";
+import {
+  type Challenge,
+  challenge,
+  fromHex,
+  type Handle,
+  handle,
+  type RelayKey,
+  type RoomId,
+  type RoomKey,
+  type Signature,
+} from "../wire/ids.ts";
 import type { RelayMessage } from "../wire/relay_message.ts";
 import type { ClosingCode } from "../wire/relay_message.ts";
 import type { SignatureKind } from "../wire/signed.ts";
@@ -44,15 +54,16 @@ export interface GatePorts {
   readonly newHandle: () => Handle;
 }
 
-/** One connection in one room. */
+/**
+ * One connection in one room. What is kept for each of thousands is hex, as the keys of the maps
+ * are: a small array of bytes takes four times as much.
+ */
 export interface Seat {
   /** Whose. */
   readonly connection: GateConnection;
   /** Where. */
   readonly room: GateRoom;
-  /** Its handle. */
-  readonly handle: Handle;
-  /** The same in hex. */
+  /** Its handle in hex. */
   readonly handleHex: string;
   /** A knocker may become a member or an owner; nothing else changes. */
   role: Role;
@@ -64,8 +75,8 @@ export interface Seat {
   expires: number;
   /** When a ticket below the lowest epoch ends the seat, in ms of {@link Now}. */
   graceEndsMs: number | null;
-  /** What a knocker may still send. */
-  readonly knocks: Bucket;
+  /** What a knocker may still send; null before the first. */
+  knocks: Bucket | null;
   /** Whether it has sent the owners anything: else they do not know its handle. */
   knocked: boolean;
 }
@@ -100,18 +111,18 @@ export interface GateRoom {
 export interface GateConnection {
   /** Its number. */
   readonly id: ConnectionId;
-  /** The nonce of its CHALLENGE. */
-  readonly nonce: Challenge;
+  /** The nonce of its CHALLENGE in hex. */
+  readonly nonceHex: string;
   /** Whether START has come. */
   started: boolean;
   /** Where it is, by the hex of the room id. */
   readonly seats: Map<string, Seat>;
-  /** Rooms out of which it was barred as a knocker. */
-  readonly barredFrom: WeakSet<GateRoom>;
+  /** Rooms out of which it was barred as a knocker; null while there are none. */
+  barredFrom: WeakSet<GateRoom> | null;
   /** How often it may still enter. */
   readonly entries: Bucket;
-  /** How many tickets may still be verified for it in a room. */
-  readonly tickets: Bucket;
+  /** How many tickets may still be verified for it in a room; null before the first. */
+  tickets: Bucket | null;
 }
 
 /** All of it. */
@@ -156,6 +167,16 @@ export const KNOCK_RATE: Rate = { burst: 8, perSecond: 0.5 };
 export const ROOM_KNOCK_RATE: Rate = { burst: 1000, perSecond: 50 };
 /** Bars of a room; beyond it the oldest is forgotten (SET_MIN has made its tickets worthless). */
 export const MAX_BARS = 4096;
+
+/** The handle of a seat. */
+export function handleOf({ handleHex }: Seat): Handle {
+  return handle(fromHex(handleHex));
+}
+
+/** The nonce that a connection has to sign. */
+export function challengeOf({ nonceHex }: GateConnection): Challenge {
+  return challenge(fromHex(nonceHex));
+}
 
 /** Nobody there yet. */
 export function emptyGate(): GateState {

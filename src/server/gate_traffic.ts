@@ -15,7 +15,7 @@ import {
   ROOM_KNOCK_RATE,
   type Seat,
 } from "./gate_state.ts";
-import { take } from "./rate.ts";
+import { fullBucket, take } from "./rate.ts";
 
 const OWNERS = toHex(BROADCAST_TO_OWNERS);
 
@@ -81,6 +81,7 @@ export function routeDirect(
     }
     // Its connection may send larger frames as a member of some other room.
     if (bodyBytes > MAX_GUEST_FRAME_BYTES) return refusal("not-allowed", "too large for a knock");
+    seat.knocks ??= fullBucket(KNOCK_RATE, now.ms);
     if (
       !take(seat.knocks, KNOCK_RATE, now.ms) || !take(seat.room.knocks, ROOM_KNOCK_RATE, now.ms)
     ) {

@@ -10,6 +10,9 @@ import { FRAME_HEADER_BYTES, type FrameRun, scanFrames, scanRun } from "../wire/
 /** What is set aside for a frame on the word of its length alone. */
 const FIRST_PART_BYTES = 4096;
 
+/** What the last scan found. Read before anything else can scan. */
+const RUN: FrameRun = { end: 0, frames: 0 };
+
 /** Who takes the frames. */
 export interface FrameTaker {
   /** Whether it still wants frames; looked at before each. */
@@ -27,7 +30,6 @@ export interface FrameTaker {
 /** Finds the frames of one connection. */
 export class Intake {
   readonly #taker: FrameTaker;
-  readonly #run: FrameRun = { end: 0, frames: 0 };
   /** An incomplete frame, header included. */
   #part: Uint8Array | null = null;
   #partBytes = 0;
@@ -62,10 +64,10 @@ export class Intake {
       const prefix = taker.runPrefix;
       if (prefix !== null) {
         const { frameLimit } = taker;
-        scanRun(buffer, at, buffer.length, frameLimit, prefix, Infinity, this.#run);
-        if (this.#run.frames > 0) {
-          at = this.#run.end;
-          taker.takeRun(buffer.subarray(before, at), this.#run.frames);
+        scanRun(buffer, at, buffer.length, frameLimit, prefix, Infinity, RUN);
+        if (RUN.frames > 0) {
+          at = RUN.end;
+          taker.takeRun(buffer.subarray(before, at), RUN.frames);
           continue;
         }
       }

@@ -10,16 +10,20 @@ import { Cursor, type CursorOwner } from "./cursor.ts";
 import type { RoomLog } from "./room_log.ts";
 import type { Flushable, Turn } from "./turn.ts";
 
-/** What an outbox needs of the relay. */
+/** What the outboxes of a relay share. */
 export interface OutboxPorts {
   /** Where it is queued when it has something private to write. */
   readonly turn: Turn;
   /** Bytes that may wait in one room, and outside of rooms. */
-  readonly maxLagBytes: number;
-  /** The connection did not read what it was due. */
-  tooSlow(): void;
+  maxLagBytes: number;
   /** So many bytes were given to the link. */
   wrote(bytes: number): void;
+}
+
+/** Whose outbox it is. */
+export interface OutboxOwner {
+  /** It did not read what it was due. */
+  tooSlow(): void;
 }
 
 /** The writing side of a connection. */
@@ -28,6 +32,7 @@ export class Outbox implements Flushable, CursorOwner {
   queued = false;
   readonly #link: Link;
   readonly #ports: OutboxPorts;
+  readonly #owner: OutboxOwner;
   #busy = false;
   #ended = false;
   #own: Uint8Array[] = [];
@@ -41,9 +46,10 @@ export class Outbox implements Flushable, CursorOwner {
   #begun: Cursor | null = null;
 
   /** @param link what is written to; this outbox closes it after the last words, nothing else */
-  constructor(link: Link, ports: OutboxPorts) {
+  constructor(link: Link, ports: OutboxPorts, owner: OutboxOwner) {
     this.#link = link;
     this.#ports = ports;
+    this.#owner = owner;
   }
 
   /** Bytes that wait for the write in flight. */
@@ -57,7 +63,8 @@ export class Outbox implements Flushable, CursorOwner {
   attach(log: RoomLog, before: Cursor | undefined): Cursor {
     const after = before !== undefined && before.retired && !before.drained ? before : null;
     const cursor = new Cursor(log, this, after);
-    this.#cursors.push(cursor);
+    // A pushed array keeps room for sixteen more; most connections are in one room.
+    this.#cursors = this.#cursors.concat(cursor);
     return cursor;
   }
 
@@ -114,7 +121,7 @@ export class Outbox implements Flushable, CursorOwner {
   }
 
   #tooSlow(): void {
-    if (!this.#ended && !this.#closing) this.#ports.tooSlow();
+    if (!this.#ended && !this.#closing) this.#owner.tooSlow();
   }
 
   #pump(): void {

@@ -31,13 +31,7 @@ import {
   RELAY_MESSAGES,
   type RelayMessage,
 } from "../wire/relay_message.ts";
-import {
-  Connection,
-  type ConnectionPorts,
-  MISDEED_RATE,
-  REFUSAL_RATE,
-  type SendRates,
-} from "./connection.ts";
+import { Connection, type ConnectionPorts, type SendRates } from "./connection.ts";
 import { type GateEvent, stepGate } from "./gate.ts";
 import {
   type ConnectionId,
@@ -51,8 +45,6 @@ import { judgeBroadcast, routeDirect } from "./gate_traffic.ts";
 import { type Refusal, refusal } from "./gate_entry.ts";
 import type { Allowance } from "./allowance.ts";
 import type { Cursor } from "./cursor.ts";
-import { Outbox } from "./outbox.ts";
-import { take } from "./rate.ts";
 import type { RelayLimits } from "./relay_limits.ts";
 import { RoomLog } from "./room_log.ts";
 import { Turn } from "./turn.ts";
@@ -158,6 +150,17 @@ export class Relay {
       rates: sendRates(limits),
       takeRun: (connection, frames) => this.#publish(connection, frames),
       takeFrame: (connection, frame) => this.#takeFrame(connection, frame),
+      take: (connection, bytes) => this.#take(connection, bytes),
+      ended: (connection) => this.#ended(connection),
+      tooSlow: (connection) =>
+        this.#close(connection, "too-slow", "it did not read what it was due"),
+      outbox: {
+        turn: this.#turn,
+        maxLagBytes: limits.maxLagBytes,
+        wrote: (bytes) => {
+          this.counters.bytesOut += bytes;
+        },
+      },
     };
   }
 
@@ -167,6 +170,7 @@ export class Relay {
     this.#gatePorts = { ...this.#gatePorts, limits };
     this.#connectionPorts.maxFrameBytes = limits.maxFrameBytes;
     this.#connectionPorts.rates = sendRates(limits);
+    this.#connectionPorts.outbox.maxLagBytes = limits.maxLagBytes;
   }
 
   /** Ends the connections of some addresses at once, without a word. @returns how many */
@@ -187,25 +191,14 @@ export class Relay {
     this.#step({ kind: "opened", id, nonce }, now);
     const gate = this.#gate.connections.get(id);
     if (gate === undefined) throw new Error("the gate does not know a connection it was told of");
-    const outbox = new Outbox(link, {
-      turn: this.#turn,
-      maxLagBytes: this.#limits.maxLagBytes,
-      tooSlow: () => this.#close(connection, "too-slow", "it did not read what it was due"),
-      wrote: (bytes) => {
-        this.counters.bytesOut += bytes;
-      },
-    });
-    const connection = new Connection(link, gate, outbox, this.#connectionPorts, now.ms);
+    const connection = new Connection(link, gate, this.#connectionPorts, now.ms);
     const source = this.#ports.allowanceOf?.(link.remoteAddress) ?? null;
     if (source !== null) connection.sources.push(source);
     this.#connections.set(id, connection);
     this.counters.connections++;
     this.counters.connectionsTotal++;
-    link.start({
-      onData: (bytes) => this.#take(connection, bytes),
-      onEnd: () => this.#ended(connection),
-    });
-    outbox.send(frameRelayMessage({
+    link.start(connection);
+    connection.outbox.send(frameRelayMessage({
       kind: "challenge",
       minVersion: PROTOCOL_VERSION,
       maxVersion: PROTOCOL_VERSION,
@@ -463,10 +456,9 @@ export class Relay {
   #send(connection: Connection, message: RelayMessage, now: Now): void {
     if (message.kind === "refused") {
       this.counters.refused[message.code] = (this.counters.refused[message.code] ?? 0) + 1;
-      if (!take(connection.misdeeds, MISDEED_RATE, now.ms)) {
-        return this.#close(connection, "flood", "too much of it was refused");
-      }
-      if (!take(connection.refusals, REFUSAL_RATE, now.ms)) return;
+      const due = connection.misdeed(now.ms);
+      if (due === "close") return this.#close(connection, "flood", "too much of it was refused");
+      if (due === "ignore") return;
     }
     connection.outbox.send(frameRelayMessage(message));
   }

@@ -151,7 +151,14 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   let maxConnections = options.maxConnections ?? MAX_CONNECTIONS;
   let balancers = options.balancers ?? [];
   let secureContext = await makeContext(options);
-  const links = new Map<net.Socket, SocketLink | null>();
+  const strangers = new Set<net.Socket>();
+  const links = new Set<SocketLink>();
+  const count = () => strangers.size + links.size;
+  // One for all of them: what each connection holds for itself is memory that an idle one costs.
+  const gone = (link: SocketLink) => {
+    links.delete(link);
+    options.admission?.gone(link.remoteAddress);
+  };
 
   function accept(raw: net.Socket): void {
     let remoteAddress = addressOf(raw);
@@ -172,22 +179,23 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     const fail = (error?: Error) =>
       refuse("handshake-failed", error?.message ?? "closed during the handshake");
     // node's own handshakeTimeout only reports; the descriptor is freed by destroying the socket.
-    const deadline = setTimeout(
+    let deadline: ReturnType<typeof setTimeout> | undefined = setTimeout(
       () => refuse("handshake-timeout", `no handshake within ${handshakeTimeoutMs} ms`),
       handshakeTimeoutMs,
     );
     raw.on("error", fail);
-    if (links.size >= maxConnections) {
+    if (count() >= maxConnections) {
       refuse("too-many-connections", `more than ${maxConnections} connections`);
       return;
     }
-    links.set(raw, null);
-    raw.on("close", () => {
+    strangers.add(raw);
+    const closed = () => {
       fail();
       secured?.destroy();
-      links.delete(raw);
+      strangers.delete(raw);
       if (admitted) options.admission?.gone(remoteAddress);
-    });
+    };
+    raw.on("close", closed);
 
     const greet = () => {
       const notAdmitted = options.admission?.admit(remoteAddress) ?? null;
@@ -195,14 +203,24 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       admitted = true;
       // PROTOCOL §2, TLS 1.3 only: the context says so.
       const greeted = secured = new tls.TLSSocket(raw, { isServer: true, secureContext });
+      const succeed = () => {
+        if (!settle()) return;
+        // An open connection holds nothing of its handshake. What has no other listener gets one
+        // first: a table from which an event's last listener is taken becomes four times as large.
+        deadline = undefined;
+        greeted.on("secure", ignore).off("secure", succeed);
+        greeted.on("_tlsError", ignore).off("_tlsError", fail);
+        greeted.off("error", fail);
+        raw.off("error", fail);
+        raw.off("close", closed);
+        strangers.delete(raw);
+        const link = new SocketLink(raw, greeted, remoteAddress, gone);
+        links.add(link);
+        options.onLink(link);
+      };
       greeted.on("_tlsError", fail);
       greeted.on("error", fail);
-      greeted.on("secure", () => {
-        if (!settle()) return;
-        const link = new SocketLink(raw, greeted, remoteAddress);
-        links.set(raw, link);
-        options.onLink(link);
-      });
+      greeted.on("secure", succeed);
     };
     const ip = ipOf(remoteAddress);
     if (ip === null || !balancers.some((range) => isIn(ip, range))) return greet();
@@ -218,7 +236,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   return {
     addresses,
     port: addresses[0]?.port ?? 0,
-    connections: () => links.size,
+    connections: count,
     adopt(rules) {
       ({ handshakeTimeoutMs, maxConnections, balancers } = rules);
     },
@@ -230,10 +248,8 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     },
     close: async () => {
       const closed = closeAll(servers);
-      for (const [raw, link] of links) {
-        if (link === null) raw.destroy();
-        else link.close();
-      }
+      for (const raw of strangers) raw.destroy();
+      for (const link of links) link.close();
       await closed;
     },
   };

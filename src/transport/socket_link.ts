@@ -14,12 +14,23 @@ import type { Link, LinkEnd, LinkHandlers } from "./link.ts";
 /** How long `close()` waits for the peer to take what was written and say goodbye. */
 export const LINGER_MS = 2_000;
 
+/**
+ * Which link a socket belongs to. What the sockets call are functions that all links share, since
+ * a relay holds thousands of idle ones, and each closure of each of them.
+ */
+const LINK = Symbol("link");
+
+interface Owned {
+  readonly [LINK]: SocketLink;
+}
+
 /** A TLS connection whose handshake is over. Made by `listen` and `dial` only. */
 export class SocketLink implements Link {
   /** As in `Link`. */
   readonly remoteAddress: string;
   readonly #raw: net.Socket;
   readonly #tls: tls.TLSSocket;
+  readonly #whenGone: ((link: SocketLink) => void) | undefined;
   #handlers: LinkHandlers | null = null;
   /** Why it ends; the first reason known stays. */
   #end: LinkEnd | null = null;
@@ -32,17 +43,27 @@ export class SocketLink implements Link {
    *
    * @param raw the TCP socket; from here on the link alone touches it
    * @param secured the TLS socket around it, after its handshake
+   * @param whenGone called once when the raw socket is closed, also if the link was never started
    */
-  constructor(raw: net.Socket, secured: tls.TLSSocket, remoteAddress: string) {
+  constructor(
+    raw: net.Socket,
+    secured: tls.TLSSocket,
+    remoteAddress: string,
+    whenGone?: (link: SocketLink) => void,
+  ) {
     this.#raw = raw;
+    this.#whenGone = whenGone;
     this.#tls = secured;
     this.remoteAddress = remoteAddress;
     raw.pause(); // until start(): what nobody reads stays with the peer
-    secured.on("error", this.#failed);
-    raw.on("error", this.#failed);
-    secured.on("end", this.#saidGoodbye);
-    secured.on("close", this.#saidGoodbye);
-    raw.on("close", this.#gone);
+    const owned: Owned = { [LINK]: this };
+    Object.assign(raw, owned);
+    Object.assign(secured, owned);
+    secured.on("error", SocketLink.#failed);
+    raw.on("error", SocketLink.#failed);
+    secured.on("end", SocketLink.#saidGoodbye);
+    secured.on("close", SocketLink.#saidGoodbye);
+    raw.on("close", SocketLink.#gone);
   }
 
   /** As in `Link`; what came before is delivered first. @throws {Error} the second time */
@@ -54,7 +75,7 @@ export class SocketLink implements Link {
       return;
     }
     if (this.#state !== "open") return;
-    this.#tls.on("data", this.#received);
+    this.#tls.on("data", SocketLink.#received);
     this.#readOn();
   }
 
@@ -105,25 +126,33 @@ export class SocketLink implements Link {
     this.#destroy();
   }
 
-  readonly #received = (bytes: Buffer): void => {
-    if (this.#state !== "open") return;
+  static readonly #received = function (this: Owned, bytes: Buffer): void {
+    const link = this[LINK];
+    if (link.#state !== "open") return;
     // A plain array and not node's Buffer, whose slice() shares memory where Uint8Array's copies.
-    this.#handlers?.onData(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+    link.#handlers?.onData(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   };
 
   readonly #taken = (error?: Error | null): void => {
     this.#waiting.shift()?.(error ?? null);
   };
 
-  readonly #failed = (error: Error): void => {
-    this.#end ??= { code: "reset", message: error.message };
-    this.#destroy();
+  static readonly #failed = function (this: Owned, error: Error): void {
+    this[LINK].#finish("reset", error.message);
   };
 
-  readonly #saidGoodbye = (): void => {
-    this.#end ??= { code: "closed-by-peer", message: "the other side closed the connection" };
-    this.#destroy();
+  static readonly #saidGoodbye = function (this: Owned): void {
+    this[LINK].#finish("closed-by-peer", "the other side closed the connection");
   };
+
+  static readonly #gone = function (this: Owned): void {
+    this[LINK].#wentAway();
+  };
+
+  #finish(code: LinkEnd["code"], message: string): void {
+    this.#end ??= { code, message };
+    this.#destroy();
+  }
 
   /**
    * Lets the raw socket read, whatever state it thinks it is in: under Deno 2.9 the two sockets
@@ -143,15 +172,16 @@ export class SocketLink implements Link {
     this.#raw.destroy();
   }
 
-  readonly #gone = (): void => {
+  #wentAway(): void {
     if (this.#state === "gone") return;
     this.#end ??= { code: "reset", message: "the connection broke off" };
     this.#destroy();
     this.#state = "gone";
+    this.#whenGone?.(this);
     const error = new Error(this.#end.message);
     for (const done of this.#waiting.splice(0)) done(error);
     this.#report();
-  };
+  }
 
   #report(): void {
     if (this.#end !== null) this.#handlers?.onEnd(this.#end);

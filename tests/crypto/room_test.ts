@@ -334,10 +334,10 @@ function connectionOf(nonce: Challenge): GateConnection {
   const bucket = { tokens: 1, atMs: 0 };
   return {
     id: 1,
-    nonce,
+    nonceHex: nonce.toHex(),
     started: true,
     seats: new Map(),
-    barredFrom: new WeakSet(),
+    barredFrom: null,
     entries: bucket,
     tickets: bucket,
   };

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { type GateEvent, stepGate } from "../../src/server/gate.ts";
 import {
+  challengeOf,
   emptyGate,
   ENTRY_RATE,
   type GateConnection,
   type GateEffect,
   type GatePorts,
+  handleOf,
   KNOCK_RATE,
   MAX_BARS,
   ROOM_KNOCK_RATE,
@@ -15,7 +17,7 @@ import {
 import { judgeBroadcast, routeDirect } from "../../src/server/gate_traffic.ts";
 import { DEFAULT_RELAY_LIMITS, type RelayLimits } from "../../src/server/relay_limits.ts";
 import { keyedRoomId, verifySignature } from "../../src/server/verify.ts";
-import { challenge, handle, relayKey, ticketEpoch } from "../../src/wire/ids.ts";
+import { challenge, type Handle, handle, relayKey, ticketEpoch } from "../../src/wire/ids.ts";
 import { MAX_TICKET_LIFE_S, TICKET_CLOCK_SKEW_S, TICKET_GRACE_MS } from "../../src/wire/limits.ts";
 import type { RelayMessage } from "../../src/wire/relay_message.ts";
 import type { Role } from "../../src/wire/ticket.ts";
@@ -72,7 +74,7 @@ class Bench {
     const gate = facts.gate ?? new Signer();
     const made = credential(role, {
       room,
-      nonce: connection.nonce,
+      nonce: challengeOf(connection),
       relayKey: TEST_RELAY_KEY,
       gate,
       ticket: room.ticket(gate, LATER_S),
@@ -201,11 +203,11 @@ Deno.test("an owner needs the key of this room, over this challenge, relay, room
       bench.send(at, { kind: "enter", room: room.id, role: "owner", credential: made }),
       "bad-credential",
     );
-  const facts = { room, nonce: at.nonce, relayKey: TEST_RELAY_KEY };
+  const facts = { room, nonce: challengeOf(at), relayKey: TEST_RELAY_KEY };
   // Another key, which governs another room.
   bad(credential("owner", { ...facts, room: other, signedRoom: room.id }));
   // Right key, and a signature for another connection, another relay, another room, another role.
-  bad(credential("owner", { ...facts, nonce: bench.open().nonce }));
+  bad(credential("owner", { ...facts, nonce: challengeOf(bench.open()) }));
   bad(credential("owner", { ...facts, relayKey: relayKey(new Uint8Array(32).fill(8)) }));
   bad(credential("owner", { ...facts, signedRoom: other.id }));
   const asMember = credential("member", {
@@ -246,7 +248,7 @@ Deno.test("a member needs a ticket of this room, good now, and the gate key in i
   // A ticket overheard, without its key.
   assertRefused(as({ gate: thief, ticket: room.ticket(gate, LATER_S) }), "bad-credential");
   // A signature overheard, from another challenge or made for another relay.
-  assertRefused(as({ nonce: bench.open().nonce }), "bad-credential");
+  assertRefused(as({ nonce: challengeOf(bench.open()) }), "bad-credential");
   assertRefused(as({ relayKey: relayKey(new Uint8Array(32).fill(8)) }), "bad-credential");
   assert.equal(bench.state.rooms.size, 0);
   assert.deepEqual(
@@ -277,7 +279,7 @@ Deno.test("an open room belongs to the first key that proves itself, while it is
   const as = (key: TestRoom, at: GateConnection) => {
     const made = credential("owner", {
       room: key,
-      nonce: at.nonce,
+      nonce: challengeOf(at),
       relayKey: TEST_RELAY_KEY,
       signedRoom: room.id,
     });
@@ -379,9 +381,9 @@ Deno.test("only an owner evicts, raises the epoch and admits", () => {
   const victim = bench.seated(room, "member");
   const gate = new Signer();
   const commands: RelayMessage[] = [
-    { kind: "evict", room: room.id, handle: victim.handle, bar: true },
+    { kind: "evict", room: room.id, handle: handleOf(victim), bar: true },
     { kind: "set-min", room: room.id, ticketEpoch: ticketEpoch(9) },
-    { kind: "admit", room: room.id, handle: victim.handle, ticket: room.ticket(gate, LATER_S) },
+    { kind: "admit", room: room.id, handle: handleOf(victim), ticket: room.ticket(gate, LATER_S) },
   ];
   for (const command of commands) {
     assertRefused(bench.send(bench.seated(room, "member").connection, command), "not-allowed");
@@ -401,7 +403,7 @@ Deno.test("EVICT removes, and with a bar keeps out the gate key or the knocker's
   const owner = bench.seated(room, "owner");
   const gate = new Signer();
   const evict = (seat: Seat, bar: boolean) =>
-    bench.send(owner.connection, { kind: "evict", room: room.id, handle: seat.handle, bar });
+    bench.send(owner.connection, { kind: "evict", room: room.id, handle: handleOf(seat), bar });
   const member = bench.seated(room, "member", gate);
   assert.deepEqual(outline(evict(member, false)), ["tell-room gone evicted", "unseat"]);
   const again = bench.seated(room, "member", gate);
@@ -412,7 +414,7 @@ Deno.test("EVICT removes, and with a bar keeps out the gate key or the knocker's
   const barred = bench.send(owner.connection, {
     kind: "admit",
     room: room.id,
-    handle: knocker.handle,
+    handle: handleOf(knocker),
     ticket: room.ticket(gate, LATER_S),
   });
   assertRefused(barred, "barred");
@@ -430,7 +432,12 @@ Deno.test("bars are bounded, and the oldest is forgotten first", () => {
   const owner = bench.seated(room, "owner");
   for (let i = 0; i < MAX_BARS; i++) owner.room.barredKeys.add(String(i));
   const member = bench.seated(room, "member");
-  bench.send(owner.connection, { kind: "evict", room: room.id, handle: member.handle, bar: true });
+  bench.send(owner.connection, {
+    kind: "evict",
+    room: room.id,
+    handle: handleOf(member),
+    bar: true,
+  });
   assert.equal(owner.room.barredKeys.size, MAX_BARS);
   assert.equal(owner.room.barredKeys.has("0"), false);
   assert.equal(owner.room.barredKeys.has(member.gateKey ?? ""), true);
@@ -508,16 +515,16 @@ Deno.test("ADMIT makes a knocker a member with a good ticket, and nobody else", 
   const member = bench.seated(room, "member");
   const knocker = bench.seated(room, "knocker");
   const gate = new Signer();
-  const admit = (to: Seat["handle"], ticket = room.ticket(gate, LATER_S)) =>
+  const admit = (to: Handle, ticket = room.ticket(gate, LATER_S)) =>
     bench.send(owner.connection, { kind: "admit", room: room.id, handle: to, ticket });
-  assertRefused(admit(member.handle), "already-entered");
+  assertRefused(admit(handleOf(member)), "already-entered");
   assert.deepEqual(outline(admit(handle(new Uint8Array(16).fill(200)))), ["tell gone closed"]);
-  assertRefused(admit(knocker.handle, room.ticket(gate, UNIX_S)), "ticket-expired");
-  assertRefused(admit(knocker.handle, new TestRoom().ticket(gate, LATER_S)), "bad-credential");
+  assertRefused(admit(handleOf(knocker), room.ticket(gate, UNIX_S)), "ticket-expired");
+  assertRefused(admit(handleOf(knocker), new TestRoom().ticket(gate, LATER_S)), "bad-credential");
   const forged = new TestRoom().ticket(gate, LATER_S, 1, { room: room.id });
-  assertRefused(admit(knocker.handle, forged), "bad-credential");
+  assertRefused(admit(handleOf(knocker), forged), "bad-credential");
   assert.equal(knocker.role, "knocker");
-  assert.deepEqual(outline(admit(knocker.handle)), ["listen", "tell entered member"]);
+  assert.deepEqual(outline(admit(handleOf(knocker))), ["listen", "tell entered member"]);
   assert.equal(knocker.role, "member");
 });
 
@@ -602,7 +609,7 @@ Deno.test("a full room admits nobody but who had a place in it", () => {
     bench.send(owner.connection, {
       kind: "admit",
       room: room.id,
-      handle: knocker.handle,
+      handle: handleOf(knocker),
       ticket: room.ticket(to, LATER_S),
     });
   assertRefused(admit(new Signer()), "room-full");

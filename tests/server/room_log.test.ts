@@ -18,14 +18,11 @@ class Listener {
   constructor(turn: Turn, maxLagBytes = Infinity) {
     this.turn = turn;
     [this.ours, this.theirs] = MemoryLink.pair();
-    this.outbox = new Outbox(this.ours, {
-      turn,
-      maxLagBytes,
+    this.outbox = new Outbox(this.ours, { turn, maxLagBytes, wrote: () => {} }, {
       tooSlow: () => {
         this.tooSlow = true;
         this.outbox.finish(new Uint8Array([99]));
       },
-      wrote: () => {},
     });
     this.ours.start({ onData: () => {}, onEnd: () => this.outbox.end() });
     this.theirs.start({ onData: (bytes) => this.chunks.push(bytes), onEnd: () => {} });
