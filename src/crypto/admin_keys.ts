@@ -594,7 +594,7 @@ export class AdminKeys extends RoomKeys {
       made.secret,
       change.newRoomSecret,
     );
-    for (const { leaf, count } of change.removed) this.limitPrevious(leaf, count);
+    for (const removal of change.removed) this.limitPrevious(removal);
     this.#keptCommits.push({
       epoch: made.epoch,
       h: made.h,

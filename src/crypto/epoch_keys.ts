@@ -259,11 +259,8 @@ export class EpochKeys {
     const chain = this.chain(leaf);
     if (chain === undefined) return { missing: 0, fork: false };
     this.expect(leaf, count);
-    const { count: contiguous, hash: ours } = chain.position;
-    return {
-      missing: chain.missingOf(count),
-      fork: chain.next > count || (contiguous === count && !sameBytes(ours, rolling)),
-    };
+    const fork = chain.next > count || isFork(chain, count, rolling);
+    return { missing: chain.missingOf(count), fork };
   }
 
   /** Somebody whom we believe says that a leaf has sent `count` messages. */
@@ -287,11 +284,21 @@ export class EpochKeys {
     return this.#limits.get(leaf) ?? Math.max(chain.next, this.#known.get(leaf) ?? 0);
   }
 
-  /** After a commit removed a leaf: nothing beyond its `count` counts. Gives how many of those have not come. */
-  limit(leaf: Leaf, count: number): number {
-    this.#limits.set(leaf, count);
+  /**
+   * After a commit removed a leaf: nothing beyond its `count` counts.
+   *
+   * @returns how many of those have not come, and whether those that the admin has are others than ours
+   */
+  limit(leaf: Leaf, count: number, rolling: Hash): { missing: number; fork: boolean } {
+    this.limitToCome(leaf, count);
     const chain = this.chain(leaf);
-    return chain === undefined ? 0 : chain.missingOf(count);
+    if (chain === undefined) return { missing: 0, fork: false };
+    return { missing: chain.missingOf(count), fork: isFork(chain, count, rolling) };
+  }
+
+  /** Nothing of a leaf beyond `count` is opened from here on. */
+  limitToCome(leaf: Leaf, count: number): void {
+    this.#limits.set(leaf, count);
   }
 
   wipe(): void {
@@ -304,6 +311,12 @@ export class EpochKeys {
   stopSending(): void {
     this.#sending.wipe();
   }
+}
+
+/** Whether somebody has heard other messages than we, at the same count. */
+function isFork(chain: ReceivingChain, count: number, rolling: Hash): boolean {
+  const { count: contiguous, hash: ours } = chain.position;
+  return contiguous === count && !sameBytes(ours, rolling);
 }
 
 function digestOf(positions: readonly DigestLeaf[]): Hash {

@@ -114,6 +114,9 @@ const MAX_WAITING_WRAPS = 4;
 /** Handles from which a wrap of one epoch is kept. */
 const MAX_WRAP_SENDERS = 16;
 
+/** What members that a commit removed leave behind: how much of it we lack, or have otherwise than the admin. */
+export type LastWords = ReadonlyMap<Leaf, { readonly missing: number; readonly fork: boolean }>;
+
 /** The keys of a joiner and member. */
 export class MemberKeys extends RoomKeys {
   protected readonly directions: readonly Direction[] = ["from-admin", "between-members"];
@@ -319,7 +322,7 @@ export class MemberKeys extends RoomKeys {
    */
   async takeCommit(
     signed: Signed<Commit>,
-  ): Promise<(AcceptedCommit & { missing: ReadonlyMap<Leaf, number> }) | null> {
+  ): Promise<(AcceptedCommit & { removed: LastWords }) | null> {
     const current = this.current;
     if (current === null) return null;
     const { epoch } = signed.value;
@@ -353,11 +356,11 @@ export class MemberKeys extends RoomKeys {
     this.#ticket = wraps.find(({ wrap }) => wrap === accepted.wrapUsed)?.ticket ?? this.#ticket;
     this.#nextLeaf = nextLeafAfter(this.#nextLeaf, accepted.roster);
     this.#began(accepted, current.myLeaf, accepted.change.newRoomSecret);
-    const missing = new Map(accepted.change.removed.map(({ leaf, count }) => [
-      leaf,
-      this.limitPrevious(leaf, count),
+    const removed = new Map(accepted.change.removed.map((removal) => [
+      removal.leaf,
+      this.limitPrevious(removal),
     ]));
-    return { ...accepted, missing };
+    return { ...accepted, removed };
   }
 
   /** The succession that we accepted, if this is the commit that it announced (§7.1). */

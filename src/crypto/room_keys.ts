@@ -4,6 +4,7 @@
  */
 import type { View, ViewRequest } from "../wire/agreement.ts";
 import { type Bytes, encode } from "../wire/codec.ts";
+import type { Removal } from "../wire/commit.ts";
 import type { Direction } from "../wire/contexts.ts";
 import { enterBody, type Role } from "../wire/ticket.ts";
 import {
@@ -277,11 +278,11 @@ export abstract class RoomKeys {
     return missing;
   }
 
-  /** After a commit removed a leaf: how many of the messages that count have not come. */
-  protected limitPrevious(leaf: Leaf, count: number): number {
+  /** After a commit removed a leaf: what of its messages we lack, or have otherwise than the admin. */
+  protected limitPrevious({ leaf, count, hash }: Removal): { missing: number; fork: boolean } {
     // The commit counts the epoch that it ended. In those before, what it sent came before that.
-    for (const { keys } of this.#past) keys.limit(leaf, keys.chain(leaf)?.next ?? 0);
-    return this.#previous?.limit(leaf, count) ?? 0;
+    for (const { keys } of this.#past) keys.limitToCome(leaf, keys.chain(leaf)?.next ?? 0);
+    return this.#previous?.limit(leaf, count, hash) ?? { missing: 0, fork: false };
   }
 
   /**

@@ -13,14 +13,14 @@ import { type AcceptedCommit, CommitRefused, Fork } from "../crypto/accept_commi
 import type { Evidence } from "../crypto/commit_memory.ts";
 import { fingerprintOf, InviteRefused, OtherAdmin } from "../crypto/join.ts";
 import type { KeyRing } from "../crypto/key_ring.ts";
-import { MemberKeys } from "../crypto/member_keys.ts";
+import { type LastWords, MemberKeys } from "../crypto/member_keys.ts";
 import type { MessageResult } from "../crypto/room_keys.ts";
 import type { MemberLeaf, Roster } from "../crypto/roster.ts";
 import { CryptoError } from "../crypto/primitives.ts";
 import type { EventBody, MessageContent, RosterEntry } from "../session/event.ts";
 import type { ForkEvidence } from "../session/notice.ts";
 import { type Bytes, WireError } from "../wire/codec.ts";
-import { formatFingerprint, type Handle, type Leaf, type RoomId } from "../wire/ids.ts";
+import { formatFingerprint, type Handle, type RoomId } from "../wire/ids.ts";
 import type { Commit } from "../wire/commit.ts";
 import type { Hello } from "../wire/handshake.ts";
 import type { RelayMessage, UnknownRelayMessage } from "../wire/relay_message.ts";
@@ -282,7 +282,7 @@ export class Inbound {
           const accepted = await keys.takeCommit(message.content);
           if (accepted === null) return [];
           return [
-            epochEvent(keys, accepted, accepted.missing),
+            epochEvent(keys, accepted, accepted.removed),
             ...await this.#takeEarly(delivered.room),
           ];
         });
@@ -508,7 +508,7 @@ export function joinedEvent(
 export function epochEvent(
   keys: MemberKeys | AdminKeys,
   { change, roster }: Pick<AcceptedCommit, "change" | "roster">,
-  missing: ReadonlyMap<Leaf, number>,
+  removed: LastWords,
 ): EventBody {
   const current = keys.current;
   if (current === null) throw new RangeError("we are in no epoch");
@@ -524,7 +524,7 @@ export function epochEvent(
     removed: change.removed.map(({ leaf, reason }) => ({
       leaf,
       reason,
-      missing: missing.get(leaf) ?? 0,
+      ...removed.get(leaf) ?? { missing: 0, fork: false },
     })),
     safetyCode: current.safetyCode,
   };

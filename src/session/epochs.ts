@@ -2,6 +2,7 @@
 import { CHAIN_LIFE_MS } from "../wire/limits.ts";
 import { agreementAfter } from "./agreement.ts";
 import type { RosterEntry } from "./event.ts";
+import { sayFork } from "./hearing.ts";
 import type { EpochReason } from "./notice.ts";
 import {
   dropPrevious,
@@ -92,6 +93,7 @@ export function epochBegan(turn: Turn, event: Of<"epoch-began">): void {
           count: removal.missing,
         });
       }
+      if (removal.fork) sayFork(turn, room, member);
       if (!member.left) {
         turn.say({ type: "member-left", ...inRoomOf(room), ...person, reason: removal.reason });
       }

@@ -18,6 +18,8 @@ export interface Removal {
   readonly reason: "left" | "kicked" | "gone" | "replaced";
   /** Messages of it that the admin has and we do not. */
   readonly missing: number;
+  /** The admin has others than we, and nothing is missing. */
+  readonly fork: boolean;
 }
 
 /** The contents of a verified room message. */

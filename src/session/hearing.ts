@@ -111,7 +111,8 @@ function content(turn: Turn, room: RoomState, member: Member, event: Of<"message
   }
 }
 
-function sayFork(turn: Turn, room: RoomState, member: Member): void {
+/** Others have heard something else of a member than we. */
+export function sayFork(turn: Turn, room: RoomState, member: Member): void {
   turn.warn("fork", `${member.name} did not send the same messages to everybody`, room, {
     from: member.name,
     identity: member.identity,

@@ -89,6 +89,28 @@ function lyingOf(leaf: Leaf, change: { more?: number; hash?: true }): (view: Vie
   });
 }
 
+/** Somebody says something else to each, under one number, and nothing after it. */
+function twoFaced(
+  { world, house }: Scene,
+  mallory: MemberActor,
+  words: readonly (readonly [AnyActor, string])[],
+): void {
+  const { keys } = mallory;
+  // Her own program would go on with another.
+  world.relay.drop(world.relay.aim("up", "mallory", "message"));
+  const at = { leaf: leafOf(keys, "mallory"), n: sentBy(mallory) };
+  const payloads = new Map(
+    words.map(([_, text]) => [
+      text,
+      sealAs(house, keys.room, keys, at, text, keys.own.session.signing),
+    ]),
+  );
+  for (const [whom, text] of words) {
+    const payload = payloads.get(text);
+    if (payload !== undefined) whispers(world, mallory, whom, payload);
+  }
+}
+
 /** The rows of the table about agreement. */
 export const AGREEMENT_ATTACKS: readonly Attack[] = [
   {
@@ -142,20 +164,9 @@ export const AGREEMENT_ATTACKS: readonly Attack[] = [
     property: "P5",
     run: scene(["ada", "bob", "mallory"], async (there) => {
       await agreed(there);
-      const { world, house, owl, of } = there;
+      const { world, owl, of } = there;
       const [ada, bob, mallory] = [of("ada"), of("bob"), of("mallory")];
-      const { keys } = mallory;
-      // Her own program would go on with a third.
-      world.relay.drop(world.relay.aim("up", "mallory", "message"));
-      const at = { leaf: leafOf(keys, "mallory"), n: sentBy(mallory) };
-      const { signing } = keys.own.session;
-      const [yes, no] = ["yes", "no"].map((text) =>
-        sealAs(house, keys.room, keys, at, text, signing)
-      );
-      if (yes === undefined || no === undefined) throw new Error("nothing was sealed");
-      for (const [whom, payload] of [[owl, yes], [ada, yes], [bob, no]] as const) {
-        whispers(world, mallory, whom, payload);
-      }
+      twoFaced(there, mallory, [[owl, "yes"], [ada, "yes"], [bob, "no"]]);
       await world.pass(TWO_HEARTBEATS_MS, owl, ada, bob, mallory);
       return [...ada.told, ...disagreements(ada), badge(ada)];
     }),
@@ -164,6 +175,31 @@ export const AGREEMENT_ATTACKS: readonly Attack[] = [
       patch("src/crypto/views.ts", "!sameBytes(hash, ours)", "hash.length === 0"),
     ],
     bites: "mallory: yes; 3/4, silent mallory",
+  },
+  {
+    name:
+      "an insider sends different messages with one number, and is removed before anybody compares",
+    enemy: "insider",
+    property: "P5",
+    run: scene(["bob", "mallory"], async (there) => {
+      const { world, owl, of } = there;
+      const [bob, mallory] = [of("bob"), of("mallory")];
+      twoFaced(there, mallory, [[owl, "yes"], [bob, "no"]]);
+      await world.settleAll(owl, bob);
+      await owl.command("/kick mallory");
+      await bob.reaches(4);
+      await world.settle(bob);
+      return bob.told;
+    }),
+    expected: "mallory: no; warning fork; mallory kicked",
+    patches: [
+      patch(
+        "src/crypto/epoch_keys.ts",
+        "fork: isFork(chain, count, rolling) };",
+        "fork: rolling.length === 0 };",
+      ),
+    ],
+    bites: "mallory: no; mallory kicked",
   },
   {
     name: "an insider says to have heard more of somebody than that one ever said",

@@ -351,7 +351,11 @@ export const RELAY_ATTACKS: readonly Attack[] = [
     }),
     expected: "warning gap; late from ada; ada: the last word",
     patches: [
-      patch("src/crypto/epoch_keys.ts", "missing: chain.missingOf(count),", "missing: 0,"),
+      patch(
+        "src/crypto/epoch_keys.ts",
+        "missing: chain.missingOf(count), fork };",
+        "missing: 0, fork };",
+      ),
       patch("src/crypto/epoch_keys.ts", "    this.expect(leaf, count);\n    const", "    const"),
     ],
     bites: "",
@@ -451,8 +455,8 @@ export const RELAY_ATTACKS: readonly Attack[] = [
     patches: [
       patch(
         "src/crypto/member_keys.ts",
-        "this.limitPrevious(leaf, count),",
-        "this.limitPrevious(leaf, 0),",
+        "this.limitPrevious(removal),",
+        "this.limitPrevious({ ...removal, count: 0 }),",
       ),
     ],
     bites: "ada left",

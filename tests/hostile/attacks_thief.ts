@@ -57,8 +57,10 @@ export const THIEF_ATTACKS: readonly Attack[] = [
       world.offline.delete(bob.name);
       await world.pass(30_000, owl, ada);
       await bob.sees("reconnected");
-      await world.pass(15_000, owl, ada, bob);
-      for (const person of [ada, bob]) await person.reaches(owl.epoch);
+      await world.pass(3_000, owl, ada, bob);
+      await Promise.all(bob.keys.leak.newKeys);
+      await world.pass(12_000, owl, ada, bob);
+      for (const person of [owl, ada, bob]) await person.reaches(before + 1);
       const opens = opensNewest(s, bob, stolen);
       return [`${owl.epoch - before} new epoch`, `the thief gets into it: ${opens}`];
     }),

@@ -37,6 +37,8 @@ export class Leak {
   readonly roomSecrets: RoomSecret[] = [];
   /** How often this device decided to follow a successor. */
   followed = 0;
+  /** New ML-KEM keys that it began to make: that takes real time. */
+  readonly newKeys: Promise<unknown>[] = [];
 
   /** The newest epoch. */
   get last(): LeakedEpoch {
@@ -86,6 +88,11 @@ export function leakyMember(
     override acceptSuccession(): void {
       this.leak.followed++;
       super.acceptSuccession();
+    }
+    override makeKemUpdate() {
+      const made = super.makeKemUpdate();
+      this.leak.newKeys.push(made.catch(() => {}));
+      return made;
     }
     override wipe(): void {
       if (!keeps) super.wipe();

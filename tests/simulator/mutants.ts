@@ -126,8 +126,8 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       patch(
         "src/crypto/room_keys.ts",
-        "return this.#previous?.limit(leaf, count) ?? 0;",
-        "return count < 0 ? 1 : 0;",
+        "return this.#previous?.limit(leaf, count, hash) ?? { missing: 0, fork: false };",
+        "return { missing: count < 0 ? 1 : 0, fork: hash.length === 0 };",
       ),
     ],
   },

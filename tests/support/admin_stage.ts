@@ -167,7 +167,7 @@ export class AdminStage extends Play<AdminState> {
       kind: "epoch-began",
       reason: order.reason,
       added,
-      removed: order.removes.map((removal) => ({ ...removal, missing: 0 })),
+      removed: order.removes.map((removal) => ({ ...removal, missing: 0, fork: false })),
       ...place,
     });
   }

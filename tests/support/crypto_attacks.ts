@@ -1263,8 +1263,8 @@ export const CRYPTO_ATTACKS: readonly CryptoAttack[] = [
     bites: "(close)",
     patch: {
       file: epochKeys,
-      from: "fork: chain.next > count || (contiguous === count && !sameBytes(ours, rolling)),",
-      to: "fork: false && contiguous === count && sameBytes(ours, rolling),",
+      from: "const fork = chain.next > count || isFork(chain, count, rolling);",
+      to: "const fork = false;",
     },
     run: message(async (facts) => {
       const { story, bob, ada } = facts;
