@@ -41,6 +41,7 @@ export async function papers(
     text("LICENSE", await Deno.readTextFile(join(root, "LICENSE"))),
     text("README.md", await Deno.readTextFile(join(root, "packaging", "README.md"))),
     text(LICENCES, await thirdParty(root, packages)),
+    text("share/systemd/stm.service", await Deno.readTextFile(join(root, "deploy", "stm.service"))),
     ...[...pages].map(([name, page]) => text(`share/man/man1/${name}`, page)),
     ...SHELLS.map((shell) =>
       text(`share/${COMPLETION_FILES[shell]}`, completions(shell, COMMANDS))

@@ -127,6 +127,10 @@ async function bansFinding(certs: string): Promise<Finding> {
   const { facts, failed } = await looked("bans", path);
   if (failed !== null) return failed;
   if (facts === null) return ok("bans", "nobody is banned");
+  // Written by root, say, it cannot be read by the relay, which then takes no reload.
+  const folder = await factsOf(certs);
+  const foreign = ownerFinding("bans", facts, folder?.uid ?? null);
+  if (foreign !== null) return foreign;
   try {
     const bans = await new Bans(certs).list();
     const mode = modeFinding("bans", facts, "write");
