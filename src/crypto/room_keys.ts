@@ -40,6 +40,7 @@ import { CryptoError, type RandomSource, sign, verify } from "./primitives.ts";
 import type { ChainPosition } from "./sender_chain.ts";
 import { checkViewRequest, type Compared, Views } from "./views.ts";
 import { EpochKeys } from "./epoch_keys.ts";
+import { Newest } from "./newest.ts";
 import { OuterSeal } from "./outer_seal.ts";
 import type { Roster } from "./roster.ts";
 import type { SessionKeys, SigningKey } from "./session_keys.ts";
@@ -142,9 +143,9 @@ export abstract class RoomKeys {
   /** The first epoch that we have keys of. */
   #firstEpoch = 0;
   /** What was sent and received lately, by place. */
-  readonly #kept = new Map<string, Bytes>();
+  readonly #kept = new Newest<string, Bytes>(MAX_KEPT_PAYLOADS);
   #keptBytes = 0;
-  readonly #shown = new Set<string>();
+  readonly #shown = new Newest<string, true>(MAX_SHOWN_IDS);
   readonly #views = new Views();
 
   constructor(
@@ -208,20 +209,28 @@ export abstract class RoomKeys {
    */
   open(payload: Uint8Array): OpenedPayload {
     const { maskedHeader, body } = splitPayload(payload);
-    for (const outer of [this.outer, ...this.otherSeals()]) {
-      const header = outer.unmask(maskedHeader, body);
-      if (header === undefined) continue;
-      if (header.kind === "message") return { kind: "message", header, body };
-      for (const direction of this.directions) {
-        try {
-          return { kind: "sealed", message: outer.open(body, direction), seal: outer };
-        } catch (error) {
-          // Not this direction, or not this secret: the next may fit.
-          if (!(error instanceof CryptoError)) throw error;
-        }
-      }
+    const opened = this.#openWith(this.outer, maskedHeader, body);
+    if (opened !== undefined) return opened;
+    for (const outer of this.otherSeals()) {
+      const other = this.#openWith(outer, maskedHeader, body);
+      if (other !== undefined) return other;
     }
     return { kind: "unreadable" };
+  }
+
+  #openWith(outer: OuterSeal, maskedHeader: Bytes, body: Bytes): OpenedPayload | undefined {
+    const header = outer.unmask(maskedHeader, body);
+    if (header === undefined) return undefined;
+    if (header.kind === "message") return { kind: "message", header, body };
+    for (const direction of this.directions) {
+      try {
+        return { kind: "sealed", message: outer.open(body, direction), seal: outer };
+      } catch (error) {
+        // Not this direction, or not this secret: the next may fit.
+        if (!(error instanceof CryptoError)) throw error;
+      }
+    }
+    return undefined;
   }
 
   /**
@@ -238,9 +247,9 @@ export abstract class RoomKeys {
     if (!asPast) this.#current = other.#current;
     else if (other.#current !== null) this.#past.push({ keys: other.#current, outer: other.outer });
     other.#current = null;
-    for (const [place, payload] of other.#kept) this.#kept.set(place, payload);
+    for (const [place, payload] of other.#kept.entries) this.#kept.put(place, payload);
     this.#keptBytes = other.#keptBytes;
-    for (const shown of other.#shown) this.#shown.add(shown);
+    for (const [shown] of other.#shown.entries) this.#shown.put(shown, true);
   }
 
   /** The epoch before this one. */
@@ -308,12 +317,10 @@ export abstract class RoomKeys {
   }
 
   #keep({ epoch, leaf, n }: MessageHeader, payload: Bytes): void {
-    this.#kept.set(`${epoch}/${leaf}/${n}`, payload);
-    this.#keptBytes += payload.length;
-    for (const [place, oldest] of this.#kept) {
-      if (this.#kept.size <= MAX_KEPT_PAYLOADS && this.#keptBytes <= MAX_KEPT_BYTES) break;
-      this.#kept.delete(place);
-      this.#keptBytes -= oldest.length;
+    const gone = this.#kept.put(`${epoch}/${leaf}/${n}`, payload);
+    this.#keptBytes += payload.length - (gone?.length ?? 0);
+    while (this.#keptBytes > MAX_KEPT_BYTES) {
+      this.#keptBytes -= this.#kept.dropOldest()?.length ?? 0;
     }
   }
 
@@ -399,11 +406,7 @@ export abstract class RoomKeys {
     const author = keys.member(leaf)?.value.identity;
     const key = `${author?.toHex()}/${id.toHex()}`;
     if (this.#shown.has(key)) return true;
-    this.#shown.add(key);
-    for (const oldest of this.#shown) {
-      if (this.#shown.size <= MAX_SHOWN_IDS) break;
-      this.#shown.delete(oldest);
-    }
+    this.#shown.put(key, true);
     return false;
   }
 

@@ -7,6 +7,7 @@ import { messageKeyInfo } from "../wire/contexts.ts";
 import { sameBytes } from "../wire/ids.ts";
 import { MAX_AHEAD, MAX_SKIPPED_KEYS } from "../wire/limits.ts";
 import { HashHistory } from "./hash_history.ts";
+import { Newest } from "./newest.ts";
 import { derive } from "./primitives.ts";
 import { sha256OfPair } from "./short_hash.ts";
 
@@ -104,7 +105,7 @@ export class ReceivingChain {
   #chainKey: Bytes;
   #next = 0;
   readonly #skipped = new Map<number, MessageKey>();
-  readonly #seen = new Map<number, Bytes>();
+  readonly #seen = new Newest<number, Bytes>(REMEMBERED_HASHES);
   /** Messages 0 … contiguous−1 are all here; `#hash` covers them. */
   #contiguous = 0;
   #hash: Bytes = new Uint8Array(32);
@@ -217,21 +218,18 @@ export class ReceivingChain {
 
   #remember(n: number, frameHash: Bytes): void {
     this.#forgiven.delete(n);
-    this.#seen.set(n, frameHash);
-    if (this.#seen.size > REMEMBERED_HASHES) {
-      for (const oldest of this.#seen.keys()) {
-        this.#seen.delete(oldest);
-        break;
-      }
+    this.#seen.put(n, frameHash);
+    if (n !== this.#contiguous) {
+      this.#waiting.set(n, frameHash);
+      return;
     }
-    this.#waiting.set(n, frameHash);
-    for (;;) {
-      const hash = this.#waiting.get(this.#contiguous);
-      if (hash === undefined) break;
-      this.#waiting.delete(this.#contiguous);
+    for (let hash: Bytes | undefined = frameHash; hash !== undefined;) {
       this.#hash = roll(this.#hash, hash);
       this.#hashes.push(this.#hash);
       this.#contiguous++;
+      if (this.#waiting.size === 0) break;
+      hash = this.#waiting.get(this.#contiguous);
+      this.#waiting.delete(this.#contiguous);
     }
   }
 

@@ -83,10 +83,9 @@ export function flushPending(turn: Turn, id: string): void {
   if (room?.phase !== "joined" || room.stale === "asked" || !speaks(room)) return;
   if (room.pending.length === 0) return;
   const recent = [
-    ...room.recent,
-    ...room.pending.map(({ id, text }) => ({ id, text, at: turn.at })),
-  ]
-    .filter(({ at }) => turn.at - at < RECENT_MS).slice(-MAX_RECENT_TEXTS);
+    ...stillRecent(room.recent, room.pending.length, turn.at),
+    ...room.pending.slice(-MAX_RECENT_TEXTS).map(({ id, text }) => ({ id, text, at: turn.at })),
+  ];
   turn.change(id, (r) => ({ ...r, pending: [], recent }));
   for (const { id: messageId, text, ref, again } of room.pending) {
     turn.send(id, { kind: "text", id: messageId, sentAt: turn.at, text });
@@ -101,6 +100,17 @@ export function flushPending(turn: Turn, id: string): void {
     });
     turn.ok(ref);
   }
+}
+
+/** Of texts in their order those that are young enough, with room for `more`. */
+function stillRecent(
+  texts: RoomState["recent"],
+  more: number,
+  at: number,
+): RoomState["recent"] {
+  let from = Math.max(0, texts.length + more - MAX_RECENT_TEXTS);
+  while (at - (texts[from]?.at ?? at) >= RECENT_MS) from++;
+  return texts.slice(from);
 }
 
 /** Drops epochs before this one, oldest first, as long as the next is due. */

@@ -318,8 +318,17 @@ export function roomByName(state: SessionState, name: string): RoomState | undef
 
 /** The member of that leaf. */
 export function memberByLeaf(room: RoomState, leaf: number): Member | undefined {
-  return room.members.find((member) => member.leaf === leaf);
+  const { members } = room;
+  let byLeaf = BY_LEAF.get(members);
+  if (byLeaf === undefined) {
+    byLeaf = new Map(members.map((member) => [member.leaf, member]));
+    BY_LEAF.set(members, byLeaf);
+  }
+  return byLeaf.get(leaf);
 }
+
+/** A message asks for its sender thrice; there may be thousands, and they seldom change. */
+const BY_LEAF = new WeakMap<readonly Member[], ReadonlyMap<number, Member>>();
 
 /** Replaces a room by what `change` makes of it; the state itself if there is no such room. */
 export function withRoom(

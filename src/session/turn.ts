@@ -2,6 +2,7 @@ import type { Effect, OutgoingMessage, Step } from "./effect.ts";
 import type { AgreementView, MemberNotice, Notice, Person, WarningCode } from "./notice.ts";
 import {
   type Agreement,
+  type Member,
   memberByLeaf,
   roomById,
   type RoomState,
@@ -112,19 +113,30 @@ export function agreementOf(room: RoomState, agreement: Agreement): AgreementVie
   return { agree, of, differ: people(differ), behind: people(behind), silent: people(silent) };
 }
 
-/** A room's members as notices and views list them. */
-export function membersOf(room: RoomState): MemberNotice[] {
-  return room.members.map((m) => ({
+/** A room's members as notices and views list them: made once, however many messages change nothing of it. */
+export function membersOf(room: RoomState): readonly MemberNotice[] {
+  const { members, adminLeaf, deputies } = room;
+  const listed = LISTED.get(members);
+  if (listed?.adminLeaf === adminLeaf && listed.deputies === deputies) return listed.list;
+  const list = members.map((m) => ({
     name: m.name,
     identity: m.identity,
     fingerprint: m.fingerprint,
     via: m.via,
     verified: m.verified,
-    admin: m.leaf === room.adminLeaf,
-    deputy: room.deputies.includes(m.leaf),
+    admin: m.leaf === adminLeaf,
+    deputy: deputies.includes(m.leaf),
     present: m.present,
   }));
+  LISTED.set(members, { adminLeaf, deputies, list });
+  return list;
 }
+
+/** Lists that were made, by the members that they were made of: states are never changed in place. */
+const LISTED = new WeakMap<
+  readonly Member[],
+  Pick<RoomState, "adminLeaf" | "deputies"> & { readonly list: readonly MemberNotice[] }
+>();
 
 /** ISO 8601; a foreign clock may say anything, also what no Date can hold. */
 export function isoTime(ms: number): string {

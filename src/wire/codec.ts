@@ -91,12 +91,21 @@ export class Reader {
    */
   uint(size: number): number {
     this.need(size);
-    let value = 0;
-    for (let i = 0; i < size; i++) value = value * 256 + (this.#bytes[this.#offset + i] ?? 0);
+    // Shifts take 32 bits; what is above them comes first.
+    const middle = this.#offset + Math.max(0, size - 4);
+    const value = this.#low(this.#offset, middle) * 2 ** 32 +
+      this.#low(middle, this.#offset + size);
     // Rounded values above 2^53 are at least 2^53, so the comparison cannot be fooled.
     if (value > Number.MAX_SAFE_INTEGER) throw this.error("bad-value", "integer is over 2^53 - 1");
     this.#offset += size;
     return value;
+  }
+
+  /** At most four bytes as a number. */
+  #low(from: number, to: number): number {
+    let value = 0;
+    for (let i = from; i < to; i++) value = value << 8 | (this.#bytes[i] ?? 0);
+    return value >>> 0;
   }
 
   /**
@@ -168,10 +177,18 @@ export class Writer {
       throw new RangeError(`${value} is no u${size * 8}`);
     }
     const at = this.#grow(size);
+    // Shifts take 32 bits; what is above them goes first.
+    const middle = at + Math.max(0, size - 4);
+    this.#low(Math.floor(value / 2 ** 32), at, middle);
+    this.#low(value % 2 ** 32, middle, at + size);
+  }
+
+  /** A number of at most four bytes. */
+  #low(value: number, from: number, to: number): void {
     let rest = value;
-    for (let i = size - 1; i >= 0; i--) {
-      this.#buffer[at + i] = rest % 256;
-      rest = Math.floor(rest / 256);
+    for (let i = to - 1; i >= from; i--) {
+      this.#buffer[i] = rest;
+      rest >>>= 8;
     }
   }
 
