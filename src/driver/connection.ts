@@ -61,6 +61,11 @@ export class Connection {
     if (this.#ended === null) this.#outbox.send(frameRelayMessage(message));
   }
 
+  /** Resolves when little enough waits for the relay, or nothing more can be sent. */
+  roomToSend(): Promise<void> | undefined {
+    return this.#ended === null ? this.#outbox.room() : undefined;
+  }
+
   /** Flushes what was queued and closes. */
   async close(): Promise<void> {
     await this.#outbox.flushed();

@@ -33,6 +33,7 @@ import { fingerprintOf } from "../crypto/join.ts";
 import { backoffMs } from "../transport/backoff.ts";
 import { DialError } from "../transport/dial.ts";
 import type { Link } from "../transport/link.ts";
+import { Breath } from "./breath.ts";
 import { Connection } from "./connection.ts";
 import { nextGeneration } from "./rooms.ts";
 import { EventQueue } from "./event_queue.ts";
@@ -77,6 +78,7 @@ class Driver<S> {
   readonly #inbound: Inbound;
   readonly #cryptoWorker: Worker;
   readonly #storeWorker: Worker;
+  readonly #breath = new Breath();
   #connection: Connection | null = null;
   #nonce: Challenge | null = null;
   readonly #handles = new Map<string, Handle>();
@@ -113,12 +115,15 @@ class Driver<S> {
       this.#connection?.tick();
       this.#queue.push({ kind: "tick" });
     });
-    const stopSignals = this.#ports.onSignal(() => this.#wants({ kind: "interrupt" }));
+    const stopSignals = this.#ports.onSignal(() =>
+      this.#queue.push(this.#wanted({ kind: "interrupt" }))
+    );
     void this.#readFace();
     try {
       while (this.#stop === null) {
         this.#dispatch(await this.#queue.take());
         face.view(this.#ports.role.view(this.#state));
+        await this.#breath.taken();
       }
     } finally {
       this.#cancelDial();
@@ -158,6 +163,7 @@ class Driver<S> {
         });
       },
       onMessage: async (message) => {
+        await this.#breath.taken();
         for (const event of await this.#inbound.take(message)) {
           // Where somebody sits is a matter of this connection; what was opened has been opened.
           if (!isCurrent() && OF_CONNECTION.has(event.kind)) continue;
@@ -206,12 +212,14 @@ class Driver<S> {
 
   async #readFace(): Promise<void> {
     for await (const intent of this.#ports.face.intents()) {
-      this.#wants(intent);
+      // Whoever pipes a file in waits for what it brought before, and for a relay that reads slowly.
+      if (intent.kind === "say") await this.#connection?.roomToSend();
+      await this.#queue.pushAndWait(this.#wanted(intent));
     }
   }
 
-  #wants(intent: UserIntent): void {
-    this.#queue.push({ kind: "intent", intent, id: this.#ports.random(16).toHex() });
+  #wanted(intent: UserIntent): EventBody {
+    return { kind: "intent", intent, id: this.#ports.random(16).toHex() };
   }
 
   #dispatch(first: EventBody): void {

@@ -2,6 +2,8 @@ import type { Link } from "./link.ts";
 
 /** More than this waiting for a relay that does not read means that the link is dead. */
 export const MAX_OUTBOX_BYTES = 16 * 1024 * 1024;
+/** While more than this waits, whoever can wait does: see {@linkcode Outbox.room}. */
+export const ENOUGH_OUTBOX_BYTES = 1024 * 1024;
 /** What waits is joined into writes of about this size. */
 const WRITE_BYTES = 64 * 1024;
 
@@ -15,6 +17,7 @@ export class Outbox {
   #writing = false;
   #failed = false;
   #idle: (() => void)[] = [];
+  #wantsRoom: (() => void)[] = [];
 
   /**
    * @param link started, or about to be
@@ -40,6 +43,12 @@ export class Outbox {
     return new Promise((resolve) => this.#idle.push(resolve));
   }
 
+  /** Resolves when at most {@linkcode ENOUGH_OUTBOX_BYTES} wait, or can no longer be sent; undefined if so now. */
+  room(): Promise<void> | undefined {
+    if (this.#failed || this.#bytes <= ENOUGH_OUTBOX_BYTES) return undefined;
+    return new Promise((resolve) => this.#wantsRoom.push(resolve));
+  }
+
   #write(): void {
     const batch = this.#take();
     if (batch === undefined) {
@@ -50,6 +59,7 @@ export class Outbox {
     this.link.write(batch, (error) => {
       this.#bytes -= batch.length;
       if (error !== null) return this.#fail();
+      if (this.#bytes <= ENOUGH_OUTBOX_BYTES) this.#letIn();
       this.#write();
     });
   }
@@ -59,7 +69,7 @@ export class Outbox {
     if (first === undefined) return undefined;
     let count = 1;
     let length = first.length;
-    for (const next of this.#waiting.slice(1)) {
+    for (let next = this.#waiting[count]; next !== undefined; next = this.#waiting[count]) {
       if (length + next.length > WRITE_BYTES) break;
       length += next.length;
       count++;
@@ -79,7 +89,14 @@ export class Outbox {
     this.#failed = true;
     this.#writing = false;
     this.#waiting = [];
+    this.#letIn();
     this.#settle();
+  }
+
+  #letIn(): void {
+    const waiting = this.#wantsRoom;
+    this.#wantsRoom = [];
+    for (const resolve of waiting) resolve();
   }
 
   #settle(): void {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { MAX_OUTBOX_BYTES, Outbox } from "../../src/transport/outbox.ts";
+import { ENOUGH_OUTBOX_BYTES, MAX_OUTBOX_BYTES, Outbox } from "../../src/transport/outbox.ts";
 import { MemoryLink, settled } from "../support/memory_link.ts";
 import { assertProperty } from "../support/property.ts";
 
@@ -133,4 +133,31 @@ Deno.test("Outbox.flushed() resolves when the link fails, and later bytes go now
   outbox.send(new Uint8Array(10));
   await outbox.flushed();
   assert.deepEqual([got, full()], [[], 0]);
+});
+
+Deno.test("Outbox.room() waits while over ENOUGH_OUTBOX_BYTES wait, and no longer than the link lives", async () => {
+  const { far, outbox } = stage();
+  assert.equal(outbox.room(), undefined);
+  far.pause();
+  outbox.send(new Uint8Array(ENOUGH_OUTBOX_BYTES));
+  assert.equal(outbox.room(), undefined);
+  outbox.send(new Uint8Array(1));
+  let letIn = 0;
+  const waiting = [outbox.room(), outbox.room()].map((room) => {
+    assert.ok(room !== undefined);
+    return room.then(() => letIn++);
+  });
+  await settled();
+  assert.equal(letIn, 0);
+  far.resume();
+  await Promise.all(waiting);
+  assert.equal(outbox.room(), undefined);
+
+  far.pause();
+  outbox.send(new Uint8Array(ENOUGH_OUTBOX_BYTES));
+  outbox.send(new Uint8Array(1));
+  const never = outbox.room();
+  far.destroy();
+  await never;
+  assert.equal(outbox.room(), undefined);
 });

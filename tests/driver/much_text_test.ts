@@ -1,0 +1,88 @@
+/** Somebody pipes a file in, or pastes one: whatever its length, the session goes on. */
+import assert from "node:assert/strict";
+import type { Link } from "../../src/transport/link.ts";
+import { MAX_OUTBOX_BYTES } from "../../src/transport/outbox.ts";
+import { Story } from "../server/relay_story.ts";
+import { ScriptedSession, turns } from "../support/scripted_session.ts";
+
+/** A link that takes nothing while it is held, as a relay that reads slowly. */
+class HeldLink implements Link {
+  held = false;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(private readonly link: Link) {}
+
+  get remoteAddress(): string {
+    return this.link.remoteAddress;
+  }
+  start: Link["start"] = (handlers) => this.link.start(handlers);
+  write: Link["write"] = (bytes, done) => {
+    const write = (): void => this.link.write(bytes, done);
+    if (this.held) this.#waiting.push(write);
+    else write();
+  };
+  pause: Link["pause"] = () => this.link.pause();
+  resume: Link["resume"] = () => this.link.resume();
+  close: Link["close"] = () => this.link.close();
+  destroy: Link["destroy"] = () => this.link.destroy();
+
+  release(): void {
+    this.held = false;
+    for (const write of this.#waiting.splice(0)) write();
+  }
+}
+
+/** An admin and a client of its room, which sends over the link. */
+async function pair(link: (raw: Link) => Link): Promise<[ScriptedSession, ScriptedSession]> {
+  const story = new Story({
+    bytesPerSecond: 0,
+    framesPerSecond: 0,
+    sourceBytes: 0,
+    sourceFrames: 0,
+  });
+  const owl = await ScriptedSession.admin("owl", ["den"], { link: story.connectRaw() });
+  const { url } = await owl.event("invite");
+  const fox = await ScriptedSession.client("fox", [url], { link: link(story.connectRaw()) });
+  await fox.event("joined");
+  return [owl, fox];
+}
+
+Deno.test("more text than may wait for the relay waits with whoever brings it, and is lost nowhere", async () => {
+  let link: HeldLink | undefined;
+  const [owl, fox] = await pair((raw) => link = new HeldLink(raw));
+  assert.ok(link !== undefined);
+  link.held = true;
+  const long = "x".repeat(60_000);
+  const count = Math.ceil(1.2 * MAX_OUTBOX_BYTES / long.length);
+  const texts = Array.from({ length: count }, (_, i) => `${i} ${long}`);
+  for (const text of texts) fox.say(text);
+  await turns(100);
+  const early = fox.every("sent").length;
+  assert.ok(early > 0 && early < texts.length / 2, `${early} of ${texts.length}`);
+  link.release();
+  await owl.until("all of it", () => owl.textsOf("fox").length === texts.length || undefined);
+  assert.deepEqual(owl.textsOf("fox"), texts);
+  assert.deepEqual([owl.complaints, fox.complaints], [[], []]);
+  for (const one of [fox, owl]) {
+    one.wants("/quit");
+    assert.equal(await one.exit, 0);
+  }
+});
+
+Deno.test("while text flows in, the event loop goes round: others are heard and what is typed is read", async () => {
+  const [owl, fox] = await pair((raw) => raw);
+  const count = 2000;
+  for (let i = 0; i < count; i++) fox.say(`line ${i}`);
+  const sentAtTurn: number[] = [];
+  while (fox.every("sent").length < count) {
+    sentAtTurn.push(fox.every("sent").length);
+    await turns(1);
+  }
+  // A turn for every few milliseconds of sealing: far more than the two that it takes to begin and to end.
+  assert.ok(sentAtTurn.filter((sent) => sent > 0).length >= 3, sentAtTurn.join());
+  await owl.until("all of it", () => owl.textsOf("fox").length === count || undefined);
+  for (const one of [fox, owl]) {
+    one.wants("/quit");
+    assert.equal(await one.exit, 0);
+  }
+});
