@@ -87,6 +87,86 @@ const BAN_LIST: CommandSpec = {
   examples: ["stm server ban list", "stm server ban list --ui json"],
 };
 
+const EXPIRES: OptionSpec = {
+  name: "expires",
+  value: "TIME",
+  help: "how long the code is good: 30m, 12h, 7d",
+  default: "7d",
+  example: "2d",
+};
+
+const USER_ADD: CommandSpec = {
+  name: "server user add",
+  args: "NAME",
+  maxArgs: 1,
+  summary:
+    "Makes an account and prints a code that is good once, with which its person chooses a\npassword (stm client --user NAME). No password is ever typed here. The accounts are in\nusers.json in the folder; they count where the relay runs with --access account or code.",
+  options: [EXPIRES, CERTS, UI],
+  examples: ["stm server user add fox", "stm server user add fox --expires 2d"],
+};
+
+const USER_RESET: CommandSpec = {
+  name: "server user reset",
+  args: "NAME",
+  maxArgs: 1,
+  summary:
+    "Takes the password of an account away and prints a code for choosing another. A relay\nthat runs ends the account's connections at once.",
+  options: [EXPIRES, CERTS, UI],
+  examples: ["stm server user reset fox"],
+};
+
+const USER_DISABLE: CommandSpec = {
+  name: "server user disable",
+  args: "NAME",
+  maxArgs: 1,
+  summary:
+    "Lets an account log in no longer, and keeps it. A relay that runs ends its connections.",
+  options: [CERTS, UI],
+  examples: ["stm server user disable fox"],
+};
+
+const USER_ENABLE: CommandSpec = {
+  name: "server user enable",
+  args: "NAME",
+  maxArgs: 1,
+  summary: "Lets an account log in again that was disabled.",
+  options: [CERTS, UI],
+  examples: ["stm server user enable fox"],
+};
+
+const USER_REMOVE: CommandSpec = {
+  name: "server user remove",
+  args: "NAME",
+  maxArgs: 1,
+  summary: "Removes an account. A relay that runs ends its connections at once.",
+  options: [CERTS, UI],
+  examples: ["stm server user remove fox"],
+};
+
+const USER_LIST: CommandSpec = {
+  name: "server user list",
+  args: "",
+  maxArgs: 0,
+  summary: "Lists the accounts, and how many more the codes that are out are good for.",
+  options: [CERTS, UI],
+  examples: ["stm server user list", "stm server user list --ui json"],
+};
+
+const CODE: CommandSpec = {
+  name: "server code",
+  args: "",
+  maxArgs: 0,
+  summary:
+    "Prints a code with which people make accounts themselves, where the relay runs with\n--access code.",
+  options: [
+    { name: "uses", value: "N", help: "accounts it is good for", default: "1", example: "5" },
+    EXPIRES,
+    CERTS,
+    UI,
+  ],
+  examples: ["stm server code --uses 5 --expires 7d"],
+};
+
 /** In the order of help. */
 export const SERVER_COMMANDS: readonly CommandSpec[] = [
   STATUS,
@@ -94,7 +174,24 @@ export const SERVER_COMMANDS: readonly CommandSpec[] = [
   BAN_ADD,
   BAN_REMOVE,
   BAN_LIST,
+  USER_ADD,
+  USER_RESET,
+  USER_DISABLE,
+  USER_ENABLE,
+  USER_REMOVE,
+  USER_LIST,
+  CODE,
 ];
+
+const ABOUT_ACCOUNTS: ReadonlySet<CommandSpec> = new Set([
+  USER_ADD,
+  USER_RESET,
+  USER_DISABLE,
+  USER_ENABLE,
+  USER_REMOVE,
+  USER_LIST,
+  CODE,
+]);
 
 /**
  * Runs one of {@linkcode SERVER_COMMANDS}.
@@ -113,6 +210,7 @@ export async function runServerCommand(
     certs: given.text("certs") ?? certs,
     ui: given.choice("ui", ["line", "json"], "line"),
   };
+  if (ABOUT_ACCOUNTS.has(command)) return await runAccountCommand(command, given, options, output);
   const lifeMs = given.duration("for", Infinity);
   const commands = await import("./server/shell_commands.ts");
   switch (command) {
@@ -135,8 +233,41 @@ export async function runServerCommand(
   }
 }
 
+async function runAccountCommand(
+  command: CommandSpec,
+  given: Arguments,
+  options: CommandOptions,
+  output: CommandOutput,
+): Promise<number> {
+  const lifeMs = given.duration("expires", 7 * 86_400e3);
+  const uses = given.number("uses", 1, 1, 10_000);
+  const commands = await import("./server/shell_account_commands.ts");
+  switch (command) {
+    case USER_ADD:
+      return await commands.addUser(options, whoOf(command, given), lifeMs, output);
+    case USER_RESET:
+      return await commands.resetUser(options, whoOf(command, given), lifeMs, output);
+    case USER_DISABLE:
+    case USER_ENABLE:
+      return await commands.disableUser(
+        options,
+        whoOf(command, given),
+        command === USER_DISABLE,
+        output,
+      );
+    case USER_REMOVE:
+      return await commands.removeUser(options, whoOf(command, given), output);
+    case USER_LIST:
+      return await commands.listUsers(options, output);
+    default:
+      return await commands.makeCode(options, uses, lifeMs, output);
+  }
+}
+
 function whoOf(command: CommandSpec, given: Arguments): string {
   const [who] = given.positionals;
   if (who !== undefined) return who;
-  throw new UsageError(`stm ${command.name} needs WHO; for example: ${command.examples[0]}`);
+  throw new UsageError(
+    `stm ${command.name} needs ${command.args}; for example: ${command.examples[0]}`,
+  );
 }

@@ -60,6 +60,12 @@ export class ServerHalf {
     return { ke2: toBytes(answer.loginResponse), state: answer.serverLoginState };
   }
 
+  /** Whether these bytes are a record at all: one that is not would fail each later login. */
+  async isRecord(account: AccountName, record: Bytes): Promise<boolean> {
+    const { startLoginRequest } = await this.#worker.call("client", "startLogin", { password: "" });
+    return await this.startLogin(account, record, toBytes(startLoginRequest)) !== null;
+  }
+
   /** The session key. @returns null if KE3 does not prove the password */
   async finishLogin(state: string, ke3: Bytes): Promise<Bytes | null> {
     const answer = await orNull(this.#worker.call("server", "finishLogin", {

@@ -5,10 +5,12 @@
  */
 import type { Link, LinkHandlers } from "../transport/link.ts";
 import { MAX_GUEST_FRAME_BYTES } from "../wire/limits.ts";
+import type { LoggedInAccount } from "./account_book.ts";
 import type { Allowance } from "./allowance.ts";
 import type { Cursor } from "./cursor.ts";
 import type { GateConnection, Seat } from "./gate_state.ts";
 import { type FrameTaker, Intake } from "./intake.ts";
+import type { LoginVisit } from "./login_desk.ts";
 import { Outbox, type OutboxOwner, type OutboxPorts } from "./outbox.ts";
 import { type Bucket, charge, fullBucket, type Rate, take } from "./rate.ts";
 
@@ -86,6 +88,12 @@ export class Connection implements FrameTaker, LinkHandlers, OutboxOwner {
   hot: HotSeat | null = null;
   /** The buckets that it shares with other connections: of its address, and of its account. */
   readonly sources: Allowance[] = [];
+  /** Its place at the desk for logins; null where none is wanted. */
+  visit: LoginVisit | null = null;
+  /** Whether the desk has not answered its last message yet. */
+  atDesk = false;
+  /** What it has logged in with. */
+  account: { readonly login: LoggedInAccount; readonly allowance: Allowance | null } | null = null;
   /** Frames of the piece that is being taken in. */
   framesInPiece = 0;
   readonly #ports: ConnectionPorts;

@@ -16,6 +16,7 @@ import {
   PROTOCOL_VERSION,
   RELAY_MESSAGES,
   type RelayMessage,
+  type RelayMessageKind,
   type Renew,
   type SetMin,
 } from "../wire/relay_message.ts";
@@ -40,6 +41,17 @@ import {
 } from "./gate_state.ts";
 import { fullBucket, take } from "./rate.ts";
 
+/** What a connection may say that has not logged in where that is wanted. */
+const BEFORE_LOGIN: ReadonlySet<RelayMessageKind> = new Set([
+  "start",
+  "ping",
+  "pong",
+  "login-start",
+  "login-finish",
+  "register-start",
+  "register-finish",
+]);
+
 /** What happens to a gate. */
 export type GateEvent =
   /** A connection is there and has been sent this challenge. */
@@ -48,6 +60,8 @@ export type GateEvent =
   | { readonly kind: "closed"; readonly id: ConnectionId }
   /** It sent a message. */
   | { readonly kind: "message"; readonly id: ConnectionId; readonly message: RelayMessage }
+  /** It has logged in. */
+  | { readonly kind: "authorized"; readonly id: ConnectionId }
   /** Some time has passed; about once a second. */
   | { readonly kind: "tick" };
 
@@ -69,6 +83,7 @@ export function stepGate(
     const connection = state.connections.get(event.id);
     if (connection === undefined) return [];
     if (event.kind === "closed") step.closed(connection);
+    else if (event.kind === "authorized") connection.authorized = true;
     else step.message(connection, event.message);
   }
   return step.effects;
@@ -89,6 +104,7 @@ class Step {
       id,
       nonceHex: toHex(nonce),
       started: false,
+      authorized: !this.ports.needsLogin,
       seats: new Map(),
       barredFrom: null,
       entries: fullBucket(ENTRY_RATE, this.now.ms),
@@ -110,7 +126,19 @@ class Step {
       );
     }
     if (!connection.started) return this.#start(connection, message);
+    if (!connection.authorized && !BEFORE_LOGIN.has(message.kind)) {
+      return this.#close(connection, "login-required", "this relay wants a login first");
+    }
     switch (message.kind) {
+      case "login-start":
+      case "login-finish":
+      case "register-start":
+      case "register-finish":
+        if (connection.authorized) {
+          return this.#close(connection, "malformed", `${message.kind} where none is wanted`);
+        }
+        this.effects.push({ do: "log-in", from: connection, message });
+        return;
       case "start":
         return this.#close(connection, "malformed", "a second START");
       case "enter":
@@ -470,7 +498,11 @@ class Step {
     this.effects.push({ do: "send", to, message: { kind: "refused", room, code, message } });
   }
 
-  #close(connection: GateConnection, code: "malformed" | "unsupported", message: string): void {
+  #close(
+    connection: GateConnection,
+    code: "malformed" | "unsupported" | "login-required",
+    message: string,
+  ): void {
     this.effects.push({ do: "close", connection, code, message });
   }
 }

@@ -22,6 +22,7 @@ import type { ClosingCode } from "../wire/relay_message.ts";
 import type { SignatureKind } from "../wire/signed.ts";
 import type { Role } from "../wire/ticket.ts";
 import { type Bucket, fullBucket, type Rate } from "./rate.ts";
+import type { LoginMessage } from "./login_desk.ts";
 import type { RelayLimits } from "./relay_limits.ts";
 
 /** A number that the relay gave a connection, never used twice. */
@@ -39,6 +40,8 @@ export interface Now {
 export interface GatePorts {
   /** The limits in force. */
   readonly limits: RelayLimits;
+  /** Whether a connection has to log in before anything else. */
+  readonly needsLogin: boolean;
   /** This relay's own key, which an ENTER's signature has to name. */
   readonly relayKey: RelayKey;
   /** Strict Ed25519 over `"stm/1 " ‖ kind ‖ 0x00 ‖ body` (PROTOCOL §1). */
@@ -115,6 +118,8 @@ export interface GateConnection {
   readonly nonceHex: string;
   /** Whether START has come. */
   started: boolean;
+  /** Whether it may enter rooms: at once, or after its login. */
+  authorized: boolean;
   /** Where it is, by the hex of the room id. */
   readonly seats: Map<string, Seat>;
   /** Rooms out of which it was barred as a knocker; null while there are none. */
@@ -137,6 +142,8 @@ export interface GateState {
 export type GateEffect =
   /** To a connection, outside of any room's order. */
   | { readonly do: "send"; readonly to: GateConnection; readonly message: RelayMessage }
+  /** A message of a login, for the desk; `authorized` may follow. */
+  | { readonly do: "log-in"; readonly from: GateConnection; readonly message: LoginMessage }
   /** To one seat, behind what it is already due. */
   | { readonly do: "tell"; readonly to: Seat; readonly message: RelayMessage }
   /** To every member and owner, in the room's order. */

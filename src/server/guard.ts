@@ -101,12 +101,16 @@ export class Guard implements Admission {
     return (this.#bans.accounts.get(name) ?? -Infinity) > this.#wallMs();
   }
 
+  /** What names its address to every limit; null if it is exempt, or no address of the internet. */
+  sourceOf(remoteAddress: string): string | null {
+    const ip = ipOf(remoteAddress);
+    return ip === null || this.#isExempt(ip) ? null : `address ${neighbourhood(ip)}`;
+  }
+
   /** The buckets of its address; null if it is exempt, or no address of the internet. */
   allowanceOf(remoteAddress: string): Allowance | null {
-    const ip = ipOf(remoteAddress);
-    return ip === null || this.#isExempt(ip)
-      ? null
-      : this.#allowances.of(`address ${neighbourhood(ip)}`, this.#monotonicMs());
+    const source = this.sourceOf(remoteAddress);
+    return source === null ? null : this.#allowances.of(source, this.#monotonicMs());
   }
 
   /** The buckets of an account, for whoever has logged in with it. */

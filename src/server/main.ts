@@ -16,11 +16,13 @@ import {
   parseAddress,
   type ServerLink,
 } from "../wire/link_url.ts";
+import type { Access } from "../wire/relay_message.ts";
 import { fingerprintInput } from "../wire/room_id.ts";
 import { Guard } from "./guard.ts";
 import { Journal } from "./journal.ts";
 import type { ServerOptions } from "./options.ts";
 import type { Relay } from "./relay.ts";
+import type { AccountsParts, OpenAccounts } from "./shell_accounts.ts";
 import { readBans } from "./shell_bans.ts";
 import type { MetricsListener, MetricsSource } from "./shell_metrics.ts";
 import type { Operation, TurnedAway } from "./shell_operation.ts";
@@ -100,6 +102,9 @@ async function serve(
   const gate = new Threshold();
   const turnedAway: TurnedAway = {};
   const journal = new Journal(settings.log, say.log);
+  const failed = (error: unknown) =>
+    journal.log("error", "failed", { what: "login", why: String(error) });
+  let accounts: OpenAccounts | null = null;
   let operation: Operation | null = null;
   let listener: Listener | null = null;
   let stopHearing: (() => void) | undefined;
@@ -108,6 +113,12 @@ async function serve(
     ready: () => operation?.ready ?? false,
   });
   try {
+    accounts = await accountsOf(settings.access, {
+      certs: options.certs,
+      relayKey: pin,
+      guard,
+      failed,
+    });
     listener = await listen({
       addresses: options.listen,
       keyPem: key.keyPem,
@@ -122,7 +133,7 @@ async function serve(
         journal.log("info", "turned-away", { code }, remoteAddress);
       },
     });
-    await announce(options, say, ports, { listener, pin, metrics });
+    await announce(options, say, ports, { listener, pin, metrics, accounts });
     journal.log("info", "ready", { version: ports.version, port: listener.port });
     // Loaded when the port is open already: whoever is quicker waits for it at the threshold.
     const { Operation } = await import("./shell_operation.ts");
@@ -135,6 +146,7 @@ async function serve(
       listener,
       guard,
       turnedAway,
+      accounts,
       reloadables: [],
     });
     gate.open(operation.relay);
@@ -150,10 +162,21 @@ async function serve(
     stopHearing?.();
     await listener?.close();
     await operation?.close();
+    accounts?.close();
     await metrics?.close();
   }
   say.event("bye", { reason: "stopped", exitCode: 0 });
   return 0;
+}
+
+/** An open relay loads nothing of accounts. @throws {StoreError} for files that are not right */
+async function accountsOf(
+  access: Access,
+  parts: Omit<AccountsParts, "access">,
+): Promise<OpenAccounts | null> {
+  if (access === "open") return null;
+  const { openAccounts } = await import("./shell_accounts.ts");
+  return await openAccounts({ ...parts, access });
 }
 
 /** @throws {ListenError} if the address cannot be had */
@@ -193,13 +216,14 @@ interface Announced {
   readonly listener: Listener;
   readonly pin: RelayKey;
   readonly metrics: MetricsListener | null;
+  readonly accounts: OpenAccounts | null;
 }
 
 async function announce(
   options: ServerOptions,
   say: Announcer,
   ports: ServerPorts,
-  { listener, pin, metrics }: Announced,
+  { listener, pin, metrics, accounts }: Announced,
 ): Promise<void> {
   const [{ host, port } = { host: "", port: listener.port }] = listener.addresses;
   const guessed = options.public === null && isWildcard(host);
@@ -221,16 +245,25 @@ async function announce(
     pin: toHex(pin),
     fingerprint: shown,
     ...(numbers === null ? {} : { metrics: numbers }),
+    ...(accounts === null ? {} : { access: accounts.access }),
   });
   say.line(`  relay ready on ${listening.join(" and ")}`);
   say.line(`  fingerprint: ${shown}`);
   say.line(`  server link: ${link}  <- give this to whoever will run a room`);
   if (numbers !== null) say.line(`  metrics: http://${numbers}/metrics`);
+  if (accounts !== null) say.line(`  ${accessLine(accounts)}`);
   if (!guessed) return;
   say.line(
     `  (the link has this machine's address ${dialled.host}. If others reach it by another, as ` +
       `behind a router that forwards port ${port}, start with --public HOST)`,
   );
+}
+
+function accessLine(accounts: OpenAccounts): string {
+  const count = accounts.count();
+  const who = count === 1 ? "1 account" : `${count} accounts`;
+  const how = accounts.access === "code" ? "stm server code makes a code for more, and " : "";
+  return `a login is wanted, ${who}: ${how}stm server user add NAME makes one`;
 }
 
 // WebCrypto's, which is a promise: node:crypto has it at once, and costs 4 ms of every start.

@@ -66,6 +66,13 @@ export function metricsPage(m: Measurements): string {
       "Frames of a type that this version does not know.",
       one(counters.unknownFrames),
     ),
+    metric("stm_logins_total", "counter", "Logins that succeeded.", one(counters.logins)),
+    metric(
+      "stm_logins_refused_total",
+      "counter",
+      "Logins and registrations that were refused (LOGIN_REFUSED).",
+      by("code", counters.loginsRefused),
+    ),
     metric(
       "stm_refused_total",
       "counter",

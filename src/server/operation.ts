@@ -7,6 +7,7 @@
 import { type AddressRange, parseRange } from "../transport/address_range.ts";
 import type { ListenAddress } from "../transport/listen.ts";
 import { LinkError, parseAddress } from "../wire/link_url.ts";
+import type { Access } from "../wire/relay_message.ts";
 import type { ServerOptionSpec } from "./options.ts";
 
 /** How much a log says. Each level includes those after it. */
@@ -27,6 +28,8 @@ export interface LogOptions {
 
 /** See the module. */
 export interface OperationOptions {
+  /** Who may use the relay. */
+  readonly access: Access;
   /** See {@link LogOptions}. */
   readonly log: LogOptions;
   /** Where metrics and health are served; null for nowhere. */
@@ -44,6 +47,7 @@ const LOOPBACK_RANGES = "127.0.0.0/8,::1";
 
 /** What is so unless asked for otherwise. */
 export const DEFAULT_OPERATION: OperationOptions = {
+  access: "open",
   log: { format: "off", level: "info", addresses: false },
   metrics: null,
   drainMs: 0,
@@ -57,6 +61,14 @@ const LOOPBACK = "127.0.0.1";
 
 /** The options, in the order of help. */
 export const OPERATION_OPTIONS: readonly ServerOptionSpec[] = [
+  {
+    name: "access",
+    value: "open|account|code",
+    help: "who may enter: everybody, people with an account (stm server user add), or also who " +
+      "has a code to make one (stm server code)",
+    default: DEFAULT_OPERATION.access,
+    example: "account",
+  },
   {
     name: "log",
     value: "off|text|json",
@@ -124,6 +136,7 @@ export interface OptionReader {
 export function readOperation(given: OptionReader): OperationOptions {
   const { log } = DEFAULT_OPERATION;
   return {
+    access: given.choice("access", ["open", "account", "code"], DEFAULT_OPERATION.access),
     log: {
       format: given.choice("log", ["off", "text", "json"], log.format),
       level: given.choice("log-level", LOG_LEVELS, log.level),

@@ -18,9 +18,12 @@ import { FRAME_HEADER_BYTES } from "../wire/frame.ts";
 import { challenge, handle, type RelayKey, roomId, toHex } from "../wire/ids.ts";
 import { DEAD_AFTER_MS, PING_AFTER_MS } from "../wire/limits.ts";
 import {
+  ACCESS,
+  type Access,
   type ClosingCode,
   decodeRelayMessage,
   frameRelayMessage,
+  type LoginRefusedCode,
   OFFSET_BROADCAST_PAYLOAD,
   OFFSET_DIRECT_PAYLOAD,
   OFFSET_FROM,
@@ -43,8 +46,10 @@ import {
 } from "./gate_state.ts";
 import { judgeBroadcast, routeDirect } from "./gate_traffic.ts";
 import { type Refusal, refusal } from "./gate_entry.ts";
+import type { LoggedInAccount } from "./account_book.ts";
 import type { Allowance } from "./allowance.ts";
 import type { Cursor } from "./cursor.ts";
+import type { LoginMessage, LoginOutcome, LoginVisit } from "./login_desk.ts";
 import type { RelayLimits } from "./relay_limits.ts";
 import { RoomLog } from "./room_log.ts";
 import { Turn } from "./turn.ts";
@@ -58,6 +63,14 @@ export const TICK_MS = 1_000;
 const BROADCAST = RELAY_MESSAGES.broadcast.type;
 const DIRECT = RELAY_MESSAGES.direct.type;
 
+/** A relay's logins. */
+export interface LoginPort {
+  /** As CHALLENGE says it. */
+  readonly access: Exclude<Access, "open">;
+  /** See `LoginDesk.take`. */
+  readonly take: (visit: LoginVisit, message: LoginMessage) => Promise<LoginOutcome>;
+}
+
 /** What a relay asks of the world. */
 export interface RelayPorts {
   /** The time. */
@@ -68,6 +81,10 @@ export interface RelayPorts {
   readonly later: (ms: number, call: () => void) => () => void;
   /** The buckets of an address, where it shares some with other connections. */
   readonly allowanceOf?: (remoteAddress: string) => Allowance | null;
+  /** Where a login is wanted before anything else: who answers it. */
+  readonly login?: LoginPort;
+  /** The buckets of an account. */
+  readonly allowanceOfAccount?: (name: string) => Allowance;
   /** Hears of every connection that the relay ends, for a log. */
   readonly closed?: (code: ClosingCode, remoteAddress: string) => void;
 }
@@ -98,6 +115,10 @@ export interface RelayCounters {
   bytesOut: number;
   /** Frames of a type that this version does not know. */
   unknownFrames: number;
+  /** Logins that have succeeded. */
+  logins: number;
+  /** LOGIN_REFUSED by code. */
+  readonly loginsRefused: Partial<Record<LoginRefusedCode, number>>;
   /** REFUSED by code, those included that were not sent any more. */
   readonly refused: Partial<Record<RefusedCode, number>>;
   /** CLOSING by code. */
@@ -115,6 +136,8 @@ export class Relay {
     bytesIn: 0,
     bytesOut: 0,
     unknownFrames: 0,
+    logins: 0,
+    loginsRefused: {},
     refused: {},
     closed: {},
   };
@@ -140,6 +163,7 @@ export class Relay {
     this.#ports = ports;
     this.#gatePorts = {
       limits,
+      needsLogin: ports.login !== undefined,
       relayKey,
       verify: verifySignature,
       keyedRoomId,
@@ -180,6 +204,17 @@ export class Relay {
     return meant.length;
   }
 
+  /** Ends the connections of accounts that may not stay. @returns how many */
+  logOut(mayStay: (account: LoggedInAccount) => boolean): number {
+    const meant = [...this.#connections.values()].filter(({ open, account }) =>
+      open && account !== null && !mayStay(account.login)
+    );
+    for (const connection of meant) {
+      this.#close(connection, "logged-out", "the account was reset, disabled, banned or removed");
+    }
+    return meant.length;
+  }
+
   /** Takes a link on: sends CHALLENGE, and goes on until either side ends it. */
   accept(link: Link): void {
     if (this.#connections.size >= this.#limits.maxConnections || this.#whenEmpty !== null) {
@@ -194,6 +229,9 @@ export class Relay {
     const connection = new Connection(link, gate, this.#connectionPorts, now.ms);
     const source = this.#ports.allowanceOf?.(link.remoteAddress) ?? null;
     if (source !== null) connection.sources.push(source);
+    if (this.#ports.login !== undefined) {
+      connection.visit = { remoteAddress: link.remoteAddress, nonce, begun: null };
+    }
     this.#connections.set(id, connection);
     this.counters.connections++;
     this.counters.connectionsTotal++;
@@ -204,7 +242,7 @@ export class Relay {
       maxVersion: PROTOCOL_VERSION,
       nonce,
       maxFrame: this.#limits.maxFrameBytes,
-      access: 0,
+      access: ACCESS[this.#ports.login?.access ?? "open"],
     }));
   }
 
@@ -294,10 +332,12 @@ export class Relay {
   #takeFrame(connection: Connection, frame: Uint8Array): void {
     const body = frame.subarray(FRAME_HEADER_BYTES);
     const type = body[0];
-    if (connection.gate.started && type === BROADCAST) {
+    const { gate } = connection;
+    const mayTalk = gate.started && gate.authorized;
+    if (mayTalk && type === BROADCAST) {
       return this.#takeBroadcast(connection, frame, body);
     }
-    if (connection.gate.started && type === DIRECT) {
+    if (mayTalk && type === DIRECT) {
       return this.#takeDirect(connection, frame, body);
     }
     const message = decoded(body);
@@ -313,12 +353,12 @@ export class Relay {
           refusal("rate-limited", "too many attempts to enter"),
         );
       }
-      return this.#step({ kind: "message", id: connection.gate.id, message }, now);
+      return this.#step({ kind: "message", id: gate.id, message }, now);
     }
     this.counters.unknownFrames++;
     if (message.critical) {
       this.#close(connection, "unsupported", `this relay does not know type ${message.type}`);
-    } else if (!connection.gate.started) {
+    } else if (!gate.started) {
       this.#close(connection, "malformed", "the first message has to be START");
     }
   }
@@ -404,6 +444,11 @@ export class Relay {
         if (connection !== undefined) this.#send(connection, effect.message, now);
         return;
       }
+      case "log-in": {
+        const connection = this.#connections.get(effect.from.id);
+        if (connection !== undefined) this.#logIn(connection, effect.message);
+        return;
+      }
       case "tell":
         return this.#tell(effect.to, effect.message);
       case "tell-room":
@@ -423,6 +468,43 @@ export class Relay {
         if (connection !== undefined) this.#close(connection, effect.code, effect.message);
       }
     }
+  }
+
+  /** The desk answers when it has the answer; nobody else waits for it. */
+  #logIn(connection: Connection, message: LoginMessage): void {
+    const { visit } = connection;
+    const { login } = this.#ports;
+    if (visit === null || login === undefined) return;
+    if (connection.atDesk) {
+      return this.#close(connection, "malformed", "one message of a login at a time");
+    }
+    connection.atDesk = true;
+    void login.take(visit, message).then((outcome) => {
+      connection.atDesk = false;
+      if (connection.open) this.#answerLogin(connection, outcome);
+    });
+  }
+
+  #answerLogin(connection: Connection, outcome: LoginOutcome): void {
+    const now = this.#ports.now();
+    if (outcome.kind === "broken") return this.#close(connection, "malformed", outcome.why);
+    if (outcome.kind === "reply") return this.#send(connection, outcome.message, now);
+    const { account: login } = outcome;
+    const allowance = this.#ports.allowanceOfAccount?.(login.name) ?? null;
+    if (allowance !== null && allowance.arrive(now.ms) !== null) {
+      return this.#send(connection, {
+        kind: "login-refused",
+        code: "rate-limited",
+        waitMs: 1000,
+        message: "too many connections of this account",
+      }, now);
+    }
+    if (allowance !== null) connection.sources.push(allowance);
+    connection.account = { login, allowance };
+    connection.visit = null;
+    this.counters.logins++;
+    this.#step({ kind: "authorized", id: connection.gate.id }, now);
+    this.#send(connection, { kind: "logged-in" }, now);
   }
 
   #seat(seat: Seat): void {
@@ -454,6 +536,10 @@ export class Relay {
   }
 
   #send(connection: Connection, message: RelayMessage, now: Now): void {
+    if (message.kind === "login-refused") {
+      const { loginsRefused } = this.counters;
+      loginsRefused[message.code] = (loginsRefused[message.code] ?? 0) + 1;
+    }
     if (message.kind === "refused") {
       this.counters.refused[message.code] = (this.counters.refused[message.code] ?? 0) + 1;
       const due = connection.misdeed(now.ms);
@@ -484,6 +570,8 @@ export class Relay {
     connection.deadlineMs ??= this.#ports.now().ms;
     this.#step({ kind: "closed", id }, this.#ports.now());
     connection.outbox.end();
+    const allowance = connection.account?.allowance ?? null;
+    if (allowance !== null) allowance.open--;
     this.#paused.delete(connection);
     if (this.#paused.size === 0) {
       this.#cancelResume?.();
@@ -503,6 +591,9 @@ export class Relay {
     const silentMs = connection.pausedUntilMs === null ? nowMs - connection.heardMs : 0;
     if (!gate.started && nowMs - connection.openedMs >= this.#limits.handshakeMs) {
       return this.#close(connection, "idle", "no START came");
+    }
+    if (!gate.authorized && nowMs - connection.openedMs >= this.#limits.handshakeMs) {
+      return this.#close(connection, "login-required", "no login came");
     }
     if (roomlessMs !== null && nowMs - roomlessMs >= this.#limits.idleMs) {
       return this.#close(connection, "idle", "in no room for too long");

@@ -114,6 +114,7 @@ function statusLines(status: ControlAnswer): string[] {
     refused,
     closed,
     turnedAway,
+    loginsRefused,
     ...numbers
   } = status;
   const counts = (name: string, value: unknown): string[] =>
@@ -127,12 +128,22 @@ function statusLines(status: ControlAnswer): string[] {
     ...Object.entries(numbers).map(([name, value]) => `  ${name}: ${value}`),
     ...counts("refused", refused),
     ...counts("closed", closed),
+    ...counts("login refused", loginsRefused),
     ...counts("turned away", turnedAway),
   ];
 }
 
-/** A running relay learns of it at once; one that does not run, at its start. */
-async function putIntoForce(options: CommandOptions, output: CommandOutput): Promise<number> {
+/**
+ * A running relay learns of it at once; one that does not run, at its start.
+ *
+ * @param accounts whether it is about accounts, which an open relay does not look at
+ * @returns the exit code
+ */
+export async function putIntoForce(
+  options: CommandOptions,
+  output: CommandOutput,
+  accounts = false,
+): Promise<number> {
   const answer = await ask(options, "reload", output);
   if (answer === null) {
     if (options.ui === "line") {
@@ -140,7 +151,12 @@ async function putIntoForce(options: CommandOptions, output: CommandOutput): Pro
     }
     return 0;
   }
-  if (!("error" in answer)) return 0;
+  if (!("error" in answer)) {
+    if (accounts && answer.access === "open") {
+      output.err("the relay that runs lets everybody in: start it with --access account or code");
+    }
+    return 0;
+  }
   output.err(`it is kept, but the relay that runs goes on as before: ${answer.error}`);
   return 1;
 }
@@ -193,7 +209,8 @@ function describe({ who, since, until, note }: Ban): string {
     .filter((part) => part !== "").join("  ");
 }
 
-function tell(
+/** Says one thing to people or to programs. */
+export function tell(
   { ui }: CommandOptions,
   output: CommandOutput,
   json: Readonly<Record<string, unknown>> | Ban,

@@ -10,6 +10,7 @@ import { loadOrCreateServerKey } from "../transport/server_key.ts";
 import { type RelayKey, sameBytes } from "../wire/ids.ts";
 import { formatAddress } from "../wire/link_url.ts";
 import type { Guard } from "./guard.ts";
+import type { OpenAccounts } from "./shell_accounts.ts";
 import type { Journal } from "./journal.ts";
 import { metricsPage } from "./metrics_page.ts";
 import type { ServerOptions } from "./options.ts";
@@ -49,6 +50,8 @@ export interface OperationParts {
   readonly guard: Guard;
   /** Counted by the listener's owner. */
   readonly turnedAway: TurnedAway;
+  /** Who may log in; null where everybody may enter. */
+  readonly accounts: OpenAccounts | null;
   /** What else is read anew when the relay is told to. */
   readonly reloadables: readonly Reloadable[];
 }
@@ -70,11 +73,18 @@ export class Operation {
 
   /** Makes the relay and looks after it until {@link close}. */
   constructor(parts: OperationParts) {
-    const { journal, guard, key, options } = parts;
+    const { journal, guard, key, options, accounts } = parts;
     this.#parts = parts;
     this.relay = new Relay(key, options.limits, {
       ...SYSTEM_PORTS,
       allowanceOf: (address) => guard.allowanceOf(address),
+      allowanceOfAccount: (name) => guard.allowanceOfAccount(name),
+      ...(accounts === null ? {} : {
+        login: {
+          access: accounts.access,
+          take: (visit, message) => accounts.desk.take(visit, message),
+        },
+      }),
       closed: (code, address) => {
         // At the end everybody is closed, which one line says.
         if (code !== "shutting-down") journal.log("info", "closed", { code }, address);
@@ -146,11 +156,13 @@ export class Operation {
   }
 
   #status(): ControlAnswer {
-    const { version, listener, turnedAway } = this.#parts;
+    const { version, listener, turnedAway, accounts } = this.#parts;
     return {
       version,
       pid: Deno.pid,
       ready: this.#ready,
+      access: accounts?.access ?? "open",
+      accounts: accounts?.count() ?? 0,
       host: listener.addresses[0]?.host ?? "",
       port: listener.port,
       listening: listener.addresses.map(({ host, port }) => formatAddress(host, port)),
@@ -164,19 +176,21 @@ export class Operation {
   }
 
   async #reload(): Promise<ControlAnswer> {
-    const { journal, reloadables } = this.#parts;
+    const { journal, reloadables, accounts, guard } = this.#parts;
     try {
       const own = [() => this.#rereadRules(), () => this.#rereadCertificate()];
-      const commits = await Promise.all([...own, ...reloadables].map((read) => read()));
+      const users = accounts === null ? [] : [accounts.reread];
+      const commits = await Promise.all([...own, ...users, ...reloadables].map((read) => read()));
       for (const commit of commits) commit();
     } catch (error) {
       const why = messageOf(error);
       journal.log("error", "failed", { what: "reload", why });
       return { error: why };
     }
-    const dismissed = this.relay.dismiss((address) => this.#parts.guard.isBanned(address));
+    const dismissed = this.relay.dismiss((address) => guard.isBanned(address)) +
+      this.relay.logOut((account) => accounts?.mayStay(account) ?? true);
     journal.log("info", "reloaded", { dismissed });
-    return { reloaded: true, dismissed };
+    return { reloaded: true, dismissed, access: accounts?.access ?? "open" };
   }
 
   /** Limits, exemptions, log and bans. */

@@ -9,13 +9,9 @@ import { createSetup, ServerHalf } from "../../src/auth/server_half.ts";
 import { argon2id } from "../../src/crypto/argon2id.ts";
 import { type AccountName, isAccountName } from "../../src/wire/account_name.ts";
 import { challenge, relayKey } from "../../src/wire/ids.ts";
+import { account } from "../support/account_name.ts";
 
-function named(text: string): AccountName {
-  assert.ok(isAccountName(text));
-  return text;
-}
-
-const FOX = named("fox");
+const FOX = account("fox");
 
 async function withHalves(
   run: (worker: OpaqueWorker, server: ServerHalf, setup: Uint8Array) => Promise<void>,

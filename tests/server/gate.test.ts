@@ -37,6 +37,7 @@ class Bench {
   constructor(limits: Partial<RelayLimits> = {}) {
     this.#ports = {
       limits: { ...DEFAULT_RELAY_LIMITS, ...limits },
+      needsLogin: false,
       relayKey: TEST_RELAY_KEY,
       verify: verifySignature,
       keyedRoomId,

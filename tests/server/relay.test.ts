@@ -338,7 +338,7 @@ Deno.test("unknown types below 0x80 are passed over", async () => {
   const room = new TestRoom();
   const owl = await story.enter(room, "owner");
   const fox = await story.enter(room, "member");
-  fox.raw(encodeFrame(new Uint8Array([0x35, 1, 2, 3])));
+  fox.raw(encodeFrame(new Uint8Array([0x75, 1, 2, 3])));
   fox.say(room, "hello");
   await settled();
   assert.deepEqual(owl.texts(), ["hello"]);

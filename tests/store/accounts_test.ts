@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { Accounts, judgeCode } from "../../src/store/accounts.ts";
 import { openSetup } from "../../src/store/opaque_setup.ts";
-import { type AccountName, isAccountName } from "../../src/wire/account_name.ts";
 import { withFolder } from "../support/temporary_folder.ts";
+import { account } from "../support/account_name.ts";
 
 const NOON = new Date("2030-05-06T12:00:00.000Z");
 const LATER = "2030-05-07T12:00:00.000Z";
@@ -13,13 +13,8 @@ const OTHER = "cd".repeat(32);
 const RECORD = "01".repeat(192);
 const SETUP = "0123456789abcdef";
 
-function named(text: string): AccountName {
-  assert.ok(isAccountName(text));
-  return text;
-}
-
-const FOX = named("fox");
-const OWL = named("owl");
+const FOX = account("fox");
+const OWL = account("owl");
 
 async function withAccounts(
   run: (accounts: Accounts, path: string, clock: { now: Date }) => Promise<void>,
@@ -65,7 +60,7 @@ Deno.test("a code for new accounts is good for so many, until its time, and for 
   await withAccounts(async (accounts, _, clock) => {
     await accounts.addCode({ hash: HASH, expires: LATER, usesLeft: 2 });
     const register = async (name: string, inviting = true) =>
-      (await accounts.register(named(name), HASH, RECORD, SETUP, inviting))[0];
+      (await accounts.register(account(name), HASH, RECORD, SETUP, inviting))[0];
     assert.equal(await register("a", false), "wrong-code");
     assert.equal(await register("a"), "good");
     assert.equal(await register("a"), "name-taken");
@@ -75,7 +70,7 @@ Deno.test("a code for new accounts is good for so many, until its time, and for 
     assert.deepEqual((await accounts.read()).codes.map(({ hash }) => hash), [OTHER]);
     clock.now = new Date(LATER);
     assert.equal(
-      (await accounts.register(named("d"), OTHER, RECORD, SETUP, true))[0],
+      (await accounts.register(account("d"), OTHER, RECORD, SETUP, true))[0],
       "wrong-code",
     );
   });
@@ -91,7 +86,7 @@ Deno.test("judgeCode() takes an account's own code before its time only", () => 
 Deno.test("several processes' changes are all kept", async () => {
   await withAccounts(async (accounts, path) => {
     const others = [accounts, new Accounts(path), new Accounts(path)];
-    const names = Array.from({ length: 30 }, (_, i) => named(`user${i}`));
+    const names = Array.from({ length: 30 }, (_, i) => account(`user${i}`));
     const code = { hash: HASH, expires: LATER };
     await Promise.all(names.map((name, i) => others[i % 3]?.add(name, code)));
     const kept = (await accounts.read()).users.map(({ name }) => name);
