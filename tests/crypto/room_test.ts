@@ -323,6 +323,7 @@ Deno.test("messages of the next epoch are early, and open once its commit has co
 // ---- tickets, with the relay's own code
 
 const portsOf = (story: Story): GatePorts => ({
+  needsLogin: false,
   limits: DEFAULT_RELAY_LIMITS,
   relayKey: story.relayKey,
   verify: verifySignature,
@@ -336,6 +337,7 @@ function connectionOf(nonce: Challenge): GateConnection {
     id: 1,
     nonceHex: nonce.toHex(),
     started: true,
+    authorized: true,
     seats: new Map(),
     barredFrom: null,
     entries: bucket,
