@@ -2,19 +2,17 @@
 import { join } from "node:path";
 import { constrainedMemory } from "node:process";
 import { EXIT } from "../session/exit_code.ts";
-import { Bans, BANS_FILE } from "../server/bans.ts";
 import { isWildcard, machineAddresses, publicAddress } from "../server/main.ts";
 import type { ServerOptions } from "../server/options.ts";
 import { askRelay, CONTROL_SOCKET, type ControlAnswer } from "../server/shell_control.ts";
-import { StoreError } from "../store/store_error.ts";
 import { type AddressRange, isIn, parseIp, parseRange } from "../transport/address_range.ts";
-import { fromPem, relayKeyIn, sameBytes } from "../transport/certificate.ts";
 import { dial, DialError } from "../transport/dial.ts";
 import type { ListenAddress } from "../transport/listen.ts";
-import { CERTIFICATE_FILE, KEY_FILE, relayKeyOf } from "../transport/server_key.ts";
+import { KEY_FILE } from "../transport/server_key.ts";
 import { formatAddress, LinkError } from "../wire/link_url.ts";
-import { factsOf, modeFinding, ownerFinding, quoted, reasonOf, tryWriting } from "./file_checks.ts";
+import { reasonOf } from "./file_checks.ts";
 import { fail, type Finding, ok, warn } from "./finding.ts";
+import { keptFindings, keyFindings } from "./operator_files.ts";
 
 /**
  * All checks of a relay that is, or will be, started with these options. It changes nothing.
@@ -27,7 +25,7 @@ export async function* operatorFindings(
 ): AsyncGenerator<Finding> {
   const { certs, limits, operation } = options;
   const key = yield* keyFindings(certs);
-  yield await bansFinding(certs);
+  yield* keptFindings(certs);
   const running = yield* runningFindings(certs, version);
   yield* portFindings(options, running);
   yield* publicFindings(options, key, running);
@@ -35,114 +33,6 @@ export async function* operatorFindings(
   yield* limitFindings(options);
   if (key !== null) yield descriptorsFinding(join(certs, KEY_FILE), limits.maxConnections);
   yield memoryFinding(limits.maxConnections);
-}
-
-/** @returns the relay's key, if it is there and whole */
-async function* keyFindings(certs: string): AsyncGenerator<Finding, Uint8Array | null> {
-  const folder = await looked("certs", certs);
-  if (folder.failed !== null) return yield* said(folder.failed);
-  if (folder.facts === null) {
-    yield ok("certs", `${certs} is not there yet: the first start makes it, and the relay's key`);
-    return null;
-  }
-  if (!folder.facts.isDirectory) {
-    return yield* said(fail("certs", `${certs} is no folder`, "name another with --certs"));
-  }
-  yield modeFinding("certs", folder.facts, "write");
-  try {
-    await tryWriting(certs);
-  } catch (cause) {
-    yield fail(
-      "certs",
-      `${certs} cannot be written (${reasonOf(cause)})`,
-      "look whether the disk is full or read-only, and run this as the user who runs the relay",
-    );
-  }
-  const key = yield* privateKeyFindings(certs, folder.facts.uid);
-  if (key !== null) yield await certificateFinding(certs, key);
-  return key;
-}
-
-async function* privateKeyFindings(
-  certs: string,
-  owner: number | null,
-): AsyncGenerator<Finding, Uint8Array | null> {
-  const path = join(certs, KEY_FILE);
-  const { facts, failed } = await looked("key", path);
-  if (failed !== null) return yield* said(failed);
-  if (facts === null) {
-    const certificate = await factsOf(join(certs, CERTIFICATE_FILE));
-    yield certificate === null ? ok("key", "there is none yet: the first start makes it") : fail(
-      "key",
-      `${path} is gone and its certificate is there: the relay will not start`,
-      "bring the key back from a backup; without it every link and invite has to be made anew",
-    );
-    return null;
-  }
-  const text = await Deno.readTextFile(path).catch(reasonOf);
-  const key = await relayKeyOf(text);
-  if (key === null) {
-    return yield* said(
-      fail("key", `${path} is not an Ed25519 private key in PEM`, "bring it back from a backup"),
-    );
-  }
-  const mode = modeFinding("key", facts, "read");
-  yield mode.verdict === "ok" ? mode : {
-    ...mode,
-    remedy: `${mode.remedy}; if other people use this machine, count the key as known to them`,
-  };
-  const foreign = ownerFinding("key", facts, owner);
-  if (foreign !== null) yield foreign;
-  if (facts.uid === 0) {
-    yield warn(
-      "user",
-      "the key is root's, so the relay runs as root, which it never needs to",
-      "run it as a user of its own, as deploy/stm.service does",
-    );
-  }
-  return key;
-}
-
-async function certificateFinding(certs: string, key: Uint8Array): Promise<Finding> {
-  const path = join(certs, CERTIFICATE_FILE);
-  const { facts, failed } = await looked("certificate", path);
-  if (failed !== null) return failed;
-  if (facts === null) {
-    return ok("certificate", "there is none: the next start makes it from the key");
-  }
-  const der = fromPem("CERTIFICATE", await Deno.readTextFile(path));
-  const shown = der === null ? null : relayKeyIn(der);
-  if (shown !== null && sameBytes(shown, key)) return ok("certificate", `${path} fits the key`);
-  return fail(
-    "certificate",
-    shown === null
-      ? `${path} is no certificate of a relay`
-      : `${path} belongs to another key than ${KEY_FILE} beside it`,
-    `delete it, and the next start makes it from the key: rm ${quoted(path)}`,
-  );
-}
-
-async function bansFinding(certs: string): Promise<Finding> {
-  const path = join(certs, BANS_FILE);
-  const { facts, failed } = await looked("bans", path);
-  if (failed !== null) return failed;
-  if (facts === null) return ok("bans", "nobody is banned");
-  // Written by root, say, it cannot be read by the relay, which then takes no reload.
-  const folder = await factsOf(certs);
-  const foreign = ownerFinding("bans", facts, folder?.uid ?? null);
-  if (foreign !== null) return foreign;
-  try {
-    const bans = await new Bans(certs).list();
-    const mode = modeFinding("bans", facts, "write");
-    return mode.verdict === "ok" ? ok("bans", `${path} has ${bans.length} in force`) : mode;
-  } catch (error) {
-    if (!(error instanceof StoreError)) throw error;
-    return fail(
-      "bans",
-      error.message,
-      "the relay will not start with it: mend it, or bring it back",
-    );
-  }
 }
 
 /** @returns what the relay that runs says of itself */
@@ -352,8 +242,8 @@ function metricsFinding(address: ListenAddress | null): Finding {
   );
 }
 
-/** An exemption of more than this many addresses is no exemption. */
-const WIDEST_EXEMPTION = parseRange("0.0.0.0/8")?.bits ?? 0;
+/** A range with fewer equal bits has strangers in it. */
+const WIDEST_RANGE = parseRange("0.0.0.0/8")?.bits ?? 0;
 
 function* limitFindings({ limits, operation }: ServerOptions): Generator<Finding> {
   const check = "limits";
@@ -365,7 +255,10 @@ function* limitFindings({ limits, operation }: ServerOptions): Generator<Finding
     ["source-frames", limits.sourceFrames],
     ["source-bytes", limits.sourceBytes],
   ] as const).filter(([, limit]) => limit === 0).map(([name]) => `--${name}`);
-  const wide = operation.exempt.some(({ bits }) => bits < WIDEST_EXEMPTION);
+  const wide = ([
+    ["exempt", operation.exempt],
+    ["proxy-protocol", operation.balancers],
+  ] as const).filter(([, ranges]) => ranges.some(({ bits }) => bits < WIDEST_RANGE));
   if (off.length > 0) {
     yield warn(
       check,
@@ -373,14 +266,14 @@ function* limitFindings({ limits, operation }: ServerOptions): Generator<Finding
       "leave them out to have their defaults",
     );
   }
-  if (wide) {
+  for (const [name] of wide) {
     yield warn(
       check,
-      "--exempt has a range so wide that strangers are in it",
-      "name single networks",
+      `--${name} has a range so wide that strangers are in it`,
+      "name single addresses or networks",
     );
   }
-  if (off.length === 0 && !wide) {
+  if (off.length === 0 && wide.length === 0) {
     yield ok(
       check,
       `${limits.maxConnections} connections, ${limits.sourceConnections} of one source`,
@@ -432,20 +325,4 @@ function memoryFinding(maxConnections: number): Finding {
   if (wanted <= bytes * 0.8) return ok(check, text);
   const fitting = Math.max(1, Math.floor((bytes * 0.8 - BASE_BYTES) / CONNECTION_BYTES));
   return warn(check, text, `give --max-connections ${fitting}, or the machine more memory`);
-}
-
-/** Looks at a file that we may not be allowed to look at. */
-async function looked(check: string, path: string) {
-  try {
-    return { facts: await factsOf(path), failed: null };
-  } catch (error) {
-    const text = `${path} cannot be looked at: ${reasonOf(error)}`;
-    return { facts: null, failed: fail(check, text, "run this as the user who runs the relay") };
-  }
-}
-
-/** A last word. */
-function* said(finding: Finding): Generator<Finding, null> {
-  yield finding;
-  return null;
 }

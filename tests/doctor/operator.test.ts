@@ -8,6 +8,7 @@ import { DEFAULT_OPERATION, type OperationOptions } from "../../src/server/opera
 import type { ServerOptions } from "../../src/server/options.ts";
 import { DEFAULT_RELAY_LIMITS, type RelayLimits } from "../../src/server/relay_limits.ts";
 import { writeFileAtomic } from "../../src/store/atomic.ts";
+import { openSetup } from "../../src/store/opaque_setup.ts";
 import { parseRange } from "../../src/transport/address_range.ts";
 import { loadOrCreateServerKey } from "../../src/transport/server_key.ts";
 import { Stage } from "../support/stm_process.ts";
@@ -43,6 +44,10 @@ function faults(found: readonly Finding[]): string[] {
     .map(({ check, verdict }) => `${check} ${verdict}`);
 }
 
+function encoded(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
+
 async function withCerts(work: (certs: string) => Promise<void>): Promise<void> {
   await withFolder(async (dir) => {
     const certs = join(dir, "certs");
@@ -64,7 +69,7 @@ Deno.test("a key folder that is well is well, bans counted, and is left as it wa
     const before = [...Deno.readDirSync(certs)].map(({ name }) => name).sort();
     const found = await look(certs);
     assert.deepEqual(faults(found), []);
-    assert.match(found.find(({ check }) => check === "bans")?.text ?? "", /has 1 in force/);
+    assert.match(found.find(({ check }) => check === "bans")?.text ?? "", /: 1 in force/);
     assert.deepEqual([...Deno.readDirSync(certs)].map(({ name }) => name).sort(), before);
   });
 });
@@ -117,6 +122,36 @@ Deno.test("bans that are damaged are found by their field", async () => {
   });
 });
 
+Deno.test("accounts and the login's secret are looked at together", async () => {
+  await withCerts(async (certs) => {
+    const [users, setup] = ["users.json", "opaque-setup.json"].map((name) => join(certs, name));
+    assert.ok(users !== undefined && setup !== undefined);
+    const { id } = await openSetup(setup, undefined, () => Promise.resolve(new Uint8Array(128)));
+    const account = { name: "fox", since: "2026-05-01T10:00:01.250Z" };
+    const write = (text: unknown) => writeFileAtomic(users, encoded(JSON.stringify(text)), 0o600);
+    await write({ version: 1, setup: id, users: [account], codes: [] });
+    const found = await look(certs);
+    assert.deepEqual(faults(found), []);
+    const texts = found.filter(({ check }) => check === "accounts").map(({ text }) => text);
+    assert.match(texts.join(), /of 1 people.*the login's secret, of these accounts/);
+
+    await write({ version: 1, setup: id, users: [{ ...account, name: 7 }], codes: [] });
+    const damaged = await look(certs);
+    assert.match(damaged.find(({ verdict }) => verdict === "fail")?.text ?? "", /users\.0\.name/);
+    await write({ version: 1, setup: "ab".repeat(8), users: [account], codes: [] });
+    assert.deepEqual(faults(await look(certs)), ["accounts fail"], "another setup");
+    await write({ version: 1, setup: id, users: [account], codes: [] });
+    if (Deno.build.os !== "windows") {
+      await Deno.chmod(users, 0o640);
+      assert.deepEqual(faults(await look(certs)), ["accounts fail"], "others may read");
+      await Deno.chmod(users, 0o600);
+    }
+    await Deno.remove(setup);
+    assert.deepEqual(faults(await look(certs)), ["accounts fail"], "no setup");
+    assert.ok(![...Deno.readDirSync(certs)].some(({ name }) => name === "opaque-setup.json"));
+  });
+});
+
 Deno.test("a port that another program holds, and an address that is not ours, are found", async () => {
   await withCerts(async (certs) => {
     const other = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -157,6 +192,8 @@ Deno.test("metrics for everybody, limits that are off and exemptions of stranger
     }
     assert.deepEqual(faults(await operation({ exempt: range("0.0.0.0/0") })), ["limits warn"]);
     assert.deepEqual(faults(await operation({ exempt: range("198.51.100.0/24") })), []);
+    assert.deepEqual(faults(await operation({ balancers: range("::/1") })), ["limits warn"]);
+    assert.deepEqual(faults(await operation({ balancers: range("10.0.0.10") })), []);
     const limits = { ...LIMITS, sourceJoins: 0 };
     assert.deepEqual(faults(await look(certs, { limits })), ["limits warn"]);
   });
