@@ -40,6 +40,8 @@ export interface ConnectionPorts {
   takeRun(connection: Connection, frames: Uint8Array, count: number): void;
   /** Any other frame. */
   takeFrame(connection: Connection, frame: Uint8Array): void;
+  /** The time, in ms. */
+  nowMs(): number;
   /** Some bytes came. */
   take(connection: Connection, bytes: Uint8Array): void;
   /** The link is gone. */
@@ -94,6 +96,10 @@ export class Connection implements FrameTaker, LinkHandlers, OutboxOwner {
   atDesk = false;
   /** What it has logged in with. */
   account: { readonly login: LoggedInAccount; readonly allowance: Allowance | null } | null = null;
+  /** What came and there was no time for in its turn; null if there is none. */
+  rest: Uint8Array | null = null;
+  /** When it has had enough of this turn. */
+  enoughMs = Infinity;
   /** Frames of the piece that is being taken in. */
   framesInPiece = 0;
   readonly #ports: ConnectionPorts;
@@ -123,6 +129,11 @@ export class Connection implements FrameTaker, LinkHandlers, OutboxOwner {
   /** See {@link FrameTaker}. */
   get open(): boolean {
     return this.deadlineMs === null;
+  }
+
+  /** See {@link FrameTaker}. */
+  get spent(): boolean {
+    return this.#ports.nowMs() >= this.enoughMs;
   }
 
   /** PROTOCOL §2: a connection that is nowhere more than a knocker is a guest. */

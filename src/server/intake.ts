@@ -17,6 +17,8 @@ const RUN: FrameRun = { end: 0, frames: 0 };
 export interface FrameTaker {
   /** Whether it still wants frames; looked at before each. */
   readonly open: boolean;
+  /** Whether it has had enough for this turn; looked at after each. */
+  readonly spent: boolean;
   /** Largest body it accepts now. */
   readonly frameLimit: number;
   /** How the bodies begin that may come as a run; null if none may. */
@@ -42,17 +44,22 @@ export class Intake {
   /**
    * Takes what came from the socket.
    *
+   * @returns what the taker had no more time for, to be given again; null if it has taken all
    * @throws {WireError} for a length of 0 (`bad-value`) or over the limit (`too-long`), before
    *   anything of that frame is kept; the stream has lost its place then
    */
-  push(chunk: Uint8Array): void {
+  push(chunk: Uint8Array): Uint8Array | null {
+    const taker = this.#taker;
     let at = 0;
     while (this.#part !== null) {
-      if (at >= chunk.length || !this.#taker.open) return;
+      if (at >= chunk.length || !taker.open) return null;
       at = this.#complete(this.#part, chunk, at);
     }
-    at = this.#takeAll(chunk, at);
-    if (this.#taker.open && at < chunk.length) this.#keep(chunk.subarray(at));
+    if (!taker.spent) at = this.#takeAll(chunk, at);
+    if (!taker.open || at >= chunk.length) return null;
+    if (taker.spent) return chunk.subarray(at);
+    this.#keep(chunk.subarray(at));
+    return null;
   }
 
   /** @returns where the first frame begins that is not complete */
@@ -68,12 +75,14 @@ export class Intake {
         if (RUN.frames > 0) {
           at = RUN.end;
           taker.takeRun(buffer.subarray(before, at), RUN.frames);
+          if (taker.spent) break;
           continue;
         }
       }
       at = scanFrames(buffer, at, buffer.length, taker.frameLimit, stopAtFirst);
       if (at === before) break;
       taker.takeFrame(buffer.subarray(before, at));
+      if (taker.spent) break;
     }
     return at;
   }

@@ -57,6 +57,11 @@ import { keyedRoomId, verifySignature } from "./verify.ts";
 
 /** How long a connection that was told CLOSING may take to read it. */
 export const CLOSING_MS = 2_000;
+/**
+ * How long the frames of one piece may keep all others waiting; the rest of them comes later. A piece
+ * holds 5,000 of the smallest, each with an answer, and a login or a ticket takes as long as many.
+ */
+const PIECE_MS = 1;
 /** How often {@link Relay.tick} wants to be called. */
 export const TICK_MS = 1_000;
 
@@ -151,6 +156,7 @@ export class Relay {
   readonly #turn = new Turn();
   readonly #paused = new Set<Connection>();
   #cancelResume: (() => void) | null = null;
+  #resumeAtMs = Infinity;
   #lastId = 0;
   #whenEmpty: (() => void) | null = null;
 
@@ -174,6 +180,7 @@ export class Relay {
       rates: sendRates(limits),
       takeRun: (connection, frames) => this.#publish(connection, frames),
       takeFrame: (connection, frame) => this.#takeFrame(connection, frame),
+      nowMs: () => this.#ports.now().ms,
       take: (connection, bytes) => this.#take(connection, bytes),
       ended: (connection) => this.#ended(connection),
       tooSlow: (connection) =>
@@ -289,16 +296,30 @@ export class Relay {
     connection.heardMs = nowMs;
     connection.pinged = false;
     this.counters.bytesIn += bytes.length;
+    const { rest } = connection;
+    if (rest === null) return this.#work(connection, bytes, bytes.length, nowMs);
+    // The runtime had read it already when the link was paused.
+    connection.rest = new Uint8Array(rest.length + bytes.length);
+    connection.rest.set(rest);
+    connection.rest.set(bytes, rest.length);
+    connection.chargeFor(bytes.length, nowMs);
+  }
+
+  /** @param fresh how many of the bytes were not accounted for yet */
+  #work(connection: Connection, bytes: Uint8Array, fresh: number, nowMs: number): void {
+    connection.enoughMs = nowMs + PIECE_MS;
     try {
-      connection.intake.push(bytes);
+      connection.rest = connection.intake.push(bytes);
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       const code = error.code === "too-long" ? "too-large" : "malformed";
       this.#close(connection, code, error.message);
     }
     this.counters.framesIn += connection.framesInPiece;
-    const waitMs = connection.chargeFor(bytes.length, nowMs);
-    if (waitMs > 0 && connection.open) this.#pause(connection, nowMs + waitMs);
+    const waitMs = connection.chargeFor(fresh, nowMs);
+    if (connection.open && (waitMs > 0 || connection.rest !== null)) {
+      this.#pause(connection, nowMs + waitMs);
+    }
   }
 
   /** TCP holds back who sends too much; nobody else waits for it. */
@@ -306,27 +327,35 @@ export class Relay {
     connection.pausedUntilMs = untilMs;
     connection.link.pause();
     this.#paused.add(connection);
-    this.#resumeLater();
+    this.#resumeAt(untilMs);
   }
 
-  #resumeLater(): void {
-    if (this.#cancelResume !== null || this.#paused.size === 0) return;
+  #resumeAt(untilMs: number): void {
+    const nowMs = this.#ports.now().ms;
+    // A little late and together, rather than a timer for each.
+    const atMs = Math.max(nowMs + 5, Math.ceil(untilMs));
+    if (atMs >= this.#resumeAtMs) return;
+    this.#cancelResume?.();
+    this.#resumeAtMs = atMs;
+    this.#cancelResume = this.#ports.later(atMs - nowMs, () => this.#resumeDue());
+  }
+
+  #resumeDue(): void {
+    this.#cancelResume = null;
+    this.#resumeAtMs = Infinity;
+    for (const connection of [...this.#paused]) {
+      const nowMs = this.#ports.now().ms;
+      if ((connection.pausedUntilMs ?? 0) > nowMs) continue;
+      this.#paused.delete(connection);
+      connection.pausedUntilMs = null;
+      connection.heardMs = nowMs;
+      const { rest } = connection;
+      if (rest !== null) this.#work(connection, rest, 0, nowMs);
+      if (connection.pausedUntilMs === null) connection.link.resume();
+    }
     let first = Infinity;
     for (const { pausedUntilMs } of this.#paused) first = Math.min(first, pausedUntilMs ?? 0);
-    // A little late and together, rather than a timer for each.
-    const waitMs = Math.max(5, Math.ceil(first - this.#ports.now().ms));
-    this.#cancelResume = this.#ports.later(waitMs, () => {
-      this.#cancelResume = null;
-      const nowMs = this.#ports.now().ms;
-      for (const connection of [...this.#paused]) {
-        if ((connection.pausedUntilMs ?? 0) > nowMs) continue;
-        this.#paused.delete(connection);
-        connection.pausedUntilMs = null;
-        connection.heardMs = nowMs;
-        connection.link.resume();
-      }
-      this.#resumeLater();
-    });
+    if (first < Infinity) this.#resumeAt(first);
   }
 
   #takeFrame(connection: Connection, frame: Uint8Array): void {
@@ -572,10 +601,12 @@ export class Relay {
     connection.outbox.end();
     const allowance = connection.account?.allowance ?? null;
     if (allowance !== null) allowance.open--;
+    connection.rest = null;
     this.#paused.delete(connection);
     if (this.#paused.size === 0) {
       this.#cancelResume?.();
       this.#cancelResume = null;
+      this.#resumeAtMs = Infinity;
     }
     this.#connections.delete(id);
     this.counters.connections--;
@@ -614,11 +645,15 @@ export class Relay {
   }
 }
 
-/** Rates with bursts of two seconds. */
+/**
+ * Rates with bursts of two seconds. But a burst goes to everybody in the room, and has to be well
+ * within what may wait for one that reads slowly: else one member could have the others dropped.
+ */
 function sendRates(limits: RelayLimits): SendRates {
   const twoSeconds = (perSecond: number) => ({ burst: 2 * perSecond, perSecond });
+  const bytes = twoSeconds(limits.bytesPerSecond);
   return {
-    bytes: twoSeconds(limits.bytesPerSecond),
+    bytes: { ...bytes, burst: Math.min(bytes.burst, limits.maxLagBytes / 4) },
     frames: twoSeconds(limits.framesPerSecond),
   };
 }
