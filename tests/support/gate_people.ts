@@ -3,7 +3,14 @@
  * and a participant that speaks the gate's protocol over any link.
  */
 import { Buffer } from "node:buffer";
-import { createHash, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  sign,
+} from "node:crypto";
 import type { Link } from "../../src/transport/link.ts";
 import { encode } from "../../src/wire/codec.ts";
 import { FrameDecoder } from "../../src/wire/frame.ts";
@@ -46,12 +53,18 @@ export class Signer {
   readonly publicKey: Uint8Array;
   readonly #secret: KeyObject;
 
-  constructor() {
-    const pair = generateKeyPairSync("ed25519");
-    this.publicKey = new Uint8Array(
-      pair.publicKey.export({ format: "der", type: "spki" }).subarray(-32),
-    );
-    this.#secret = pair.privateKey;
+  /** @param pem of another one, to be the same; else it is a fresh one */
+  constructor(pem?: string) {
+    this.#secret = pem === undefined
+      ? generateKeyPairSync("ed25519").privateKey
+      : createPrivateKey(pem);
+    const spki = createPublicKey(this.#secret).export({ format: "der", type: "spki" });
+    this.publicKey = new Uint8Array(spki.subarray(-32));
+  }
+
+  /** The secret, for another process. */
+  get pem(): string {
+    return this.#secret.export({ format: "pem", type: "pkcs8" }).toString();
   }
 
   /** `Sign(key, kind, body)` of PROTOCOL §1. */
@@ -62,12 +75,13 @@ export class Signer {
 
 /** A room and the key that governs it. */
 export class TestRoom {
-  readonly signer: Signer = new Signer();
+  readonly signer: Signer;
   readonly key: RoomKey;
   readonly id: RoomId;
 
   /** @param open makes an open room's id, which no key is in */
-  constructor(open = false) {
+  constructor(open = false, signer: Signer = new Signer()) {
+    this.signer = signer;
     this.key = roomKey(this.signer.publicKey);
     const seed = open ? crypto.getRandomValues(new Uint8Array(32)) : this.key;
     const id = new Uint8Array(createHash("sha256").update(Buffer.from(seed)).digest()).slice(0, 16);

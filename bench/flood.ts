@@ -1,0 +1,254 @@
+/**
+ * What people who mean harm cost the others: a room of members who talk, and beside them, one after
+ * the other and all together, strangers who never finish the handshake, who send a byte a second,
+ * who speak nonsense, who all come at once, and a member who floods the very room.
+ *
+ *     deno task bench:flood [ROUNDS [ATTACK+ATTACK]]
+ *
+ * Each attack is measured against a quiet time right before it, by turns, 3 rounds if not said; the
+ * figure is the median of the rounds. Once the attackers come from an address with the limits of one
+ * source, once, at worst, from one that is exempt from them. The others' p99 is held to 3 times that
+ * of the quiet time, and the relay's memory to a bound. Exits with 1 if not.
+ *
+ * The relay has the first core; the members, and with the lowest priority the attackers, share the
+ * second, so that the attackers take no processor but the relay's. Linux only, loopback only.
+ *
+ * @module
+ */
+import { fileURLToPath } from "node:url";
+import { relayKey } from "../src/wire/ids.ts";
+import { frameRelayMessage, OFFSET_BROADCAST_PAYLOAD } from "../src/wire/relay_message.ts";
+import { TestRoom } from "../tests/support/gate_people.ts";
+import { gateDial } from "./gate_dial.ts";
+import { GateMember } from "./gate_member.ts";
+import { median, printTable } from "./measure.ts";
+import {
+  linesOf,
+  type MeasuredRelay,
+  measuredRelay,
+  megabytes,
+  processorMs,
+  residentBytes,
+  sleep,
+} from "./relay_process.ts";
+
+const MEMBERS = 10;
+/** One message of somebody, each so many milliseconds. */
+const EVERY_MS = 5;
+const PAYLOAD_BYTES = 200;
+const WINDOW_MS = 4_000;
+/** After an attack, until the relay is quiet again. */
+const REST_MS = 1_500;
+const SAMPLE_MS = 200;
+const MOST_TIMES_QUIET = 3;
+const MOST_BYTES = 400e6;
+/** First byte of a payload that is measured. */
+const MARK = 0x6d;
+
+const ROUNDS = Number(Deno.args[0] ?? 3);
+const ONLY = Deno.args[1]?.split("+");
+const ATTACKERS = fileURLToPath(new URL("flood_attackers.ts", import.meta.url));
+const ATTACKS = [
+  "silent",
+  "slow",
+  "nonsense",
+  "stampede",
+  "flood, small",
+  "flood, large",
+  "flood, to nobody",
+  "flood, pings",
+  "all",
+];
+
+/** What a window showed. */
+interface Window {
+  readonly p50: number;
+  readonly p99: number;
+  readonly deliveries: number;
+  /** Part of its core that the relay took. */
+  readonly busy: number;
+  readonly bytes: number;
+}
+
+async function run(command: string, ...args: string[]): Promise<void> {
+  const { success } = await new Deno.Command(command, { args, stdout: "null" }).output();
+  if (!success) throw new Error(`${command} ${args.join(" ")} failed`);
+}
+
+/** Members who talk in one room, and the latency of what they hear. */
+class Talkers implements AsyncDisposable {
+  readonly room = new TestRoom();
+  #latencies: number[] = [];
+  #members: { member: GateMember; frame: Uint8Array<ArrayBuffer> }[] = [];
+  #turn = 0;
+  #timer: ReturnType<typeof setInterval> | undefined;
+  #gone = 0;
+
+  async enter({ port, pin }: MeasuredRelay): Promise<void> {
+    const relay = relayKey(Uint8Array.fromHex(pin));
+    for (let i = 0; i < MEMBERS; i++) {
+      const member = new GateMember(await gateDial(port), relay, {
+        broadcast: (body) => this.#heard(body),
+        ended: () => this.#gone++,
+      });
+      const from = await member.enter(this.room, "member");
+      const payload = new Uint8Array(PAYLOAD_BYTES);
+      payload[0] = MARK;
+      const frame = frameRelayMessage({ kind: "broadcast", room: this.room.id, from, payload });
+      this.#members.push({ member, frame });
+    }
+    this.#timer = setInterval(() => this.#say(), EVERY_MS);
+  }
+
+  #say(): void {
+    const who = this.#members[this.#turn++ % this.#members.length];
+    if (who === undefined) return;
+    const frame = who.frame.slice();
+    const at = frame.length - PAYLOAD_BYTES + 1;
+    new DataView(frame.buffer).setFloat64(at, performance.now());
+    who.member.link.write(frame);
+  }
+
+  #heard(body: Uint8Array): void {
+    if (body[OFFSET_BROADCAST_PAYLOAD] !== MARK) return;
+    const view = new DataView(body.buffer, body.byteOffset + OFFSET_BROADCAST_PAYLOAD + 1);
+    this.#latencies.push(performance.now() - view.getFloat64(0));
+  }
+
+  /** Listens for a while. */
+  async window(pid: number): Promise<Window> {
+    this.#latencies = [];
+    const began = performance.now();
+    const before = processorMs(pid);
+    let bytes = 0;
+    while (performance.now() - began < WINDOW_MS) {
+      await sleep(SAMPLE_MS);
+      bytes = Math.max(bytes, residentBytes(pid));
+    }
+    const busy = (processorMs(pid) - before) / (performance.now() - began);
+    const sorted = Float64Array.from(this.#latencies).sort();
+    const part = (p: number): number => sorted[Math.floor(sorted.length * p)] ?? Infinity;
+    return { p50: part(0.5), p99: part(0.99), deliveries: sorted.length, busy, bytes };
+  }
+
+  /** How many have lost their connection. */
+  get gone(): number {
+    return this.#gone;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#timer);
+    for (const { member } of this.#members) member.link.destroy();
+    return Promise.resolve();
+  }
+}
+
+/** The attackers' process. */
+class Attackers implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #input: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #answers: AsyncGenerator<string>;
+
+  constructor({ port, pin }: MeasuredRelay, from: string, roomPem: string, pinned: boolean) {
+    const deno = [Deno.execPath(), "run", "-A", "--no-check", ATTACKERS, `${port}`, pin, from];
+    const [command = "", ...args] = pinned
+      ? ["taskset", "-c", "1", "chrt", "--idle", "0", ...deno]
+      : ["nice", "-n", "19", ...deno];
+    this.#child = new Deno.Command(command, {
+      args,
+      env: { ROOM_PEM: roomPem },
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
+    this.#input = this.#child.stdin.getWriter();
+    this.#answers = linesOf(this.#child.stdout);
+  }
+
+  /** Has them do something, and waits until it is under way. */
+  async do(what: string): Promise<void> {
+    await this.#input.write(new TextEncoder().encode(`${what}\n`));
+    const { value } = await this.#answers.next();
+    if (value !== what) throw new Error(`the attackers answered ${value} to ${what}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.#child.status;
+  }
+}
+
+/** One line of the table. */
+interface Row {
+  readonly attack: string;
+  readonly quiet: Window[];
+  readonly loaded: Window[];
+}
+
+async function measure(from: string, exempt: string, pinned: boolean): Promise<[Row[], number]> {
+  await using relay = await measuredRelay(["--exempt", exempt]);
+  if (pinned) await run("taskset", "-a", "-p", "-c", "0", String(relay.pid));
+  await using talkers = new Talkers();
+  await talkers.enter(relay);
+  await using attackers = new Attackers(relay, from, talkers.room.signer.pem, pinned);
+  const attacks = ATTACKS.filter((attack) => ONLY?.includes(attack) ?? true);
+  const rows: Row[] = attacks.map((attack) => ({ attack, quiet: [], loaded: [] }));
+  await talkers.window(relay.pid); // the compilers' time
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const { attack, quiet, loaded } of rows) {
+      quiet.push(await talkers.window(relay.pid));
+      await attackers.do(attack);
+      loaded.push(await talkers.window(relay.pid));
+      await attackers.do("stop");
+      await sleep(REST_MS);
+    }
+  }
+  return [rows, talkers.gone];
+}
+
+const cores = navigator.hardwareConcurrency;
+const pinned = cores >= 2;
+if (pinned) await run("taskset", "-a", "-p", "-c", "1", String(Deno.pid));
+console.log(
+  `flood: ${cores} cores; ` +
+    (pinned
+      ? "the relay on the first, members and (at idle priority) attackers on the second"
+      : "relay, members and attackers share one"),
+);
+let good = true;
+for (
+  const [name, from, exempt] of [
+    ["limited", "127.0.0.2", "127.0.0.1"],
+    ["exempt", "127.0.0.2", "127.0.0.0/8"],
+  ] as const
+) {
+  const [rows, gone] = await measure(from, exempt, pinned);
+  good &&= gone === 0;
+  const table = rows.map(({ attack, quiet, loaded }) => {
+    const of = (windows: Window[], field: keyof Window) => median(windows.map((w) => w[field]));
+    const ratio = median(loaded.map((w, i) => w.p99 / (quiet[i]?.p99 ?? NaN)));
+    const most = Math.max(...loaded.map((w) => w.bytes));
+    good &&= ratio <= MOST_TIMES_QUIET && most <= MOST_BYTES;
+    return [
+      attack,
+      of(quiet, "p50").toFixed(2),
+      of(loaded, "p50").toFixed(2),
+      of(quiet, "p99").toFixed(2),
+      of(loaded, "p99").toFixed(2),
+      ratio.toFixed(2),
+      `${Math.round(of(quiet, "busy") * 100)} %`,
+      `${Math.round(of(loaded, "busy") * 100)} %`,
+      megabytes(most),
+    ];
+  });
+  printTable(
+    [`${name}`, "p50 quiet", "p50", "p99 quiet", "p99 ms", "times", "CPU quiet", "CPU", "relay"],
+    table,
+  );
+  console.log(`${name}: ${gone} of the ${MEMBERS} members lost their connection\n`);
+}
+console.log(
+  `flood: ${good ? "within" : "over"} ${MOST_TIMES_QUIET} × the quiet p99 and ${
+    megabytes(MOST_BYTES)
+  }`,
+);
+if (!good) Deno.exit(1);
