@@ -11,13 +11,13 @@
  * 4. `publish-commit`: wraps, welcomes, ADMIT, commit; we move to the epoch; then 1 again.
  */
 import { isName, nameKey } from "../wire/name.ts";
-import { MAX_LEAVES, STALE_AFTER_MS } from "../wire/limits.ts";
+import { MAX_LEAVES } from "../wire/limits.ts";
 import type { SessionEvent } from "../session/event.ts";
 import type { InviteRecord, Step } from "../session/effect.ts";
 import type { UserIntent } from "../session/intent.ts";
 import { parseCommand } from "../session/commands.ts";
-import { OWNERS_MS, stepDown } from "../session/entering.ts";
-import { OWNERS } from "../session/room_turn.ts";
+import { mayHaveBeenSilent, OWNERS_MS, stepDown } from "../session/entering.ts";
+import { OWNERS, speaks } from "../session/room_turn.ts";
 import { roomMeant } from "../session/intents.ts";
 import { step } from "../session/step.ts";
 import { inRoomOf, Turn } from "../session/turn.ts";
@@ -587,6 +587,8 @@ function tick(turn: AdminTurn): void {
     inRoom(turn, id, (admin, room) => {
       for (const member of room.members) {
         if (member.left) remove(turn, id, member.leaf, "left");
+        // While we are not there ourselves we cannot see who is.
+        else if (!speaks(room)) continue;
         else if (member.goneAt > 0 && turn.at - member.goneAt >= admin.options.graceMs) {
           remove(turn, id, member.leaf, "gone");
         }
@@ -632,7 +634,7 @@ function enteredAsOwner(turn: AdminTurn, id: string): void {
   if (admin.founded || admin.resumed) turn.session.do({ kind: "ask-owners", room: id });
   const first = !admin.founded && admin.making === null;
   const wasGone = admin.founded
-    ? admin.awaySince > 0 && turn.at - admin.awaySince >= STALE_AFTER_MS
+    ? admin.awaySince > 0 && mayHaveBeenSilent(turn, admin.awaySince)
     : admin.resumed;
   turn.change(id, (r) => ({
     ...r,

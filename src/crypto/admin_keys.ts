@@ -348,6 +348,13 @@ export class AdminKeys extends RoomKeys {
     }
   }
 
+  /** Whether this bundle has been taken from this handle, and has not been answered. */
+  hasRequest(handle: Handle, { na }: Bundle): boolean {
+    return [...this.#requests.values()].some((request) =>
+      sameBytes(request.na, na) && sameBytes(request.handle, handle)
+    );
+  }
+
   /**
    * Opens and checks a bundle. Its `na` is used up whatever comes of it.
    *

@@ -197,6 +197,11 @@ export class MemberKeys extends RoomKeys {
     return this.seal("knock", { minVersion: PROTOCOL_VERSION, maxVersion: PROTOCOL_VERSION });
   }
 
+  /** Whether we have taken this greeting: a second bundle for it would be refused, and we with it. */
+  hasGreeting({ value }: Signed<Hello>): boolean {
+    return this.#hello !== null && sameBytes(this.#hello.na, value.na);
+  }
+
   /**
    * Takes the admin's greeting.
    *
@@ -312,6 +317,11 @@ export class MemberKeys extends RoomKeys {
       if (waiting.size <= MAX_WRAP_SENDERS) break;
       waiting.delete(oldest);
     }
+  }
+
+  /** Whether anything has come that says it is our wrap of an epoch. */
+  hasWrap(epoch: number): boolean {
+    return this.#wraps.has(epoch);
   }
 
   /**
@@ -511,6 +521,7 @@ export class MemberKeys extends RoomKeys {
     };
     const keys = new MemberKeys(this.room, this.own, this.gate, this.random, pins, generation);
     keys.#lineage = this.#lineage;
+    keys.rememberShown(this);
     return keys;
   }
 

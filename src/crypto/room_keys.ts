@@ -249,6 +249,11 @@ export abstract class RoomKeys {
     other.#current = null;
     for (const [place, payload] of other.#kept.entries) this.#kept.put(place, payload);
     this.#keptBytes = other.#keptBytes;
+    this.rememberShown(other);
+  }
+
+  /** What other keys of the room have shown is not shown again, when its author seals it anew under its id (§9). */
+  protected rememberShown(other: RoomKeys): void {
     for (const [shown] of other.#shown.entries) this.#shown.put(shown, true);
   }
 

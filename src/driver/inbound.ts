@@ -125,6 +125,7 @@ export class Inbound {
     return [{ kind: "message-refused", room, code: "bad-message", leaf: null }, {
       kind: "fell-behind",
       room,
+      sure: false,
     }];
   }
 
@@ -161,7 +162,7 @@ export class Inbound {
         }
         early.push(delivered);
         this.#early.set(room, early);
-        return [{ kind: "fell-behind", room }];
+        return [{ kind: "fell-behind", room, sure: false }];
       }
       case "refused":
         return [{ kind: "message-refused", room, code: result.code, leaf: result.leaf }];
@@ -240,7 +241,7 @@ export class Inbound {
         return purpose === null ? [] : [{ kind: "granted", room, purpose }];
       }
       case "succession":
-        return await this.#orRefused(keys, room, () => {
+        return await this.#orRefused(keys, room, null, () => {
           const offer = keys.takeSuccession(message.content, delivered.from);
           return Promise.resolve(offer === null ? [] : [{ kind: "succession", room, ...offer }]);
         });
@@ -249,7 +250,7 @@ export class Inbound {
         return leaf === null ? [] : [{ kind: "keys-given", room, leaf }];
       }
       case "hello":
-        return [greetedEvent(keys, message.content)];
+        return keys.hasGreeting(message.content) ? [] : [greetedEvent(keys, message.content)];
       case "pending":
         return [{ kind: "pending", room }];
       case "denied": {
@@ -269,7 +270,7 @@ export class Inbound {
         return [{ kind: "caught-up", room, gaps }];
       }
       case "welcome":
-        return await this.#orRefused(keys, room, async () => {
+        return await this.#orRefused(keys, room, null, async () => {
           const accepted = await keys.takeWelcome(message.content);
           return [
             joinedEvent(keys, accepted.change.roomName, accepted.roster),
@@ -278,7 +279,7 @@ export class Inbound {
           ];
         });
       case "commit":
-        return await this.#orRefused(keys, room, async () => {
+        return await this.#orRefused(keys, room, message.content.value.epoch, async () => {
           const accepted = await keys.takeCommit(message.content);
           if (accepted === null) return [];
           return [
@@ -294,6 +295,7 @@ export class Inbound {
   async #orRefused(
     keys: MemberKeys,
     room: string,
+    epoch: number | null,
     act: () => Promise<readonly EventBody[]>,
   ): Promise<readonly EventBody[]> {
     try {
@@ -309,12 +311,19 @@ export class Inbound {
         const evidence = shown(error.evidence);
         return [{ kind: "commit-refused", room, code: "fork", message, fatal, evidence }];
       }
+      if (code === "rollback" && epoch !== null && epoch > (keys.current?.place.epoch ?? epoch)) {
+        return [{ kind: "commit-refused", room, code, message, fatal, ahead: true }, {
+          kind: "fell-behind",
+          room,
+          sure: true,
+        }];
+      }
       if (code !== "no-wrap") return [{ kind: "commit-refused", room, code, message, fatal }];
-      // The admin has kept it.
-      return [{ kind: "commit-refused", room, code: "bad-commit", message, fatal }, {
-        kind: "fell-behind",
-        room,
-      }];
+      // The admin has kept it. It may not have known where we are: only one that was changed is somebody's doing.
+      const changed: EventBody[] = epoch !== null && keys.hasWrap(epoch)
+        ? [{ kind: "commit-refused", room, code: "bad-commit", message, fatal }]
+        : [];
+      return [...changed, { kind: "fell-behind", room, sure: true }];
     }
   }
 
@@ -329,6 +338,8 @@ export class Inbound {
       case "knock":
         return [{ kind: "knocked", room, handle }];
       case "bundle": {
+        // Whose request it repeats is let in or waits, and is not to be told that it is refused.
+        if (keys.hasRequest(delivered.from, message.content)) return [];
         try {
           const { request, opened } = await keys.takeBundle(
             delivered.from,
@@ -521,11 +532,13 @@ export function epochEvent(
     adminLeaf: change.adminLeaf,
     deputies: change.deputies,
     added: roster.filter(({ leaf }) => added.has(leaf)).map(rosterEntry),
-    removed: change.removed.map(({ leaf, reason }) => ({
-      leaf,
-      reason,
-      ...removed.get(leaf) ?? { missing: 0, fork: false },
-    })),
+    removed: change.removed.map(({ leaf, reason }) => {
+      const gaps = keys.gapsOf(leaf);
+      const mendable = gaps.filter((gap) => gap.epoch === current.place.epoch - 1)
+        .reduce((sum, { numbers }) => sum + numbers.length, 0);
+      const { missing, fork } = removed.get(leaf) ?? { missing: 0, fork: false };
+      return { leaf, reason, gaps, missing: Math.max(0, missing - mendable), fork };
+    }),
     safetyCode: current.safetyCode,
   };
 }

@@ -55,6 +55,8 @@ const TURNING: ReadonlySet<string> = new Set([
 /** Events that may wait before the network is held back. */
 const QUEUE_CAPACITY = 1024;
 const WORKER_CAPACITY = 4096;
+/** Messages that wait for our place in a room: a CLOSE for each epoch that passes meanwhile. */
+const MAX_HELD = 64;
 /** How long the relay may take to read our last words. */
 const CLOSE_MS = 3000;
 
@@ -82,6 +84,8 @@ class Driver<S> {
   #connection: Connection | null = null;
   #nonce: Challenge | null = null;
   readonly #handles = new Map<string, Handle>();
+  /** Sealed while we had no place in the room. */
+  readonly #held = new Map<string, readonly Bytes[]>();
   /** Who has knocked and waits for the worker. */
   readonly #greeting = new Set<string>();
   /** Counts connections: what an old one still says is not heard. */
@@ -284,6 +288,7 @@ class Driver<S> {
         this.#connection?.send({ kind: "leave", room: roomId(fromHex(effect.room)) });
         return;
       case "forget-room":
+        this.#held.delete(effect.room);
         return this.#ports.ring.forget(effect.room);
       case "knock":
         return this.#toOwners(effect.room, this.#member(effect.room).knock());
@@ -293,15 +298,13 @@ class Driver<S> {
           this.#toOwners(effect.room, await keys.makeBundle());
         });
       case "seal-and-send":
-        return this.#broadcast(
-          effect.room,
-          this.#keys(effect.room).sealMessage(
-            effect.epoch,
-            effect.n,
-            outgoing(effect.message),
-            this.#ports.clock.now(),
-          ),
-        );
+        return this.#say(effect);
+      case "send-held":
+        for (const payload of this.#held.get(effect.room) ?? []) {
+          this.#broadcast(effect.room, payload);
+        }
+        this.#held.delete(effect.room);
+        return;
       case "update-kem":
         return this.#slowly(this.#cryptoWorker, "the key update", effect.room, async () => {
           const keys = this.#member(effect.room);
@@ -557,6 +560,7 @@ class Driver<S> {
   /** New keys for a room that we were removed from while away; the generation grows with the clock. */
   #rejoin(room: string): void {
     const keys = this.#member(room);
+    this.#held.delete(room);
     this.#ports.ring.add(keys.successor(nextGeneration(keys.generation, this.#ports.clock.now())));
     // Whatever place we have there is that of the keys before.
     this.#connection?.send({ kind: "leave", room: keys.room });
@@ -596,6 +600,18 @@ class Driver<S> {
   }
 
   // ---- sending
+
+  #say({ room, epoch, n, message, held }: Extract<Effect, { kind: "seal-and-send" }>): void {
+    const payload = this.#keys(room).sealMessage(
+      epoch,
+      n,
+      outgoing(message),
+      this.#ports.clock.now(),
+    );
+    if (held === undefined) return this.#broadcast(room, payload);
+    // The oldest can be had by repair.
+    this.#held.set(room, [...this.#held.get(room) ?? [], payload].slice(-MAX_HELD));
+  }
 
   #enter(room: string): void {
     if (this.#nonce === null) return;

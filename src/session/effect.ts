@@ -71,7 +71,11 @@ export type Effect =
     readonly epoch: number;
     readonly n: number;
     readonly message: OutgoingMessage;
+    /** We have no member's place at the relay: it is sealed now, and sent at `send-held`. */
+    readonly held?: true;
   }
+  /** Sends what was held, in its order. */
+  | { readonly kind: "send-held"; readonly room: string }
   | { readonly kind: "update-kem"; readonly room: string }
   | { readonly kind: "save-fork"; readonly room: string; readonly evidence: ForkEvidence }
   | { readonly kind: "renew-ticket"; readonly room: string }

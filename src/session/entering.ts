@@ -1,5 +1,5 @@
 /** The way into a room, and back into it after a lost connection (PROTOCOL §6, §9). */
-import { CHAIN_LIFE_MS, STALE_AFTER_MS } from "../wire/limits.ts";
+import { CHAIN_LIFE_MS, HEARTBEAT_MS, STALE_AFTER_MS } from "../wire/limits.ts";
 import { listenAnew } from "./agreement.ts";
 import { EXIT } from "./exit_code.ts";
 import {
@@ -92,10 +92,11 @@ function seated(turn: Turn, room: RoomState, event: Of<"entered">): void {
     const goneAt = turn.at + 2 * heartbeatPeriodMs(room.members.length, false);
     turn.change(room.id, (r) => ({
       ...r,
-      members: r.members.map((m) => m.leaf === r.myLeaf || m.goneAt > 0 ? m : { ...m, goneAt }),
+      // Whoever was gone before we were may be back since: nobody's absence counts while we are not there to see it.
+      members: r.members.map((m) => m.leaf === r.myLeaf ? m : { ...m, goneAt }),
     }));
     // A deputy may have taken over: then we are no member of the others' epoch.
-    const mayBeSucceeded = room.deputies.length > 0 || turn.at - room.awaySince >= STALE_AFTER_MS;
+    const mayBeSucceeded = room.deputies.length > 0 || mayHaveBeenSilent(turn, room.awaySince);
     if (!mayBeSucceeded) return resumed(turn, room.id);
     turn.change(room.id, (r) => ({ ...r, resumeBy: turn.at + OWNERS_MS }));
     return;
@@ -103,6 +104,14 @@ function seated(turn: Turn, room: RoomState, event: Of<"entered">): void {
   if (event.ownerPresent) return askToCatchUp(turn, now);
   // Without an admin nothing can have changed since it left; a knocker has to wait for it.
   if (event.role === "member") resumed(turn, room.id);
+}
+
+/**
+ * Whether an admin that lost its connection then may have been silent to the members for so long that they follow a
+ * deputy: they count from its last heartbeat.
+ */
+export function mayHaveBeenSilent(turn: { readonly at: number }, since: number): boolean {
+  return turn.at - since >= STALE_AFTER_MS - HEARTBEAT_MS;
 }
 
 /** How long another owner may take to answer before an admin goes on. */
@@ -116,13 +125,27 @@ export function askToCatchUp(turn: Turn, room: RoomState): void {
   if (room.phase !== "joined" || administers(room) || room.seat === "none") return;
   if (room.resumeBy > 0) return;
   const until = turn.at + CATCH_UP_MS;
-  turn.change(room.id, (r) => ({ ...r, resumeBy: until, nextCatchUpAt: until }));
+  turn.change(room.id, (r) => ({ ...r, resumeBy: until, nextCatchUpAt: until, behind: false }));
   turn.do({ kind: "catch-up", room: room.id });
 }
 
-/** Something came that we cannot read: the others may be ahead. Anybody can send such a thing, so not each time. */
-export function fellBehind(turn: Turn, room: RoomState): void {
-  if (turn.at >= room.nextCatchUpAt) askToCatchUp(turn, room);
+/** What the admin itself has shown to be ahead is asked for so soon after the last time. */
+const SURE_CATCH_UP_MS = 1_000;
+
+/**
+ * Something came that we cannot read: the others may be ahead. Anybody can send such a thing, so the admin is not
+ * asked each time, and not while it answers; but when that is over we are not left behind.
+ */
+export function fellBehind(turn: Turn, room: RoomState, sure: boolean): void {
+  const next = sure ? Math.min(room.nextCatchUpAt, turn.at + SURE_CATCH_UP_MS) : room.nextCatchUpAt;
+  turn.change(room.id, (r) => ({ ...r, behind: true, nextCatchUpAt: next }));
+  catchUpTick(turn, room.id);
+}
+
+/** Asks the admin for what we lack, if the time has come. */
+export function catchUpTick(turn: Turn, id: string): void {
+  const room = turn.room(id);
+  if (room?.behind === true && turn.at >= room.nextCatchUpAt) askToCatchUp(turn, room);
 }
 
 /** We are where the others are. */
@@ -132,6 +155,7 @@ export function resumed(turn: Turn, id: string): void {
   turn.change(id, (r) => ({ ...r, resumeBy: 0 }));
   // What we missed had a newer ticket in it.
   if (room.seat === "knocker") return turn.do({ kind: "enter", room: id });
+  turn.do({ kind: "send-held", room: id });
   if (room.awaySince > 0) {
     turn.change(id, (r) => ({ ...r, awaySince: 0 }));
     listenAnew(turn, id);
@@ -162,7 +186,10 @@ export function rejoin(turn: Turn, room: RoomState): void {
   turn.change(room.id, (r) => ({
     ...r,
     phase: "entering",
+    // What the relay still says of the place that we had is nothing to us.
+    handle: null,
     seat: "none",
+    behind: false,
     resumeBy: 0,
     awaySince: 0,
     members: [],
@@ -224,6 +251,9 @@ export function greeted(turn: Turn, event: Of<"greeted">): void {
   });
 }
 
+/** What the relay says to something that was sent, not to who enters. */
+const NOT_SENT: ReadonlySet<string> = new Set(["not-allowed", "not-in-room"]);
+
 const STALE_TICKET: ReadonlySet<string> = new Set([
   "ticket-expired",
   "ticket-revoked",
@@ -238,6 +268,11 @@ export function refused(turn: Turn, event: Of<"refused">): void {
       return turn.do({ kind: "enter-as-knocker", room: room.id });
     }
     if (room.phase === "joined" && !(room.seat === "none" && event.code === "barred")) {
+      return turn.fail(event.code, `the relay refused: ${event.message}`);
+    }
+    // We come in anew, and this is an answer to the keys before: a knocker has no ticket.
+    if (event.code === "ticket-expired" || event.code === "ticket-revoked") return;
+    if (NOT_SENT.has(event.code)) {
       return turn.fail(event.code, `the relay refused: ${event.message}`);
     }
     closeRoom(

@@ -2,6 +2,7 @@
 import { CHAIN_LIFE_MS } from "../wire/limits.ts";
 import { agreementAfter } from "./agreement.ts";
 import type { RosterEntry } from "./event.ts";
+import { newGaps } from "./gaps.ts";
 import { sayFork } from "./hearing.ts";
 import type { EpochReason } from "./notice.ts";
 import {
@@ -15,6 +16,7 @@ import {
 } from "./room_turn.ts";
 import {
   type AgreementState,
+  MAX_FORMER,
   MAX_PAST_EPOCHS,
   type Member,
   memberByLeaf,
@@ -50,8 +52,13 @@ export function joined(turn: Turn, event: Of<"joined">): void {
       ...NO_SUCCESSION,
       members: event.roster.map((entry) => memberOf(turn, entry)),
       sent: 0,
+      // A connection that was lost while we waited is behind us; but it may be lost just now.
+      awaySince: r.handle === null ? r.awaySince || turn.at : 0,
+      resumeBy: 0,
+      behind: false,
       seat: event.myLeaf === event.adminLeaf ? "owner" : "member",
       gaps: [],
+      former: [],
       adminHeardAt: turn.at,
       nextHeartbeatAt: turn.at + heartbeatPeriodMs(event.roster.length, false),
     }));
@@ -119,6 +126,11 @@ export function epochBegan(turn: Turn, event: Of<"epoch-began">): void {
         ...r.members.filter((m) => !gone.has(m.leaf)),
         ...event.added.map((entry) => memberOf(turn, entry)),
       ],
+      former: [
+        ...r.former,
+        ...r.members.filter((m) => gone.has(m.leaf))
+          .map((m) => ({ ...m, handle: null, present: false, left: true })),
+      ].slice(-MAX_FORMER),
       sent: 0,
       adminHeardAt: turn.at,
       stale: "no",
@@ -136,6 +148,7 @@ export function epochBegan(turn: Turn, event: Of<"epoch-began">): void {
       });
     }
     sayEpoch(turn, room.id, event.reason);
+    for (const { leaf, gaps } of event.removed) newGaps(turn, room.id, leaf, gaps);
     dropPrevious(turn, room.id, (_at, kept) => kept > MAX_PAST_EPOCHS);
     // §8: whoever sent in the epoch before closes it with its first message of this one.
     if (hadSent) turn.send(room.id, { kind: "close" });

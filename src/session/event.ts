@@ -16,7 +16,9 @@ export interface RosterEntry {
 export interface Removal {
   readonly leaf: number;
   readonly reason: "left" | "kicked" | "gone" | "replaced";
-  /** Messages of it that the admin has and we do not. */
+  /** Messages of it that the admin has and we do not, and that can still be opened if somebody has them. */
+  readonly gaps: readonly MissingNumbers[];
+  /** Those that cannot. */
   readonly missing: number;
   /** The admin has others than we, and nothing is missing. */
   readonly fork: boolean;
@@ -177,6 +179,8 @@ export type EventBody =
     readonly fatal: boolean;
     /** Of a `fork`, if both commits are at hand. */
     readonly evidence?: ForkEvidence;
+    /** The admin signed it for an epoch after the next: those between have not come. */
+    readonly ahead?: true;
   }
   // Another admin (PROTOCOL §7.1).
   /** The admin gave us the room key, to take over now or as its deputy. */
@@ -258,7 +262,12 @@ export type EventBody =
     readonly behind: boolean;
   }
   /** A message of a later epoch came than the commits we have. */
-  | { readonly kind: "fell-behind"; readonly room: string }
+  | {
+    readonly kind: "fell-behind";
+    readonly room: string;
+    /** The admin's own signature says so; else anybody can have made what we cannot read. */
+    readonly sure: boolean;
+  }
   /** The admin has sent all commits that we lacked. */
   | {
     readonly kind: "caught-up";

@@ -8,6 +8,7 @@ import { lacks } from "./agreement.ts";
 import type { EventBody, MessageContent } from "./event.ts";
 import { heartbeatPeriodMs, OWNERS } from "./room_turn.ts";
 import {
+  authorByLeaf,
   type GapState,
   type HeldText,
   type Member,
@@ -66,13 +67,35 @@ export function deliver(
   n: number,
   content: Extract<MessageContent, { kind: "text" }>,
 ): void {
-  const gap = turn.room(id)?.gaps.find((g) => g.leaf === member.leaf);
-  const text: HeldText = { epoch, n, id: content.id, sentAt: content.sentAt, text: content.text };
-  if (gap === undefined) return content.repeated ? undefined : show(turn, id, member.leaf, text);
-  const held = content.repeated ? gap.held : [...gap.held, text];
+  if (content.repeated) return;
+  const { leaf } = member;
+  hold(turn, id, member, {
+    leaf,
+    epoch,
+    n,
+    id: content.id,
+    sentAt: content.sentAt,
+    text: content.text,
+  });
+}
+
+function hold(turn: Turn, id: string, member: Member, text: HeldText): void {
+  const gap = gapBefore(turn.room(id), member);
+  if (gap === undefined) return show(turn, id, member.leaf, text);
+  const held = [...gap.held, text];
   setGap(turn, id, { ...gap, held });
-  release(turn, id, member.leaf);
-  if (held.length > MAX_HELD) giveUp(turn, id, member.leaf);
+  release(turn, id, gap.leaf);
+  if (held.length > MAX_HELD) giveUp(turn, id, gap.leaf);
+}
+
+/** What an author's texts wait for: who came in anew has another leaf, and is the same author. */
+function gapBefore(room: RoomState | undefined, member: Member): GapState | undefined {
+  if (room === undefined) return undefined;
+  const [oldest] = room.gaps.filter((gap) =>
+    gap.leaf === member.leaf ||
+    (gap.leaf < member.leaf && authorByLeaf(room, gap.leaf)?.identity === member.identity)
+  ).sort((a, b) => a.leaf - b.leaf);
+  return oldest;
 }
 
 function show(turn: Turn, id: string, leaf: number, text: HeldText): void {
@@ -96,9 +119,9 @@ export function release(turn: Turn, id: string, leaf: number): void {
   if (room === undefined || gap === undefined) return;
   const [first] = [...gap.missing].sort((a, b) => a.epoch - b.epoch);
   const isFree = (t: HeldText): boolean =>
-    first === undefined || t.epoch < first.epoch ||
-    (t.epoch === first.epoch && t.n < (first.numbers[0] ?? Infinity));
-  const inOrder = [...gap.held].sort((a, b) => a.epoch - b.epoch || a.n - b.n);
+    first === undefined || (t.leaf === leaf && (t.epoch < first.epoch ||
+      (t.epoch === first.epoch && t.n < (first.numbers[0] ?? Infinity))));
+  const inOrder = [...gap.held].sort((a, b) => a.leaf - b.leaf || a.epoch - b.epoch || a.n - b.n);
   if (first === undefined) {
     turn.change(id, (r) => ({ ...r, gaps: r.gaps.filter((g) => g.leaf !== leaf) }));
     if (gap.repaired > 0) {
@@ -110,7 +133,12 @@ export function release(turn: Turn, id: string, leaf: number): void {
       });
     }
   } else setGap(turn, id, { ...gap, held: inOrder.filter((t) => !isFree(t)) });
-  for (const text of inOrder) if (isFree(text)) show(turn, id, leaf, text);
+  for (const text of inOrder) {
+    if (!isFree(text)) continue;
+    const later = text.leaf === leaf ? undefined : memberByLeaf(room, text.leaf);
+    if (later === undefined) show(turn, id, text.leaf, text);
+    else hold(turn, id, later, text);
+  }
 }
 
 /** Asks the author, and by turns the others who are there, if the time has come. */

@@ -4,7 +4,7 @@ import { resumed } from "./entering.ts";
 import { EXIT } from "./exit_code.ts";
 import { deliver, newGaps, release } from "./gaps.ts";
 import { closeRoom, flushPending, inRoom, type Of, OWNERS, renewKem } from "./room_turn.ts";
-import { type Member, memberByLeaf, type RoomState, withMember } from "./state.ts";
+import { authorByLeaf, type Member, memberByLeaf, type RoomState, withMember } from "./state.ts";
 import { adminHeard } from "./succession.ts";
 import { inRoomOf, type Turn } from "./turn.ts";
 import { askForViews, claimHeard } from "./viewing.ts";
@@ -12,7 +12,7 @@ import { askForViews, claimHeard } from "./viewing.ts";
 /** A verified message of a member. */
 export function message(turn: Turn, event: Of<"message">): void {
   inRoom(turn, event.room, (room) => {
-    const member = memberByLeaf(room, event.leaf);
+    const member = authorByLeaf(room, event.leaf);
     if (member === undefined) return;
     const from = { from: member.name, identity: member.identity };
     if (event.handle !== null) heard(turn, room, member, event.handle);
@@ -81,6 +81,7 @@ function content(turn: Turn, room: RoomState, member: Member, event: Of<"message
       if (event.handle !== null) heartbeatHeard(turn, room, event, content.agrees);
       return;
     case "leave":
+      if (memberByLeaf(room, member.leaf) === undefined) return;
       turn.change(
         room.id,
         (r) =>

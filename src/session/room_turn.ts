@@ -77,6 +77,11 @@ export function speaks(room: RoomState): boolean {
     room.awaySince === 0;
 }
 
+/** Whether we know that we may lack what the others have, and have asked for it or are about to. */
+export function catchesUp(room: RoomState): boolean {
+  return room.awaySince > 0 || room.resumeBy > 0;
+}
+
 /** Sends what waits, if the room has a key and its membership is not in doubt. */
 export function flushPending(turn: Turn, id: string): void {
   const room = turn.room(id);

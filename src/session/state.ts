@@ -36,6 +36,8 @@ export interface RoomState {
   readonly awaySince: number;
   /** Before that a message that we cannot read is no reason to ask the admin again. */
   readonly nextCatchUpAt: number;
+  /** We are to ask as soon as that time has come. */
+  readonly behind: boolean;
   /** Until then we wait for the admin to send what we missed; 0 if we do not. */
   readonly resumeBy: number;
   readonly epoch: number;
@@ -45,6 +47,8 @@ export interface RoomState {
   /** Leaves that may take over from the admin, in their rank. */
   readonly deputies: readonly number[];
   readonly members: readonly Member[];
+  /** Who was removed lately: of what they said before, something may still come, or be mended. */
+  readonly former: readonly Member[];
   /** Messages that we sent in this epoch: the number of the next. */
   readonly sent: number;
   /** Text typed before there was a key to seal it with. */
@@ -140,6 +144,8 @@ export interface GapState {
 
 /** A text behind a gap. */
 export interface HeldText {
+  /** Its author's leaf: somebody who came in anew has another than its gap. */
+  readonly leaf: number;
   readonly epoch: number;
   readonly n: number;
   readonly id: string;
@@ -246,6 +252,9 @@ export const NO_SUCCESSION = {
   offer: null,
 } as const;
 
+/** Former members that are remembered by name. */
+export const MAX_FORMER = 256;
+
 /** Before our first epoch. */
 export const NO_AGREEMENT: AgreementState = {
   standings: [],
@@ -283,12 +292,14 @@ export function enteringRoom(id: string, name: string): RoomState {
     awaySince: 0,
     resumeBy: 0,
     nextCatchUpAt: 0,
+    behind: false,
     epoch: 0,
     safetyCode: "",
     myLeaf: -1,
     adminLeaf: -1,
     deputies: [],
     members: [],
+    former: [],
     sent: 0,
     pending: [],
     recent: [],
@@ -329,6 +340,11 @@ export function memberByLeaf(room: RoomState, leaf: number): Member | undefined 
 
 /** A message asks for its sender thrice; there may be thousands, and they seldom change. */
 const BY_LEAF = new WeakMap<readonly Member[], ReadonlyMap<number, Member>>();
+
+/** Whose messages those of a leaf are, also of one that was removed lately. */
+export function authorByLeaf(room: RoomState, leaf: number): Member | undefined {
+  return memberByLeaf(room, leaf) ?? room.former.find((member) => member.leaf === leaf);
+}
 
 /** Replaces a room by what `change` makes of it; the state itself if there is no such room. */
 export function withRoom(

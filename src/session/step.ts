@@ -12,6 +12,7 @@ import { STALE_AFTER_MS } from "../wire/limits.ts";
 import { tellAgreement } from "./agreement.ts";
 import type { Step } from "./effect.ts";
 import {
+  catchUpTick,
   connected,
   entered,
   fellBehind,
@@ -32,6 +33,7 @@ import { gone, message, messageRefused } from "./hearing.ts";
 import { intent, leaveAll } from "./intents.ts";
 import {
   administers,
+  catchesUp,
   closeRoom,
   dropPrevious,
   heartbeatPeriodMs,
@@ -76,7 +78,7 @@ function take(turn: Turn, event: EventBody): void {
         renewKem(turn, room.id);
       });
     case "fell-behind":
-      return inRoom(turn, event.room, (room) => fellBehind(turn, room));
+      return inRoom(turn, event.room, (room) => fellBehind(turn, room, event.sure));
     case "repair-asked":
       return inRoom(turn, event.room, (room) => repairAsked(turn, room, event));
     case "view-asked":
@@ -120,6 +122,8 @@ function take(turn: Turn, event: EventBody): void {
       return removed(turn, event.room, event.restarted);
     case "commit-refused":
       return inRoom(turn, event.room, (room) => {
+        // While we catch up, those between are on their way.
+        if (event.ahead === true && catchesUp(room)) return;
         const { evidence } = event;
         turn.warn(
           event.code,
@@ -190,6 +194,7 @@ function tick(turn: Turn): void {
       if (room.resumeBy > 0 && turn.at >= room.resumeBy) {
         return admin ? resumed(turn, room.id) : rejoin(turn, room);
       }
+      catchUpTick(turn, room.id);
       mendTick(turn, room.id);
       viewTick(turn, room.id);
       tellAgreement(turn, room.id);

@@ -2,6 +2,7 @@ import type { Effect, OutgoingMessage, Step } from "./effect.ts";
 import type { AgreementView, MemberNotice, Notice, Person, WarningCode } from "./notice.ts";
 import {
   type Agreement,
+  authorByLeaf,
   type Member,
   memberByLeaf,
   roomById,
@@ -59,7 +60,16 @@ export class Turn {
   send(id: string, message: OutgoingMessage): void {
     const room = this.room(id);
     if (room?.phase !== "joined") return;
-    this.do({ kind: "seal-and-send", room: id, epoch: room.epoch, n: room.sent, message });
+    // Without a member's place it waits for `send-held`.
+    const held = room.handle === null || room.seat === "none" || room.seat === "knocker";
+    this.do({
+      kind: "seal-and-send",
+      room: id,
+      epoch: room.epoch,
+      n: room.sent,
+      message,
+      ...(held ? { held: true } : {}),
+    });
     this.change(id, (r) => ({ ...r, sent: r.sent + 1 }));
   }
 
@@ -98,7 +108,7 @@ export function inRoomOf(room: RoomState): { room: string; roomId: string } {
 
 /** Whose a leaf is, for notices; also of one that is no longer there. */
 export function authorOf(room: RoomState, leaf: number): { from: string; identity: string } {
-  const member = memberByLeaf(room, leaf);
+  const member = authorByLeaf(room, leaf);
   return { from: member?.name ?? `leaf ${leaf}`, identity: member?.identity ?? "" };
 }
 

@@ -408,3 +408,19 @@ Deno.test("somebody who comes and goes all the time brings one new key a minute 
   // Six minutes: the first return is answered after ten seconds.
   assert.deepEqual(stage.room.epoch - epoch, 6);
 });
+
+Deno.test("while the admin is away itself nobody's grace runs out", () => {
+  const stage = AdminStage.founded();
+  stage.admits("fox");
+  stage.hears(1);
+  stage.vanishes(1);
+  stage.take({ kind: "link-ended", code: "reset", message: "it broke" });
+  stage.ticks(GRACE_MS);
+  assert.deepEqual(stage.admin.removes, []);
+  // Here it does.
+  const there = AdminStage.founded();
+  there.admits("fox");
+  there.hears(1);
+  there.vanishes(1);
+  assert.equal(orders(there.ticks(GRACE_MS), "make-commit").length, 1);
+});

@@ -15,6 +15,7 @@ export type House =
   & typeof import("../../src/crypto/member_keys.ts")
   & typeof import("../../src/crypto/outer_seal.ts")
   & typeof import("../../src/crypto/roster.ts")
+  & typeof import("../../src/driver/profile_session_store.ts")
   & typeof import("../../src/driver/rooms.ts")
   & typeof import("../../src/driver/run_role.ts")
   & typeof import("../../src/server/relay.ts")
@@ -30,6 +31,7 @@ const FILES = [
   "crypto/member_keys",
   "crypto/outer_seal",
   "crypto/roster",
+  "driver/profile_session_store",
   "driver/rooms",
   "driver/run_role",
   "server/relay",

@@ -6,6 +6,7 @@ import type { AdminKeys } from "../../src/crypto/admin_keys.ts";
 import type { WrapKeys } from "../../src/crypto/make_commit.ts";
 import type { MemberKeys } from "../../src/crypto/member_keys.ts";
 import type { Roster } from "../../src/crypto/roster.ts";
+import type { SigningKey } from "../../src/crypto/session_keys.ts";
 import type {
   Epoch,
   EpochHash,
@@ -145,3 +146,42 @@ export function leakyAdmin(
   keys.leak.roomSecrets.push(args[1]);
   return keys;
 }
+
+/** What `leakAll` has gathered, by house and by the identity whose device it is. */
+const gathered = new WeakMap<House, WeakMap<SigningKey, Leak>>();
+
+/**
+ * From here on every device of a house remembers the secrets of its epochs, also the keys that the program makes for
+ * itself when it joins anew, takes over or is started again.
+ *
+ * @returns what a device has held, by its identity
+ */
+export function leakAll(house: House): WeakMap<SigningKey, Leak> {
+  const known = gathered.get(house);
+  if (known !== undefined) return known;
+  const leaks = new WeakMap<SigningKey, Leak>();
+  gathered.set(house, leaks);
+  // What both kinds of keys have in common, and no subclass can reach in keys that others make.
+  const common: { beginEpoch: BeginEpoch } = Object.getPrototypeOf(house.MemberKeys.prototype);
+  const begin = common.beginEpoch;
+  common.beginEpoch = function (epoch, h, roster, myLeaf, secret, newRoomSecret) {
+    const leak = leaks.get(this.own.identity) ?? new Leak();
+    leaks.set(this.own.identity, leak);
+    leak.epochs.push({ epoch, h, roster, myLeaf, secret: secret.slice() });
+    leak.roomSecrets.push(this.secret);
+    const begun = begin.call(this, epoch, h, roster, myLeaf, secret, newRoomSecret);
+    leak.roomSecrets.push(this.secret);
+    return begun;
+  };
+  return leaks;
+}
+
+type BeginEpoch = (
+  this: MemberKeys | AdminKeys,
+  epoch: Epoch,
+  h: EpochHash,
+  roster: Roster,
+  myLeaf: Leaf,
+  secret: Bytes,
+  newRoomSecret: RoomSecret | undefined,
+) => unknown;

@@ -10,13 +10,24 @@ import { derive, type RandomSource, sha256, systemRandom } from "../../src/crypt
 import type { OwnKeys } from "../../src/crypto/room_keys.ts";
 import { generateSigningKey, type SigningKey } from "../../src/crypto/session_keys.ts";
 import { importRoomKey } from "../../src/crypto/succession.ts";
-import { noStore, type Role } from "../../src/driver/ports.ts";
+import {
+  noStore,
+  type PreparedRoom,
+  type Role,
+  type SessionStore,
+} from "../../src/driver/ports.ts";
+import type { RoomMaker } from "../../src/driver/rooms.ts";
+import type { SessionProfile } from "../../src/driver/session_profile.ts";
+import type { SavedRoom } from "../../src/store/profile.ts";
+import type { Link } from "../../src/transport/link.ts";
 import { DEFAULT_RELAY_LIMITS, type RelayLimits } from "../../src/server/relay_limits.ts";
+import type { Notice } from "../../src/session/notice.ts";
 import { initialState } from "../../src/session/state.ts";
 import type { Face } from "../../src/ui/face.ts";
 import { IntentQueue } from "../../src/ui/intent_queue.ts";
 import { openSecretInfo, openSecretMaterial } from "../../src/wire/contexts.ts";
 import {
+  type Generation,
   generation,
   type Handle,
   inviteSecret,
@@ -27,6 +38,7 @@ import {
 import { parseLink } from "../../src/wire/link_url.ts";
 import { keyedRoomId, openRoomId, openRoomIdInput } from "../../src/wire/room_id.ts";
 import { Chronicle, type EventOf } from "../support/chronicle.ts";
+import { memoryProfile } from "../support/memory_profile.ts";
 import { settled } from "../support/memory_link.ts";
 import { pooledSessionKeys } from "../support/session_pool.ts";
 import { FakeClock } from "./fake_clock.ts";
@@ -39,6 +51,7 @@ const BOUND_MS = 20_000;
 const RELAY_KEY = relayKey(new Uint8Array(32).fill(7));
 const HOST = "127.0.0.1";
 const PORT = 5000;
+const SERVER = { host: HOST, port: PORT, pin: RELAY_KEY.toHex() };
 
 /** What a joiner may bring besides an invite. */
 export interface Joiner {
@@ -59,10 +72,12 @@ export interface Joiner {
 /** Somebody with the program, and all that it said. */
 export class Actor<K extends (MemberKeys | AdminKeys) & Leaking> extends Chronicle {
   readonly #intents = new IntentQueue();
+  #ring: InstanceType<House["KeyRing"]> | null = null;
   #refs = 0;
   #mark = 0;
   /** When each type of notice came last. */
   readonly #toldAt = new Map<string, number>();
+  readonly #firstToldAt = new Map<string, number>();
   /** Settles with the exit code, or says why the program broke. */
   exit: Promise<number> = Promise.resolve(-1);
 
@@ -70,14 +85,22 @@ export class Actor<K extends (MemberKeys | AdminKeys) & Leaking> extends Chronic
     super(name);
   }
 
+  /** The keys of the room as its program has them now; it makes new ones when it joins anew or takes over. */
+  get keysNow(): MemberKeys | AdminKeys | undefined {
+    return this.#ring?.get(this.keys.room);
+  }
+
   /** Runs the program. */
-  run<S>(role: Role<S>, initial: S, roomName: string): void {
+  run<S>(role: Role<S>, initial: S, roomName: string, store: SessionStore = noStore): void {
     const { house, clock, relay } = this.world;
     const ring = new house.KeyRing();
+    this.#ring = ring;
     ring.add(this.keys);
     const face: Face = {
       notice: (notice) => {
         this.#toldAt.set(notice.type, clock.now());
+        if (!this.#firstToldAt.has(notice.type)) this.#firstToldAt.set(notice.type, clock.now());
+        this.world.told(this.name, notice);
         this.add(notice);
         this.look();
       },
@@ -93,11 +116,11 @@ export class Actor<K extends (MemberKeys | AdminKeys) & Leaking> extends Chronic
       dial: () =>
         this.world.offline.has(this.name)
           ? Promise.reject(new house.DialError("unreachable", "the tunnel is long"))
-          : Promise.resolve(relay.connect(this.name)),
+          : Promise.resolve(this.world.wire(relay.connect(this.name))),
       face,
       rooms: [{ id: this.keys.room.toHex(), name: roomName }],
       prepareJoin: () => Promise.reject(new Error("one room is enough here")),
-      store: noStore,
+      store,
       clock,
       random: this.world.random,
       retryMs: this.world.retryMs,
@@ -126,6 +149,11 @@ export class Actor<K extends (MemberKeys | AdminKeys) & Leaking> extends Chronic
       BOUND_MS,
     );
     return answer.type === "error" ? answer.code : "ok";
+  }
+
+  /** When it told something of that type first, by the clock; `null` if never. */
+  firstToldAt(type: Chronicle["events"][number]["type"]): number | null {
+    return this.#firstToldAt.get(type) ?? null;
   }
 
   /** When it told something of that type last, by the clock; `null` if never. */
@@ -269,11 +297,22 @@ export class World implements AsyncDisposable {
   random: RandomSource = systemRandom;
   /** For how long a lost relay is looked for. */
   retryMs = 0;
+  /** Hears everything that any program tells, in its order. */
+  told: (who: string, notice: Notice) => void = () => {};
+  /** What lies between a program and the relay. */
+  wire: (link: Link) => Link = (link) => link;
+  /** People's programs keep a profile, by their names, and can be started again. */
+  readonly profiles: Map<string, SessionProfile> | null;
   readonly #actors: { leaves(): Promise<void> }[] = [];
   #generation = this.clock.now();
   #flushes = 0;
 
-  constructor(readonly house: House, private readonly limits: Partial<RelayLimits> = {}) {
+  constructor(
+    readonly house: House,
+    private readonly limits: Partial<RelayLimits> = {},
+    { profiles = false }: { readonly profiles?: boolean } = {},
+  ) {
+    this.profiles = profiles ? new Map() : null;
     this.relay = new HostileRelay(house, this.#newRelay());
   }
 
@@ -305,7 +344,8 @@ export class World implements AsyncDisposable {
   ): Promise<{ owl: AdminActor; invite: string }> {
     const { house } = this;
     const own = await this.#own(name);
-    const roomKey = await importRoomKey(systemRandom(32));
+    const seed = systemRandom(32);
+    const roomKey = await importRoomKey(seed);
     const room = open === undefined
       ? keyedRoomId(sha256(roomKey.publicKey))
       : openRoomId(sha256(openRoomIdInput(RELAY_KEY, open)));
@@ -316,7 +356,7 @@ export class World implements AsyncDisposable {
       own,
       await generateSigningKey(),
       systemRandom,
-      { name: open ?? "club", roomKey, generation: generation(++this.#generation), from: null },
+      { name: open ?? "club", roomKey, generation: this.#nextGeneration(), from: null },
     ]);
     const owl = new Actor(name, keys, this);
     const state = house.initialAdminState(
@@ -329,6 +369,20 @@ export class World implements AsyncDisposable {
         firstInvite: open === undefined ? { uses, lifeMs: 24 * 3600_000 } : null,
       }),
       "club",
+      this.#storeOf(name, own.identity, [{
+        role: "admin",
+        name: open ?? "club",
+        roomId: room.toHex(),
+        server: SERVER,
+        adminIdentity: own.identity.publicKey.toHex(),
+        roomSecret: secret.toHex(),
+        highestEpoch: 0,
+        highestHash: new Uint8Array(32).toHex(),
+        roomKeySeed: seed.toHex(),
+        invites: [],
+        barred: [],
+        known: [],
+      }]),
     );
     this.#actors.push(owl);
     this.relay.lens(new house.OuterSeal(room, secret));
@@ -389,7 +443,7 @@ export class World implements AsyncDisposable {
       await generateSigningKey(),
       systemRandom,
       pins,
-      generation(old ?? ++this.#generation),
+      old === undefined ? this.#nextGeneration() : generation(old),
     ], keeps ?? false);
     const actor = new Actor(name, keys, this);
     this.#actors.push(actor);
@@ -397,8 +451,65 @@ export class World implements AsyncDisposable {
       house.adminRole,
       house.initialAdminState(initialState({ name, identity: own.identity.publicKey.toHex() })),
       "club",
+      this.#storeOf(name, own.identity),
     );
     return actor;
+  }
+
+  #storeOf(
+    name: string,
+    identity: SigningKey,
+    rooms: readonly SavedRoom[] = [],
+  ): SessionStore {
+    if (this.profiles === null) return noStore;
+    const profile = memoryProfile(name, identity, rooms);
+    this.profiles.set(name, profile);
+    return this.house.profileSessionStore(profile.store, SERVER);
+  }
+
+  /**
+   * Somebody's program, which has ended, is started again with its profile.
+   *
+   * @returns `null` if it keeps no room
+   */
+  async startsAgain(name: string): Promise<MemberActor | null> {
+    const { house } = this;
+    const profile = this.profiles?.get(name);
+    const [saved] = profile?.store.profile.rooms ?? [];
+    if (profile === undefined || saved === undefined) return null;
+    const ring = new house.KeyRing();
+    const maker: RoomMaker = {
+      ring,
+      own: await this.#own(name, profile.identity),
+      relay: RELAY_KEY,
+      random: systemRandom,
+      generation: this.#nextGeneration(),
+      profile,
+    };
+    const me = { name, identity: profile.identity.publicKey.toHex() };
+    let initial = house.initialAdminState(initialState(me));
+    let room: PreparedRoom;
+    if (saved.role === "admin") {
+      const administered = await house.prepareAdministered(maker, saved.name, false, SERVER);
+      const options = { ...house.DEFAULT_ADMIN_OPTIONS, firstInvite: null };
+      initial = house.addAdminRoom(initial, administered.id, options, administered.kept);
+      room = administered;
+    } else room = await house.prepareReturn(maker, saved);
+    // Its keys do not leak by themselves; see `leakAll`.
+    const actor = new Actor(name, ring.get(room.id) as MemberKeys & Leaking, this);
+    this.#actors.push(actor);
+    actor.run(
+      house.adminRole,
+      initial,
+      room.name,
+      house.profileSessionStore(profile.store, SERVER),
+    );
+    return actor;
+  }
+
+  /** Programs take the clock's time for theirs when they join anew. */
+  #nextGeneration(): Generation {
+    return generation(this.#generation = Math.max(this.#generation, this.clock.now()) + 1);
   }
 
   /** Somebody joins, and everybody who is named has seen it. */

@@ -48,7 +48,10 @@ Deno.test("without an admin there is nothing to catch up with", () => {
   const stage = SessionStage.talking();
   stage.take(AWAY);
   stage.take(BACK);
-  assert.deepEqual(outline(enters(stage, "member", false)), ["send heartbeat 4/1"]);
+  assert.deepEqual(outline(enters(stage, "member", false)), [
+    "send-held",
+    "send heartbeat 4/1",
+  ]);
 });
 
 Deno.test("after an absence the admin is given a new ML-KEM key once: when it has caught us up, or is heard", () => {
@@ -207,7 +210,11 @@ Deno.test("an owner that comes back tells the relay who may not enter, and waits
   });
   stage.take(AWAY);
   stage.take(BACK);
-  assert.deepEqual(outline(enters(stage, "owner")), ["reclaim", "send heartbeat 1/0"]);
+  assert.deepEqual(outline(enters(stage, "owner")), [
+    "reclaim",
+    "send-held",
+    "send heartbeat 1/0",
+  ]);
   assert.ok(stage.member(1).present);
   assert.ok(stage.member(1).goneAt > stage.at);
   assert.deepEqual(said(stage.hears(1, undefined, { epoch: 1 }), "presence"), []);

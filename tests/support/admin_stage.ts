@@ -167,7 +167,7 @@ export class AdminStage extends Play<AdminState> {
       kind: "epoch-began",
       reason: order.reason,
       added,
-      removed: order.removes.map((removal) => ({ ...removal, missing: 0, fork: false })),
+      removed: order.removes.map((removal) => ({ ...removal, missing: 0, gaps: [], fork: false })),
       ...place,
     });
   }

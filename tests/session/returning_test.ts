@@ -1,0 +1,186 @@
+/**
+ * What happens when several things happen at once on the way into a room or back: each of these was found by the
+ * simulator (tests/simulator).
+ */
+import assert from "node:assert/strict";
+import { orders, outline, said } from "../support/pure_step.ts";
+import { entry, handleOf, ROOM, SessionStage } from "../support/session_stage.ts";
+
+const AWAY = { kind: "link-ended", code: "reset", message: "it broke" } as const;
+const BACK = { kind: "connected", host: "127.0.0.1", port: 5000, pin: "07".repeat(32) } as const;
+const CAUGHT_UP = { kind: "caught-up", room: ROOM, gaps: [] } as const;
+
+function enters(stage: SessionStage, role: "knocker" | "member" | "owner", ownerPresent = true) {
+  return stage.take({ kind: "entered", room: ROOM, handle: handleOf(99), role, ownerPresent });
+}
+
+function textsSent(effects: Parameters<typeof orders>[0]): string[] {
+  return orders(effects, "seal-and-send").map(({ message, held }) =>
+    `${message.kind === "text" ? message.text : message.kind}${held ? " (held)" : ""}`
+  );
+}
+
+Deno.test("a connection that was lost while we waited does not keep us from speaking once we are in", () => {
+  const stage = new SessionStage();
+  stage.knocking();
+  stage.take(AWAY);
+  stage.take(BACK);
+  enters(stage, "knocker");
+  assert.deepEqual(textsSent(stage.joins()), ["heartbeat"]);
+  assert.deepEqual(textsSent(stage.says("hi")), ["hi"]);
+});
+
+Deno.test("who is welcomed while its connection is gone speaks when it is back", () => {
+  const stage = new SessionStage();
+  stage.knocking();
+  stage.take(AWAY);
+  assert.deepEqual(textsSent(stage.joins()), ["heartbeat (held)"]);
+  assert.deepEqual(textsSent(stage.says("hi")), []);
+  stage.take(BACK);
+  enters(stage, "member");
+  assert.deepEqual(textsSent(stage.take(CAUGHT_UP)), ["heartbeat", "hi"]);
+});
+
+Deno.test("the CLOSE of an epoch that passes while we have no place waits for it", () => {
+  const stage = SessionStage.talking();
+  stage.says("before");
+  stage.take(AWAY);
+  stage.take(BACK);
+  stage.take({ kind: "refused", room: ROOM, code: "ticket-revoked", message: "old" });
+  enters(stage, "knocker");
+  assert.deepEqual(textsSent(stage.epoch()), ["close (held)"]);
+  assert.deepEqual(outline(stage.take(CAUGHT_UP)).filter((o) => o === "send-held"), []);
+  enters(stage, "member");
+  assert.deepEqual(outline(stage.take(CAUGHT_UP)).slice(0, 2), ["send-held", "send heartbeat 5/1"]);
+});
+
+Deno.test("what the relay says of the place that we had does not end the room that we come into anew", () => {
+  const stage = SessionStage.talking();
+  const before = stage.room().handle ?? "";
+  stage.take(AWAY);
+  stage.take(BACK);
+  stage.take({ kind: "removed", room: ROOM, restarted: false });
+  for (const code of ["ticket-revoked", "ticket-expired", "not-allowed", "not-in-room"] as const) {
+    stage.take({ kind: "refused", room: ROOM, code, message: "to the keys before" });
+  }
+  stage.take({ kind: "gone", room: ROOM, handle: before, reason: "evicted" });
+  assert.equal(stage.room().phase, "entering");
+  assert.deepEqual(outline(enters(stage, "knocker")), ["knock"]);
+  // A bar is meant for us.
+  stage.take({ kind: "refused", room: ROOM, code: "barred", message: "barred" });
+  assert.equal(stage.room().phase, "closed");
+});
+
+Deno.test("a commit that we cannot open while the admin answers is asked for as soon as it has", () => {
+  const stage = SessionStage.talking();
+  stage.take(AWAY);
+  stage.take(BACK);
+  enters(stage, "member");
+  stage.take({ kind: "fell-behind", room: ROOM, sure: true });
+  assert.deepEqual(orders(stage.take(CAUGHT_UP), "catch-up"), []);
+  assert.equal(orders(stage.ticks(1000), "catch-up").length, 1);
+  stage.take(CAUGHT_UP);
+  assert.deepEqual(orders(stage.ticks(1000), "catch-up"), []);
+});
+
+Deno.test("what anybody can make us fail to read has us ask once in ten seconds, and not forget it", () => {
+  const stage = SessionStage.talking();
+  const behind = { kind: "fell-behind", room: ROOM, sure: false } as const;
+  assert.equal(orders(stage.take(behind), "catch-up").length, 1);
+  stage.take(CAUGHT_UP);
+  assert.deepEqual(orders(stage.take(behind), "catch-up"), []);
+  assert.deepEqual(orders(stage.ticks(9_000), "catch-up"), []);
+  assert.equal(orders(stage.ticks(1_000), "catch-up").length, 1);
+});
+
+Deno.test("commits that overtake those that we ask for are no alarm, others are", () => {
+  const stage = SessionStage.talking();
+  const ahead = {
+    kind: "commit-refused",
+    room: ROOM,
+    code: "rollback",
+    message: "the commit is for epoch 6, we are in 4",
+    fatal: false,
+    ahead: true,
+  } as const;
+  assert.equal(said(stage.take(ahead), "warning").length, 1);
+  stage.take(AWAY);
+  stage.take(BACK);
+  enters(stage, "member");
+  assert.deepEqual(said(stage.take(ahead), "warning"), []);
+});
+
+Deno.test("what is missing of somebody who was removed is asked for, and shown under its name", () => {
+  const stage = SessionStage.talking();
+  stage.hears(0);
+  const effects = stage.epoch({
+    removed: [{
+      leaf: 2,
+      reason: "left",
+      gaps: [{ epoch: 4, numbers: [0] }],
+      missing: 0,
+      fork: false,
+    }],
+  });
+  assert.deepEqual(said(effects, "missing"), []);
+  assert.deepEqual(
+    orders(effects, "request-repair").map(({ epoch, leaf, numbers }) => [epoch, leaf, numbers]),
+    [[4, 2, [0]]],
+  );
+  const text = {
+    kind: "text",
+    id: "ab".repeat(16),
+    sentAt: 0,
+    text: "last",
+    repeated: false,
+  } as const;
+  const came = stage.hears(2, text, { epoch: 4, n: 0, handle: null, gaps: [] });
+  assert.deepEqual(said(came, "message").map((m) => [m.from, m.text]), [["elk", "last"]]);
+});
+
+Deno.test("who comes in anew speaks after what is missing of its leaf before, in its order", () => {
+  const stage = SessionStage.talking();
+  stage.hears(0);
+  stage.epoch({
+    reason: "join",
+    added: [entry(3, "elk", "known")],
+    removed: [{
+      leaf: 2,
+      reason: "replaced",
+      gaps: [{ epoch: 4, numbers: [0] }],
+      missing: 0,
+      fork: false,
+    }],
+  });
+  const text = (text: string) =>
+    ({ kind: "text", id: text.padEnd(32, "0"), sentAt: 0, text, repeated: false }) as const;
+  assert.deepEqual(said(stage.hears(3, text("2"), { epoch: 5, n: 0, gaps: [] }), "message"), []);
+  const came = stage.hears(2, text("1"), { epoch: 4, n: 0, handle: null, gaps: [] });
+  assert.deepEqual(said(came, "message").map((m) => m.text), ["1", "2"]);
+});
+
+Deno.test("an admin that comes back gives those their time whom it had seen go before", () => {
+  const stage = new SessionStage([], "owl");
+  stage.take(BACK);
+  stage.take({ kind: "room-prepared", room: ROOM, name: "den" });
+  enters(stage, "owner");
+  stage.take({
+    kind: "joined",
+    room: ROOM,
+    roomName: "den",
+    epoch: 1,
+    myLeaf: 0,
+    adminLeaf: 0,
+    deputies: [],
+    roster: [entry(0, "owl"), entry(1, "fox")],
+    safetyCode: "x",
+  });
+  stage.hears(1, undefined, { epoch: 1 });
+  stage.take({ kind: "gone", room: ROOM, handle: handleOf(1), reason: "closed" });
+  assert.ok(stage.member(1).goneAt > 0);
+  stage.take(AWAY);
+  stage.ticks(80_000);
+  stage.take(BACK);
+  enters(stage, "owner");
+  assert.ok(stage.member(1).goneAt > stage.at);
+});
