@@ -26,6 +26,7 @@ import {
 } from "./server/options.ts";
 import { COMMIT, PROTOCOL, VERSION } from "./version.ts";
 import type { ParticipantOptions, ParticipantPorts } from "./driver/participant.ts";
+import type { LoginOptions } from "./driver/credentials.ts";
 import type { SealOptions } from "./driver/passphrase.ts";
 import type { ProfileOptions } from "./driver/session_profile.ts";
 
@@ -75,6 +76,27 @@ const PARTICIPANT_OPTIONS: readonly OptionSpec[] = [
     example: "owl",
   },
   ...SEAL_OPTIONS,
+  {
+    name: "user",
+    value: "NAME",
+    help: "your account, where the relay wants a login; its password is asked for, and a " +
+      "registration code if you enter none",
+    example: "fox",
+  },
+  {
+    name: "password-file",
+    value: "FILE",
+    help:
+      "the account's password is its first line (or STM_PASSWORD_FILE); - is the next line of standard input",
+    example: "password.txt",
+  },
+  {
+    name: "code-file",
+    value: "FILE",
+    help: "make the account, or choose a new password, with the registration code in its first " +
+      "line; - as above",
+    example: "code.txt",
+  },
   { name: "ephemeral", help: "remember nothing, not even the relay's key" },
   {
     name: "retry",
@@ -499,7 +521,25 @@ function participantOptions(given: Arguments, command: CommandSpec): Participant
       ? Infinity
       : given.number("retry", 0, 0, 31_536_000) * 1000,
     profile: profileOptions(given),
+    login: loginOptions(given, command),
   };
+}
+
+function loginOptions(given: Arguments, command: CommandSpec): LoginOptions {
+  const options = {
+    user: given.text("user"),
+    passwordFile: given.text("password-file"),
+    codeFile: given.text("code-file"),
+  };
+  // A profile may remember the account.
+  if (options.user !== undefined || given.has("profile")) return options;
+  const idle = ["password-file", "code-file"].find((name) => given.has(name));
+  if (idle === undefined) return options;
+  throw new UsageError(
+    `--${idle} is for an account: give --user NAME too; for example: stm ${command.name} --user fox --${idle}${
+      exampleOf(command, idle)
+    }`,
+  );
 }
 
 function exampleOf(command: CommandSpec, option: string): string {

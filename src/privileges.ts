@@ -57,6 +57,14 @@ const PROFILE: Privileges = {
   state: true,
 };
 
+const PARTICIPANT: Privileges = {
+  ...PROFILE,
+  net: true,
+  env: [...PROFILE.env, "STM_PASSWORD_FILE"],
+  readOptions: [...PROFILE.readOptions, "password-file", "code-file"],
+  readVariables: [...PROFILE.readVariables, "STM_PASSWORD_FILE"],
+};
+
 /** By the first word of the command; whoever is missing gets {@linkcode NO_PRIVILEGES}. */
 export const PRIVILEGES: Readonly<Record<string, Privileges>> = {
   server: {
@@ -71,8 +79,8 @@ export const PRIVILEGES: Readonly<Record<string, Privileges>> = {
     folders: { certs: "certs" },
     folderVariables: { certs: "STM_CERTS" },
   },
-  admin: { ...PROFILE, net: true },
-  client: { ...PROFILE, net: true, readOptions: ["invite-file", ...PROFILE.readOptions] },
+  admin: PARTICIPANT,
+  client: { ...PARTICIPANT, readOptions: ["invite-file", ...PARTICIPANT.readOptions] },
   profile: PROFILE,
   doctor: { ...PROFILE, net: true, env: [...PROFILE.env, "LC_ALL", "LC_CTYPE", "LANG"] },
   demo: { ...NO_PRIVILEGES, net: true, env: TERMINAL, temporary: true },

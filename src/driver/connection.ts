@@ -6,6 +6,7 @@ import { FrameDecoder } from "../wire/frame.ts";
 import type { Challenge } from "../wire/ids.ts";
 import { DEAD_AFTER_MS, MAX_FRAME_BYTES, PING_AFTER_MS } from "../wire/limits.ts";
 import {
+  ACCESS,
   type ClosingCode,
   decodeRelayMessage,
   frameRelayMessage,
@@ -13,14 +14,20 @@ import {
   type RelayMessage,
   type UnknownRelayMessage,
 } from "../wire/relay_message.ts";
+import { type LoginDialogue, type LoginEnd, type LoginStep, OF_LOGIN } from "./login.ts";
 
 /** What a connection tells the driver, in order; each is awaited before the next. */
 export interface ConnectionHandlers {
   /** The relay has spoken; we have answered START. */
   onStart(nonce: Challenge): Promise<void>;
   onMessage(message: RelayMessage | UnknownRelayMessage): Promise<void>;
-  onEnd(code: LinkEnd["code"] | ClosingCode, message: string): void;
+  onEnd(code: ConnectionEnd, message: string): void;
+  /** The login of this connection, if the relay wants one and there is one. */
+  readonly login?: ((nonce: Challenge) => LoginDialogue) | undefined;
 }
+
+/** Why a connection is no more. */
+export type ConnectionEnd = LinkEnd["code"] | ClosingCode | LoginEnd;
 
 /** Bodies that wait for the inbound stage before the socket is held back. */
 const MAX_WAITING_BYTES = 4 * 1024 * 1024;
@@ -35,9 +42,11 @@ export class Connection {
   #waitingBytes = 0;
   #pumping = false;
   #paused = false;
-  #ended: { code: LinkEnd["code"] | ClosingCode; message: string } | null = null;
+  #ended: { code: ConnectionEnd; message: string } | null = null;
   #linkEnd: LinkEnd | null = null;
   #started = false;
+  #nonce: Challenge | null = null;
+  #login: LoginDialogue | null = null;
   #lastHeard: number;
 
   /** @param now milliseconds, monotonic enough to tell a dead relay */
@@ -137,6 +146,9 @@ export class Connection {
     }
     if (message.kind === "challenge" && !this.#started) return await this.#start(message);
     if (!this.#started) return this.#broken(new Error("the relay did not begin with CHALLENGE"));
+    if (this.#login !== null && message.kind !== "unknown" && OF_LOGIN.has(message.kind)) {
+      return await this.#loginStep(await this.#login.take(message));
+    }
     switch (message.kind) {
       case "ping":
         return this.send({ kind: "pong", token: message.token });
@@ -162,14 +174,44 @@ export class Connection {
         ),
       );
     }
-    if (challenge.access !== 0) {
+    const { access, nonce } = challenge;
+    if (access !== ACCESS.open && access !== ACCESS.account && access !== ACCESS.code) {
       return this.#broken(
-        new Error(`the relay asks for access ${challenge.access}, which this stm does not know`),
+        new Error(`the relay asks for access ${access}, which this stm does not know`),
       );
     }
     this.#started = true;
     this.send({ kind: "start", version: PROTOCOL_VERSION });
-    await this.#handlers.onStart(challenge.nonce);
+    if (access === ACCESS.open) return await this.#handlers.onStart(nonce);
+    const login = this.#handlers.login?.(nonce) ?? null;
+    if (login === null) {
+      this.#end(
+        "login-needed",
+        "this relay is for people with an account: give --user NAME; whoever runs it makes accounts",
+      );
+      return this.#link.close();
+    }
+    this.#nonce = nonce;
+    this.#login = login;
+    await this.#loginStep(await login.start());
+  }
+
+  async #loginStep(step: LoginStep): Promise<void> {
+    if (this.#ended !== null) return;
+    switch (step.kind) {
+      case "send":
+        return this.send(step.message);
+      case "in":
+        this.#login?.close();
+        this.#login = null;
+        if (this.#nonce !== null) await this.#handlers.onStart(this.#nonce);
+        return;
+      case "broken":
+        return this.#broken(new Error(step.why));
+      case "ended":
+        this.#end(step.code, step.message);
+        return this.#link.close();
+    }
   }
 
   #broken(error: Error): void {
@@ -177,8 +219,9 @@ export class Connection {
     this.#link.destroy();
   }
 
-  #end(code: LinkEnd["code"] | ClosingCode, message: string): void {
+  #end(code: ConnectionEnd, message: string): void {
     if (this.#ended !== null) return;
+    this.#login?.close();
     this.#ended = { code, message };
     this.#handlers.onEnd(code, message);
   }

@@ -3,13 +3,10 @@ import { sha256 } from "../crypto/primitives.ts";
 import type { Notice } from "../session/notice.ts";
 import { EXIT } from "../session/exit_code.ts";
 import { askSecret } from "../ui/prompt.ts";
-import type { ByteInput, Terminal } from "../ui/terminal.ts";
+import type { Terminal } from "../ui/terminal.ts";
 import { type InviteLink, parseLink } from "../wire/link_url.ts";
+import { nextLine } from "./secret_input.ts";
 import { StartError } from "./start_error.ts";
-
-/** An invite is far shorter. */
-const MAX_INVITE_BYTES = 4096;
-const LINE_FEED = 10;
 
 /**
  * The invites to join with, at least one, all of one relay.
@@ -25,7 +22,7 @@ export async function readInvites(
   terminal: Terminal,
 ): Promise<{ invites: readonly [InviteLink, ...InviteLink[]]; warning: Notice | null }> {
   const texts: string[] = [];
-  for (const text of given.invites) texts.push(text === "-" ? await firstLine(terminal) : text);
+  for (const text of given.invites) texts.push(text === "-" ? await nextLine(terminal) : text);
   if (given.inviteFile !== undefined) texts.push(await readInviteFile(given.inviteFile));
   if (texts.length === 0) {
     if (given.ui !== "line" || !terminal.isTerminal) {
@@ -77,25 +74,4 @@ async function readInviteFile(path: string): Promise<string> {
       cause,
     });
   }
-}
-
-/** The first line of standard input; what follows it stays for the session. */
-export async function firstLine(terminal: ByteInput): Promise<string> {
-  let line = new Uint8Array(0);
-  for (;;) {
-    const chunk = await terminal.read();
-    if (chunk === null) break;
-    const end = chunk.indexOf(LINE_FEED);
-    const part = end < 0 ? chunk : chunk.subarray(0, end);
-    const longer = new Uint8Array(line.length + part.length);
-    longer.set(line);
-    longer.set(part, line.length);
-    line = longer;
-    if (end >= 0) {
-      terminal.unread(chunk.slice(end + 1));
-      break;
-    }
-    if (line.length > MAX_INVITE_BYTES) break;
-  }
-  return new TextDecoder().decode(line);
 }

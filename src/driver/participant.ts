@@ -30,8 +30,10 @@ import { askLine, askSecret, confirm, PromptError } from "../ui/prompt.ts";
 import { processTerminal, type Terminal } from "../ui/terminal.ts";
 import { sha256 } from "../crypto/primitives.ts";
 import { formatFingerprint, type Generation, type RelayKey } from "../wire/ids.ts";
-import { LinkError, parseLink } from "../wire/link_url.ts";
+import { formatAddress, LinkError, parseLink } from "../wire/link_url.ts";
 import { isName } from "../wire/name.ts";
+import { givenCredentials, type LoginOptions } from "./credentials.ts";
+import { type Login, loginWith } from "./login.ts";
 import { noStore, type PreparedRoom, type Role, type SessionStore, systemClock } from "./ports.ts";
 import { profileSessionStore } from "./profile_session_store.ts";
 import { nextGeneration, prepareInvited, type RoomMaker } from "./rooms.ts";
@@ -66,6 +68,8 @@ export interface ParticipantOptions {
   readonly retryMs: number;
   /** `--profile`; `null` for an identity of this run only. */
   readonly profile: ProfileOptions | null;
+  /** `--user` and what goes with it. */
+  readonly login?: LoginOptions;
 }
 
 /** Which relay a session goes to. */
@@ -257,6 +261,7 @@ async function runAs<S>(
     known,
     confirm: asksPerson ? (question) => askBelow(face, question, ports.terminal) : null,
   });
+  const login = await sessionLogin(options, ports, face, profile, { ...relay, key });
   const identity = profile?.identity ?? await generateSigningKey();
   face.notice({ type: "info", text: whoWeAre(profile, identity) });
   const { next, store } = memoryOf(profile, {
@@ -286,6 +291,7 @@ async function runAs<S>(
       ring,
       relay: { host: relay.host, port: relay.port, key },
       dial: () => dial({ host: relay.host, port: relay.port, pin: key }),
+      ...(login === null ? {} : { login }),
       face,
       rooms,
       // A room that we were in needs a newer generation than it had of us.
@@ -299,6 +305,39 @@ async function runAs<S>(
   } catch (error) {
     throw dialFailure(error, known);
   }
+}
+
+/** How the session logs in; null if nobody said with which account. */
+async function sessionLogin(
+  options: ParticipantOptions,
+  ports: ParticipantPorts,
+  face: Face,
+  profile: SessionProfile | null,
+  relay: { readonly host: string; readonly port: number; readonly key: RelayKey },
+): Promise<Login | null> {
+  const pin = relay.key.toHex();
+  const remembered = profile?.store.profile.accounts?.find((one) => one.pin === pin)?.name;
+  if (options.login === undefined) return null;
+  const given = await givenCredentials(options.login, {
+    terminal: ports.terminal,
+    env: ports.env,
+    asksPerson: options.ui === "line" && ports.terminal.isTerminal,
+    relay: formatAddress(relay.host, relay.port),
+    remembered,
+    say: (text) => face.notice({ type: "info", text }),
+  });
+  if (given === null) return null;
+  const { account } = given;
+  return loginWith({
+    ...given,
+    loggedIn: async () => {
+      if (profile === null || account === remembered) return;
+      await profile.store.update((p) => ({
+        ...p,
+        accounts: [...(p.accounts ?? []).filter((one) => one.pin !== pin), { pin, name: account }],
+      }));
+    },
+  });
 }
 
 function knownServers(ports: ParticipantPorts): KnownServers {

@@ -3,6 +3,7 @@ import { passphraseSealer } from "../crypto/sealer.ts";
 import { EXIT } from "../session/exit_code.ts";
 import { plainSealer } from "../store/plain_sealer.ts";
 import type { Sealer } from "../store/sealer.ts";
+import { firstLineOfFile } from "./secret_input.ts";
 import { StartError } from "./start_error.ts";
 
 /** What the command line says about a passphrase. */
@@ -12,9 +13,6 @@ export interface SealOptions {
   /** `--no-passphrase`: the profile is not sealed, and that is wanted. */
   readonly noPassphrase: boolean;
 }
-
-/** A passphrase is far shorter. */
-const MAX_PASSPHRASE_BYTES = 4096;
 
 /**
  * The sealer that was chosen.
@@ -31,7 +29,12 @@ export async function chosenSealer(
 ): Promise<Sealer> {
   if (options.noPassphrase) return plainSealer;
   const file = options.passphraseFile ?? (env.get("STM_PASSPHRASE_FILE") || undefined);
-  if (file !== undefined) return sealerOf(await firstLineOf(file), `the first line of ${file}`);
+  if (file !== undefined) {
+    return sealerOf(
+      await firstLineOfFile(file, "the passphrase file"),
+      `the first line of ${file}`,
+    );
+  }
   if (ask !== null) return sealerOf(await ask(), "the passphrase");
   throw usage(
     `the passphrase of ${whom} cannot be asked for here: give --passphrase-file FILE or ` +
@@ -44,28 +47,6 @@ function sealerOf(passphrase: string, what: string): Sealer {
   throw usage(`${what} is empty, which would seal nothing; --no-passphrase says so openly`);
 }
 
-async function firstLineOf(path: string): Promise<string> {
-  let bytes: Uint8Array;
-  try {
-    bytes = await Deno.readFile(path);
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw usage(`the passphrase file ${path} cannot be read: ${why}`, cause);
-  }
-  const end = bytes.indexOf(0x0a);
-  const line = bytes.subarray(0, end < 0 ? bytes.length : end);
-  if (line.length > MAX_PASSPHRASE_BYTES) {
-    throw usage(`the first line of ${path} is too long to be a passphrase`);
-  }
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(line).replace(/\r$/, "");
-  } catch (cause) {
-    throw usage(`the first line of ${path} is no text in UTF-8`, cause);
-  } finally {
-    bytes.fill(0);
-  }
-}
-
-function usage(message: string, cause?: unknown): StartError {
-  return new StartError("usage", EXIT.usage, message, cause === undefined ? {} : { cause });
+function usage(message: string): StartError {
+  return new StartError("usage", EXIT.usage, message);
 }

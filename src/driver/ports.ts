@@ -7,6 +7,7 @@ import type { SessionView } from "../session/view.ts";
 import type { Link } from "../transport/link.ts";
 import type { Face } from "../ui/face.ts";
 import type { RelayKey } from "../wire/ids.ts";
+import type { Login } from "./login.ts";
 
 /** The clock of a session; tests have their own. */
 export interface Clock {
@@ -133,6 +134,8 @@ export interface Ports<S> {
   readonly relay: { readonly host: string; readonly port: number; readonly key: RelayKey };
   /** Connects to the relay and verifies it. */
   readonly dial: () => Promise<Link>;
+  /** How to log in where the relay wants that. */
+  readonly login?: Login;
   readonly face: Face;
   readonly rooms: readonly PreparedRoom[];
   /**

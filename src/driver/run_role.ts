@@ -153,7 +153,7 @@ class Driver<S> {
   }
 
   #connect(link: Link): void {
-    const { relay, clock } = this.#ports;
+    const { relay, clock, login } = this.#ports;
     const generation = ++this.#generation;
     const isCurrent = (): boolean => generation === this.#generation;
     this.#connection = new Connection(link, {
@@ -180,6 +180,7 @@ class Driver<S> {
       onEnd: (code, message) => {
         if (isCurrent()) this.#queue.push({ kind: "link-ended", code, message });
       },
+      login: login && ((nonce) => login.begin(relay.key, nonce)),
     }, clock.now);
   }
 

@@ -44,10 +44,20 @@ export function connected(turn: Turn, event: Of<"connected">): void {
   }
 }
 
+/** Ends after which another attempt would end the same. */
+const LOGIN_ENDS: ReadonlySet<string> = new Set(["login-needed", "login-refused", "logged-out"]);
+/** Ends that may be other later: who was in already comes back. */
+const LOGIN_WAITS: ReadonlySet<string> = new Set(["login-later", "login-required"]);
+
 /** The first connection must hold until we are somewhere; after that we come back by ourselves. */
 export function linkEnded(turn: Turn, event: Of<"link-ended">): void {
   turn.say({ type: "disconnected", code: event.code, message: event.message });
-  if (turn.state.connection === "connecting") {
+  const connecting = turn.state.connection === "connecting";
+  if (LOGIN_ENDS.has(event.code) || connecting && LOGIN_WAITS.has(event.code)) {
+    turn.state = { ...turn.state, connection: "closed" };
+    return turn.stop(EXIT.loginRefused, event.message);
+  }
+  if (connecting) {
     turn.state = { ...turn.state, connection: "closed" };
     return turn.stop(EXIT.unreachable, `the connection to the relay ended: ${event.message}`);
   }

@@ -114,6 +114,16 @@ export interface Profile {
   readonly friends: readonly SavedFriend[];
   readonly rooms: readonly SavedRoom[];
   readonly forks?: readonly SavedFork[];
+  /** Which account was last used at a relay that wants a login. */
+  readonly accounts?: readonly SavedLogin[];
+}
+
+/** An account at a relay; its password is kept nowhere. */
+export interface SavedLogin {
+  /** The relay's public key, 64 hex digits. */
+  readonly pin: string;
+  /** The account. */
+  readonly name: string;
 }
 
 /** A profile without rooms and friends. @param identitySeed 32 bytes, the caller's to wipe */
@@ -205,5 +215,6 @@ export const PROFILE_FORMAT: JsonFormat<Profile> = {
       // Of two records of a room one would have the lower epoch, and a rollback is what they guard against.
       v.check((rooms) => new Set(rooms.map((room) => room.roomId)).size === rooms.length),
     ),
+    accounts: v.exactOptional(v.array(v.looseObject({ pin: KEY, name: textField }))),
   }),
 };

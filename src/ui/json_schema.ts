@@ -77,6 +77,7 @@ export const NOTICE_SCHEMAS = {
     pin: identity,
     fingerprint: text,
     metrics: v.exactOptional(text),
+    access: v.exactOptional(text),
   }),
   "stopping": v.object({ type: v.literal("stopping"), reason: text }),
   "info": v.object({ type: v.literal("info"), text }),

@@ -130,9 +130,9 @@ for (
 
 Deno.test("a relay whose access is of a later version is left", async () => {
   const stage = new Stage();
-  await stage.says({ ...CHALLENGE, access: 1 });
+  await stage.says({ ...CHALLENGE, access: 3 });
   assert.deepEqual([stage.sent, stage.starts], [[], 0]);
-  assert.match(stage.ends[0]?.message ?? "", /access 1/);
+  assert.match(stage.ends[0]?.message ?? "", /access 3/);
 });
 
 Deno.test("a second CHALLENGE is not answered with a second START", async () => {
