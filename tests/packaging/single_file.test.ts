@@ -3,10 +3,12 @@ import { dirname, join } from "node:path";
 import {
   type Ended,
   flip,
+  OWN,
   start,
   TALKING_RUNTIME,
   writeSingleFile,
 } from "../support/package_stage.ts";
+import { TARGETS } from "../../tools/release_targets.ts";
 import { withFolder } from "../support/temporary_folder.ts";
 
 const STARTS = 20;
@@ -153,6 +155,78 @@ Deno.test("the single file finds a place without a home, and with one that canno
     const other = runtimeFolder(await start(stm, ["version"], { env: { TMPDIR: temporary } }));
     assert.ok(!other.startsWith(temporary), other);
     await Deno.remove(dirname(other), { recursive: true });
+  });
+});
+
+Deno.test("the single file goes on to the next place where its runtime cannot be run in one", async () => {
+  await withFolder(async (folder) => {
+    // As a mount does that lets nothing be run; that a disk is full shows at the same place.
+    const stm = await writeSingleFile(
+      folder,
+      TALKING_RUNTIME.replace("\n", "\ncase $0 in */noexec/*) exit 126 ;; esac\n"),
+    );
+    const temporary = join(folder, "tmp");
+    await Deno.mkdir(temporary);
+    const refused = join(folder, "noexec");
+    const env = { STM_CACHE: join(refused, "cache"), HOME: refused, TMPDIR: temporary };
+    const started = await start(stm, ["version"], { env });
+    assert.ok(runtimeFolder(started).startsWith(`${temporary}/stm-`), started.out);
+    assert.equal(started.err, "");
+    assert.deepEqual([...Deno.readDirSync(env.STM_CACHE)], []);
+  });
+});
+
+Deno.test("the single file says what it needs when it finds no place, and which machine it is for", async () => {
+  await withFolder(async (folder) => {
+    const env = { HOME: join(folder, "home"), TMPDIR: folder };
+    const here = await writeSingleFile(folder, "#!/bin/sh\nexit 126\n");
+    const refused = await start(here, ["version"], { env });
+    assert.deepEqual([refused.code, refused.out], [1, ""]);
+    assert.match(
+      refused.err,
+      /^stm: found no folder to unpack itself into: \d+ MB are needed.*STM_CACHE=/,
+    );
+    const other = TARGETS.find(({ os, arch }) => os === OWN.os && arch !== OWN.arch);
+    assert.ok(other !== undefined);
+    const elsewhere = await writeSingleFile(folder, "#!/bin/sh\nexit 126\n", other);
+    assert.match(
+      (await start(elsewhere, ["version"], { env })).err,
+      new RegExp(`^stm: is for ${other.name}, and this machine is `),
+    );
+  });
+});
+
+Deno.test("the single file removes versions that nobody used for a month, and nothing of anybody else", async () => {
+  await withFolder(async (folder) => {
+    const stm = await writeSingleFile(folder, TALKING_RUNTIME);
+    const env = cached(folder);
+    const unusedFor = async (name: string, days: number) => {
+      const used = join(env.STM_CACHE ?? "", name, "used");
+      await Deno.mkdir(dirname(used), { recursive: true });
+      await Deno.writeTextFile(used, "");
+      const date = new Date(Date.now() - days * 86_400_000);
+      await Deno.utime(used, date, date);
+    };
+    const [old, young] = ["a".repeat(64), "b".repeat(64)];
+    await unusedFor(old, 40);
+    await unusedFor(young, 20);
+    // STM_CACHE may name a folder that others use too.
+    const foreign = ["photos", "c".repeat(63), "C".repeat(64)];
+    for (const name of foreign) await unusedFor(name, 400);
+    const own = dirname(runtimeFolder(await start(stm, ["version"], { env }))).split("/").at(-1);
+    const left = [...Deno.readDirSync(env.STM_CACHE ?? "")].map(({ name }) => name);
+    assert.deepEqual(left.sort(), [own, young, ...foreign].sort());
+  });
+});
+
+Deno.test("the single file asks to be started by its path where it is read by a shell", async () => {
+  await withFolder(async (folder) => {
+    const stm = await writeSingleFile(folder, TALKING_RUNTIME);
+    const { code, err } = await start("/bin/sh", ["-c", 'sh -s version <"$0"', stm], {
+      env: cached(folder),
+    });
+    assert.equal(code, 1);
+    assert.match(err, /^stm: cannot read its own file .*; start it by its path\n$/);
   });
 });
 

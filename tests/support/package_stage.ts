@@ -51,9 +51,13 @@ export async function unpackArchive(
   return launcher;
 }
 
-/** Writes the single file. @returns its path */
-export async function writeSingleFile(folder: string, runtime: string): Promise<string> {
-  const artefacts = await systemArtefacts(OWN, ENCODER.encode(runtime), parts());
+/** Writes the single file, of this machine if no other is named. @returns its path */
+export async function writeSingleFile(
+  folder: string,
+  runtime: string,
+  target = OWN,
+): Promise<string> {
+  const artefacts = await systemArtefacts(target, ENCODER.encode(runtime), parts());
   const single = artefacts.find(({ executable }) => executable);
   if (single === undefined) throw new Error("no single file");
   const path = join(folder, "stm");
