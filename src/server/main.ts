@@ -77,6 +77,11 @@ export async function runServer(
     if (error instanceof LinkError) {
       return say.failed(2, "usage", `--public is wrong: ${error.message}`);
     }
+    if (error instanceof ServerKeyError && isRefused(error)) {
+      const folder =
+        "The relay keeps its key there; name a folder of yours: --certs DIR, or STM_CERTS";
+      return say.failed(1, error.code, `${error.message}. ${folder}`);
+    }
     if (
       error instanceof ListenError || error instanceof ServerKeyError || error instanceof StoreError
     ) {
@@ -86,6 +91,11 @@ export async function runServer(
   } finally {
     ports.stop.dispose();
   }
+}
+
+/** Whether the system said no to the folder, whatever is in it. */
+function isRefused({ code }: ServerKeyError): boolean {
+  return code === "unreadable" || code === "unwritable";
 }
 
 async function serve(

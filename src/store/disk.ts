@@ -160,5 +160,7 @@ export async function lockFile(path: string, wait: boolean): Promise<FileLock | 
 /** The system's word for what went wrong, without the path that it repeats. */
 export function reason(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);
+  // The runtime's advice is for those who start it themselves.
+  if (cause instanceof Deno.errors.NotCapable) return "stm was started without the right to";
   return cause.message.replace(/: (open|mkdir|rename|stat|readfile|remove|readdir)\b.*$/s, "");
 }

@@ -189,5 +189,7 @@ async function checkOwner(path: string, pem: string, publicKey: Uint8Array): Pro
 }
 
 function say(cause: unknown): string {
+  // The runtime's advice is for those who start it themselves.
+  if (cause instanceof Deno.errors.NotCapable) return "stm was started without the right to";
   return cause instanceof Error ? cause.message : String(cause);
 }

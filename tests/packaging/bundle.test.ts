@@ -56,6 +56,42 @@ Deno.test("the bundle says what it was made from, and runs without any package",
   });
 });
 
+Deno.test("with its command's rights alone the program makes a profile in a home that has nothing yet", async () => {
+  await withFolder(async (folder) => {
+    const launcher = await unpackArchive(folder, { link: Deno.execPath() }, BUNDLE.code);
+    const env = { HOME: join(folder, "home"), STM_CACHE: join(folder, "cache") };
+    const create = ["profile", "create", "--no-passphrase"];
+    const homes = [{}, { STM_HOME: join(folder, "my, own", "state") }, { STM_HOME: "here" }];
+    for (const home of homes) {
+      const made = await start(launcher, [...create, "owl"], {
+        env: { ...env, ...home },
+        cwd: folder,
+      });
+      assert.deepEqual([made.code, made.err], [0, ""]);
+      assert.match(made.out, /^profile owl is at .*owl\.stm$/m);
+    }
+  });
+});
+
+Deno.test("a relay that may not keep its key where it should says which folder to name", async () => {
+  await withFolder(async (folder) => {
+    const launcher = await unpackArchive(folder, { link: Deno.execPath() }, BUNDLE.code);
+    const env = { HOME: folder, STM_CACHE: join(folder, "cache") };
+    const elsewhere = join(folder, "elsewhere");
+    await Deno.writeTextFile(join(folder, "stm.json"), JSON.stringify({ certs: elsewhere }));
+    const asked = ["server", "--port", "0", "--config", "stm.json"];
+    const refused = await start(launcher, asked, { env, cwd: folder });
+    assert.equal(refused.code, 1);
+    assert.match(refused.err, /elsewhere\/relay\.key\.pem: stm was started without the right to\./);
+    assert.match(refused.err, /--certs DIR, or STM_CERTS\n$/);
+    assert.doesNotMatch(refused.err, /--allow-/);
+    await Deno.writeTextFile(join(folder, "certs"), "a file, so that root is stopped too");
+    const stopped = await start(launcher, ["server", "--port", "0"], { env, cwd: folder });
+    assert.equal(stopped.code, 1);
+    assert.match(stopped.err, /certs\/relay\.key\.pem: .*\. .*--certs DIR, or STM_CERTS\n$/);
+  });
+});
+
 Deno.test("the bundle loads no built-in before the module that needs it", () => {
   const eager = BUNDLE.code.matchAll(/^import .* from "(node:[\w/]+)";$/gm);
   assert.deepEqual([...eager].map(([line]) => line), []);
