@@ -88,7 +88,7 @@ async function singleFile(
   archive: { packed: Uint8Array; runtimeAt: number; runtimeBytes: number },
 ): Promise<Uint8Array> {
   const script = gzip(parts.script);
-  const digestAt = "#!/bin/sh\ndigest=".length;
+  const digestAt = "#!/bin/sh\ndigest='".length;
   let head = "";
   // The head says where its own end is, so its length depends on itself; it settles at once.
   for (let length = -1; length !== encoded(head).length;) {

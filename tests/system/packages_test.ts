@@ -220,6 +220,31 @@ Deno.test("twenty first starts of the real single file at once all work", async 
   });
 });
 
+Deno.test("the real single file goes around a full disk and a mount that lets nothing be run", async () => {
+  await withFolder(async (folder) => {
+    await Deno.copyFile(join(await packages(), NAME), join(folder, "stm"));
+    for (const name of ["full", "noexec", "good"]) await Deno.mkdir(join(folder, name));
+    const run = (...full: string[]) =>
+      start("unshare", [
+        "--mount",
+        "sh",
+        "-c",
+        // Root writes wherever a mount lets it: only that refuses anything here. The temporary
+        // folders are among those that fill up, so ours is reached by another name.
+        'set -e; mount --bind "$0" /mnt; cd /mnt; mount -t tmpfs -o noexec none noexec; ' +
+        'for place in full "$@"; do mount -t tmpfs -o size=20m none "$place"; done; ' +
+        "export STM_CACHE=/mnt/full/stm HOME=/mnt/noexec TMPDIR=/mnt/good; exec ./stm version",
+        folder,
+        ...full,
+      ]);
+    const found = await run();
+    assert.deepEqual([found.code, found.out, found.err], [0, "stm 0.1.0\n", ""]);
+    const nowhere = await run("good", "/tmp", "/var/tmp", "/dev/shm");
+    assert.equal(nowhere.code, 1);
+    assert.match(nowhere.err, /found no folder to unpack itself into: \d+ MB are needed/);
+  });
+});
+
 Deno.test("a byte changed anywhere in the real single file is refused", async () => {
   await withFolder(async (folder) => {
     const path = join(folder, "stm");
@@ -243,10 +268,39 @@ Deno.test("archive, single file and installed npm package each hold a conversati
     const artefacts = await everyArtefact(folder);
     for (const [name, stm] of Object.entries(artefacts)) {
       await converse(stm);
+      await remembers(name, { ...stm, env: { ...stm.env, HOME: join(folder, `${name}'s home`) } });
       await refusesEvilAuthorities(name, stm, folder);
     }
   });
 });
+
+/** In a home that has nothing yet: a profile is made, and with it a relay is believed and remembered. */
+async function remembers(name: string, stm: Stm): Promise<void> {
+  const { before = [], program, ...where } = stm;
+  const create = [...before, "profile", "create", "owl", "--no-passphrase"];
+  const made = await start(program, create, where);
+  assert.deepEqual([made.code, made.err], [0, ""], name);
+  const relay = spawn(stm, ["server", "--host", "127.0.0.1", "--port", "0", ...JSON_UI]);
+  const admin = (port: number, ...more: string[]): StmProcess =>
+    spawn(stm, [
+      ...["admin", "--host", "127.0.0.1", "--port", String(port)],
+      ...["--profile", "owl", "--no-passphrase", ...more, ...JSON_UI],
+    ]);
+  let owl: StmProcess | null = null;
+  try {
+    const { port } = await relay.event("ready");
+    for (const more of [["--accept-new"], []]) {
+      owl = admin(port, ...more);
+      await owl.event("joined");
+      owl.endInput();
+      assert.equal(await owl.exit, 0, `${name}: ${owl.stderr}`);
+    }
+    relay.signal("SIGTERM");
+    assert.equal(await relay.exit, 0, `${name}: ${relay.stderr}`);
+  } finally {
+    await Promise.all([relay.kill(), owl?.kill()]);
+  }
+}
 
 /** P11 as in tests/transport/p11_test.ts, with the runtime of the package as the one to be fooled. */
 async function refusesEvilAuthorities(name: string, stm: Stm, folder: string): Promise<void> {
@@ -301,23 +355,34 @@ Deno.test("npx of the packed tarball runs the demo from an empty cache, and ^C a
     const demo = await start("npx", [...npx, "demo"], { env, cwd: folder });
     assert.equal(demo.code, 0, demo.err);
     assert.match(demo.out, /nothing found/);
-    const server = [...npx, "server", "--host", "127.0.0.1", "--port", "0"];
     const ends: ((pty: Pty) => void)[] = [
       (pty) => pty.write("\x03"),
       (pty) => Deno.kill(pty.pid, "SIGTERM"),
     ];
-    // dash, Debian's sh, dies of the signal itself and hides everybody's exit code; with it npx ends
-    // as a program does that a signal has ended (docs/PACKAGES.md), and the relay in order.
-    for (const shell of ["/bin/bash", "/bin/dash"]) {
+    const server = "stm server --host 127.0.0.1 --port 0";
+    const executed = (line: string): string[] => ["--yes", "--package", tarball, "-c", line];
+    // dash, Debian's sh, dies of the signal itself and hides everybody's exit code, unless it is told
+    // to make way (docs/PACKAGES.md); the relay ends in order all the same.
+    const ways: { shell: string; args: string[]; code: number | null }[] = [
+      { shell: "/bin/bash", args: [...npx, ...server.split(" ").slice(1)], code: 0 },
+      { shell: "/bin/dash", args: [...npx, ...server.split(" ").slice(1)], code: null },
+      { shell: "/bin/dash", args: executed(`exec ${server}`), code: 0 },
+      // A demo that was broken off has not succeeded.
+      { shell: "/bin/bash", args: [...npx, "demo"], code: 1 },
+      { shell: "/bin/dash", args: executed("exec stm demo"), code: 1 },
+    ];
+    for (const { shell, args, code } of ways) {
       for (const end of ends) {
-        const pty = new Pty("/bin/sh", ["-c", 'cd "$0" && exec npx "$@"', folder, ...server], {
+        const pty = new Pty("/bin/sh", ["-c", 'cd "$0" && exec npx "$@"', folder, ...args], {
           env: { ...env, npm_config_script_shell: shell },
         });
-        const rows = await pty.shows((rows) => rows.some((row) => row.includes("server link")));
+        // The last that either says before it waits.
+        const said = /server link|making three/;
+        const rows = await pty.shows((rows) => rows.some((row) => said.test(row)));
         const port = /ready on 127\.0\.0\.1:(\d+)/.exec(rows.join("\n"))?.[1] ?? "";
         end(pty);
-        const code = await pty.exited;
-        if (shell === "/bin/bash") assert.equal(code, 0);
+        const ended = await pty.exited;
+        if (code !== null) assert.equal(ended, code, `${shell}: npx ${args.join(" ")}`);
         await nobodyListens(Number(port));
         await pty.close();
       }
