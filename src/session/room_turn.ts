@@ -79,7 +79,7 @@ export function speaks(room: RoomState): boolean {
 
 /** Whether we know that we may lack what the others have, and have asked for it or are about to. */
 export function catchesUp(room: RoomState): boolean {
-  return room.awaySince > 0 || room.resumeBy > 0;
+  return room.awaySince > 0 || room.resumeBy > 0 || room.behind;
 }
 
 /** Sends what waits, if the room has a key and its membership is not in doubt. */

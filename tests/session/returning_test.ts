@@ -104,6 +104,13 @@ Deno.test("commits that overtake those that we ask for are no alarm, others are"
     ahead: true,
   } as const;
   assert.equal(said(stage.take(ahead), "warning").length, 1);
+  stage.take({ kind: "fell-behind", room: ROOM, sure: true });
+  stage.take(CAUGHT_UP);
+  stage.take({ kind: "fell-behind", room: ROOM, sure: true });
+  assert.deepEqual(said(stage.take(ahead), "warning"), []);
+  stage.ticks(1000);
+  stage.take(CAUGHT_UP);
+  assert.equal(said(stage.take(ahead), "warning").length, 1);
   stage.take(AWAY);
   stage.take(BACK);
   enters(stage, "member");
