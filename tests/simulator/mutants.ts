@@ -1,10 +1,13 @@
 /** The program with one defence out each: the simulator has to find them. */
 import type { Patch } from "../support/patched_copy.ts";
 import { patch } from "../hostile/attack.ts";
+import type { Rule } from "./invariants.ts";
 
 /** One mutant. */
 export interface Mutant {
   readonly name: string;
+  /** Invariants that name what is wrong. */
+  readonly breaks: readonly Rule[];
   readonly patches: readonly Omit<Patch, "name">[];
 }
 
@@ -12,6 +15,7 @@ export interface Mutant {
 export const MUTANTS: readonly Mutant[] = [
   {
     name: "a WELCOME is taken again: keys and nonces are used twice",
+    breaks: ["no nonce twice", "one epoch, one roster, one admin"],
     patches: [
       patch(
         "src/crypto/member_keys.ts",
@@ -22,6 +26,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "an old generation is accepted",
+    breaks: ["no old copy comes in"],
     patches: [
       patch(
         "src/crypto/join.ts",
@@ -32,12 +37,14 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "no CLOSE",
+    breaks: ["nothing is lost", "lost texts are shown as missing"],
     patches: [
       patch("src/session/epochs.ts", 'if (hadSent) turn.send(room.id, { kind: "close" });', ""),
     ],
   },
   {
     name: "the roster is not compared with what the commit confirms",
+    breaks: ["one epoch, one roster, one admin"],
     patches: [
       patch(
         "src/crypto/accept_commit.ts",
@@ -48,6 +55,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a chain moves before the signature is checked",
+    breaks: ["nothing is lost", "lost texts are shown as missing"],
     patches: [
       patch(
         "src/crypto/sender_chain.ts",
@@ -58,6 +66,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "the epoch after the next is accepted",
+    breaks: ["one epoch, one roster, one admin", "lost texts are shown as missing"],
     patches: [
       patch(
         "src/crypto/accept_commit.ts",
@@ -73,6 +82,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a removed member stays",
+    breaks: ["the removed know it"],
     patches: [
       patch(
         "src/driver/inbound.ts",
@@ -83,6 +93,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "who was a deputy is followed",
+    breaks: ["one epoch, one roster, one admin", "all in one epoch"],
     patches: [
       patch(
         "src/crypto/member_keys.ts",
@@ -93,6 +104,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a deputy is followed while the admin is there",
+    breaks: ["one epoch, one roster, one admin", "all in one epoch"],
     patches: [
       patch(
         "src/session/succession.ts",
@@ -103,16 +115,18 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "repair goes to everybody",
+    breaks: ["repair goes to one"],
     patches: [
       patch(
         "src/driver/run_role.ts",
-        '          this.#direct(room, to, payload);\n        }\n        return;\n      }\n      case "give-up":',
-        '          if (to.length > 0) this.#broadcast(room, payload);\n        }\n        return;\n      }\n      case "give-up":',
+        '          this.#direct(room, to, payload);\n        }\n        return;\n      }\n      case "request-view":',
+        '          if (to.length > 0) this.#broadcast(room, payload);\n        }\n        return;\n      }\n      case "request-view":',
       ),
     ],
   },
   {
     name: "no heartbeats",
+    breaks: ["nothing is lost", "lost texts are shown as missing", "all agree in the end"],
     patches: [
       patch(
         "src/session/step.ts",
@@ -123,6 +137,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "the count of the removed does not matter",
+    breaks: ["lost texts are shown as missing", "nothing is lost"],
     patches: [
       patch(
         "src/crypto/room_keys.ts",
@@ -133,10 +148,12 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a text that was sealed again is shown again",
+    breaks: ["no text twice"],
     patches: [patch("src/crypto/room_keys.ts", "if (this.#shown.has(key)) return true;", "")],
   },
   {
     name: "a gap is not asked for",
+    breaks: ["nothing is lost", "an honest relay alarms nobody"],
     patches: [
       patch(
         "src/session/gaps.ts",
@@ -147,11 +164,12 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "what waits behind a gap is shown at once",
+    breaks: ["each author's order"],
     patches: [
       patch(
         "src/session/gaps.ts",
-        "if (gap === undefined) return content.repeated ? undefined : show(turn, id, member.leaf, text);",
-        "if (content.repeated) return;\n  if (member !== undefined || gap === undefined) return show(turn, id, member.leaf, text);",
+        "if (gap === undefined) return show(",
+        "if (gap !== null) return show(",
       ),
     ],
   },

@@ -21,6 +21,8 @@ export const ACTS = {
   "cut": 6,
   /** Somebody is in a tunnel for n seconds. */
   "away": 4,
+  /** A program is killed, and started again with its profile. */
+  "restart": 4,
   "restart-relay": 2,
   /** Time goes by. */
   "wait": 12,
@@ -60,6 +62,11 @@ export const ACTS = {
   "skip-epoch": 2,
 } as const;
 
+/** Those in which the relay or somebody inside is hostile. */
+const HOSTILE: ReadonlySet<string> = new Set(
+  Object.keys(ACTS).slice(Object.keys(ACTS).indexOf("lose")),
+);
+
 /** Name of an act. */
 export type ActName = keyof typeof ACTS;
 
@@ -75,10 +82,11 @@ export function randomOf(seed: number): () => number {
   };
 }
 
-/** The script of a seed. */
+/** The script of a seed; in every third nobody is hostile. */
 export function scriptOf(seed: number): Act[] {
   const random = randomOf(seed);
-  const names = Object.keys(ACTS) as ActName[];
+  const names = (Object.keys(ACTS) as ActName[])
+    .filter((name) => seed % 3 !== 0 || !HOSTILE.has(name));
   const total = names.reduce((sum, name) => sum + ACTS[name], 0);
   const pick = (): ActName => {
     let at = random() * total;

@@ -1,34 +1,62 @@
 /**
  * Plays one script in a room in memory: the real driver and steps over an unreliable, sometimes hostile relay and a
- * clock that goes when it is told to. Afterwards everything is mended as far as it can be, and the invariants are
- * held against what each person was shown and what passed the relay.
+ * clock that goes when it is told to. Afterwards everything is mended as far as it can be, and what each person was
+ * shown and what passed the relay is held against the invariants (invariants.ts).
  */
+import type { AdminKeys } from "../../src/crypto/admin_keys.ts";
+import type { MemberKeys } from "../../src/crypto/member_keys.ts";
+import { systemRandom } from "../../src/crypto/primitives.ts";
+import { generateSigningKey, type SigningKey } from "../../src/crypto/session_keys.ts";
 import { makeSuccession } from "../../src/crypto/succession.ts";
+import { epoch as epochOf, leaf as leafOf } from "../../src/wire/ids.ts";
+import type { Notice } from "../../src/session/notice.ts";
 import type { RelayMessage } from "../../src/wire/relay_message.ts";
-import { epoch as epochOf } from "../../src/wire/ids.ts";
 import { asMember, certOf, forgeCommit, sendsCommit } from "../hostile/hostile_admin.ts";
-import {
-  broadcasts,
-  leafOf as leafNamed,
-  sealAs,
-  sealed,
-  sentBy,
-} from "../hostile/hostile_insider.ts";
-import type { House } from "../hostile/house.ts";
+import { broadcasts, leafOf as leafNamed, sealAs } from "../hostile/hostile_insider.ts";
 import type { Carried } from "../hostile/hostile_relay.ts";
-import { opensTexts, recordedPayloads } from "../hostile/opener.ts";
+import type { House } from "../hostile/house.ts";
+import { type Leak, leakAll } from "../hostile/leak.ts";
 import { type AdminActor, type MemberActor, World } from "../hostile/world.ts";
-import { generateSigningKey } from "../../src/crypto/session_keys.ts";
-import { leaf as leafOf } from "../../src/wire/ids.ts";
 import { deterministicRandom } from "../support/deterministic.ts";
-import type { Act } from "./script.ts";
+import { check, type Violation } from "./invariants.ts";
+import { type Act, randomOf } from "./script.ts";
+import { SlowLink } from "./slow_link.ts";
+import { timeCrypto, Turns } from "./turns.ts";
 
-type Anybody = MemberActor | AdminActor;
+/** One run of somebody's program. */
+export type Program = MemberActor | AdminActor;
 
-/** An invariant that does not hold. */
-export interface Violation {
-  readonly rule: string;
-  readonly detail: string;
+/** Somebody. */
+export interface Person {
+  readonly name: string;
+  /** The program as it runs now, or ran last. */
+  program: Program;
+  /** Those that ran before, and ended without a goodbye. */
+  readonly before: Program[];
+  /** What it said, in order, with the time. */
+  readonly said: { readonly text: string; readonly at: number; readonly by: Program }[];
+  /** The admin has been told to kick it; it may take a while. */
+  unwanted: boolean;
+  /** It left or was kicked: nothing more is expected of it. */
+  gone: boolean;
+}
+
+/** What there is to be judged at the end. */
+export interface Played {
+  readonly world: World;
+  readonly people: readonly Person[];
+  /** What a device ever held, by its identity. */
+  readonly leaks: WeakMap<SigningKey, Leak>;
+  /** Frames were lost or kept: what cannot be mended is then only shown. */
+  readonly lossy: boolean;
+  /** Somebody sent what no honest program sends: then warnings are right. */
+  readonly attacked: boolean;
+  /** The admin signed what no admin signs: members may end their session. */
+  readonly lied: boolean;
+  /** Names under which old copies of profiles knocked. */
+  readonly oldCopies: readonly string[];
+  /** Payloads that no program sealed. */
+  readonly forged: ReadonlySet<string>;
 }
 
 /** A violation, and what each person was told. */
@@ -36,31 +64,42 @@ export interface Failure extends Violation {
   readonly story: string;
 }
 
-interface Person {
-  readonly actor: Anybody;
-  /** What it said, in order, with the time. */
-  readonly said: { readonly text: string; readonly at: number }[];
-  /** It left or was kicked: nothing more is expected of it. */
-  gone: boolean;
-  kicked: boolean;
+/** What a simulation is made from. */
+export interface Plan {
+  /** How long everything takes, and who is asked first. */
+  readonly seed: number;
+  readonly script: readonly Act[];
 }
 
-/** People at the most. */
+/** People at the most; in every sixteenth room more. */
 const MAX_PEOPLE = 6;
+const MAX_CROWD = 12;
 
-/** Plays a script. `null`: every invariant holds. */
+/**
+ * Plays a script. `null`: every invariant holds.
+ *
+ * @param counts what happened is added to these
+ * @param told is given what everybody was told
+ */
 export async function simulate(
   house: House,
-  script: readonly Act[],
+  plan: Plan,
   counts: Counts = newCounts(),
+  told: (story: string) => void = () => {},
 ): Promise<Failure | null> {
-  using turns = new Turns();
-  await using simulation = await Simulation.begin(house, (count) => turns.take(count));
-  for (const act of script) await simulation.do(act);
-  await simulation.mend();
-  simulation.count(counts);
-  const violation = simulation.check();
-  return violation === null ? null : { ...violation, story: simulation.story() };
+  const turns = new Turns(randomOf(plan.seed));
+  timeCrypto(turns);
+  try {
+    await using simulation = await Simulation.begin(house, plan, turns);
+    for (const act of plan.script) await simulation.do(act);
+    await simulation.mend();
+    simulation.count(counts);
+    const violation = check(simulation);
+    told(simulation.story());
+    return violation === null ? null : { ...violation, story: simulation.story() };
+  } finally {
+    timeCrypto(null);
+  }
 }
 
 /** What happened in all runs together: a simulator in which nothing happens holds every invariant. */
@@ -72,6 +111,7 @@ export interface Counts {
   repaired: number;
   missing: number;
   reconnects: number;
+  restarts: number;
   takeovers: number;
 }
 
@@ -85,45 +125,65 @@ export function newCounts(): Counts {
     repaired: 0,
     missing: 0,
     reconnects: 0,
+    restarts: 0,
     takeovers: 0,
   };
 }
 
-class Simulation implements AsyncDisposable {
-  readonly #people: Person[] = [];
+class Simulation implements AsyncDisposable, Played {
+  readonly people: Person[] = [];
+  readonly leaks: WeakMap<SigningKey, Leak>;
   #names = 0;
   #words = 0;
-  /** The relay loses or keeps single frames, or gives old ones: what cannot be mended is then only shown. */
-  #hostile = false;
-  /** The admin signs what no admin signs: members may end their session. */
-  #lied = false;
-  readonly #barredCopies: string[] = [];
+  lossy = false;
+  attacked = false;
+  lied = false;
+  readonly oldCopies: string[] = [];
+  readonly forged = new Set<string>();
+  /** Requests that the admin's person has answered. */
+  readonly #answered = new Set<string>();
+  readonly #story: string[] = [];
+  readonly #start: number;
 
   private constructor(
     readonly world: World,
-    readonly invite: string,
-    private readonly turns: (count: number) => Promise<void>,
-  ) {}
+    private readonly invite: string,
+    private readonly plan: Plan,
+    private readonly turns: Turns,
+  ) {
+    this.leaks = leakAll(world.house);
+    this.#start = world.clock.now();
+    world.told = (who, notice) => {
+      const line = inShort(notice);
+      if (line !== null) this.#tell(who, line);
+    };
+  }
 
-  static async begin(house: House, turns: (count: number) => Promise<void>): Promise<Simulation> {
-    const world = new World(house);
+  static async begin(house: House, plan: Plan, turns: Turns): Promise<Simulation> {
+    leakAll(house);
+    const world = new World(house, {}, { profiles: true });
     world.retryMs = Infinity;
-    world.random = deterministicRandom("simulation");
+    world.random = deterministicRandom(`simulation ${plan.seed}`);
+    world.wire = (link) => new SlowLink(link, turns);
     const { owl, invite } = await world.founds("owl");
-    const simulation = new Simulation(world, invite, turns);
-    simulation.#people.push({ actor: owl, said: [], gone: false, kicked: false });
+    const simulation = new Simulation(world, invite, plan, turns);
+    simulation.#add("owl", owl);
     for (let i = 0; i < 2; i++) await simulation.#join();
     return simulation;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const { actor } of this.#people) this.world.offline.delete(actor.name);
+    this.world.offline.clear();
     await this.world[Symbol.asyncDispose]();
+  }
+
+  #add(name: string, program: Program): void {
+    this.people.push({ name, program, before: [], said: [], unwanted: false, gone: false });
   }
 
   /** Those whose program runs. */
   get #live(): Person[] {
-    return this.#people.filter(({ actor, gone }) => !gone && !hasEnded(actor));
+    return this.people.filter(isThere);
   }
 
   #pick(index: number): Person | undefined {
@@ -133,38 +193,67 @@ class Simulation implements AsyncDisposable {
 
   /** Who runs the room, as its own program has it. */
   get #admin(): Person | undefined {
-    return this.#live.find(({ actor }) => adminOf(actor) === actor.name);
+    return this.#live.find(({ name, program }) => adminOf(program) === name);
   }
 
   /** Lets what is on its way arrive. */
   async #quiet(): Promise<void> {
-    await this.turns(30);
+    await this.turns.settle();
   }
 
   async #pass(seconds: number): Promise<void> {
-    await this.world.clock.pass(seconds * 1000, () => this.turns(3));
+    await this.world.clock.pass(seconds * 1000, () => {
+      this.#admitWhoAsks();
+      return this.turns.settle();
+    });
   }
 
   async #join(): Promise<void> {
-    if (this.#live.length >= MAX_PEOPLE) return;
+    const most = this.plan.seed % 16 === 0 ? MAX_CROWD : MAX_PEOPLE;
+    if (this.#live.length >= most) return;
     const name = `p${++this.#names}`;
-    const actor = await this.world.knocks(name, this.invite, { keeps: true });
-    this.#people.push({ actor, said: [], gone: false, kicked: false });
+    this.#add(name, await this.world.knocks(name, await this.#invite()));
     await this.#quiet();
     await this.#pass(1);
   }
 
+  /** A kick revokes the invites before it, and all end with their admin. */
+  async #invite(): Promise<string> {
+    const program = (this.#admin ?? this.people[0])?.program;
+    if (program?.toldAt("invite") === null) {
+      program.commands("/invite 1000");
+      await this.#quiet();
+    }
+    return program?.every("invite").at(-1)?.url ?? this.invite;
+  }
+
+  /** The admin's person knows everybody but those whom it kicked, and old copies. */
+  #admitWhoAsks(): void {
+    const admin = this.#admin;
+    for (const { request, name } of admin?.program.every("join-request") ?? []) {
+      const person = this.people.find((p) => p.name === name);
+      if (
+        person === undefined || person.unwanted || this.#answered.has(`${admin?.name} ${request}`)
+      ) {
+        continue;
+      }
+      this.#answered.add(`${admin?.name} ${request}`);
+      this.#order(admin, `/admit ${request}`);
+    }
+  }
+
   #say(person: Person, count: number): void {
     for (let i = 0; i < count; i++) {
-      const text = `${person.actor.name} says ${++this.#words}`;
-      person.said.push({ text, at: this.world.clock.now() });
-      person.actor.say(text);
+      const text = `${person.name} says ${++this.#words}`;
+      const { program } = person;
+      person.said.push({ text, at: this.world.clock.now(), by: program });
+      program.say(text);
     }
   }
 
   /** Gives a command without waiting: its program may be in a tunnel. */
   #order(person: Person | undefined, line: string): void {
-    if (person !== undefined) person.actor.commands(line);
+    if (person !== undefined) person.program.commands(line);
   }
 
   async do({ act, who, to, n }: Act): Promise<void> {
@@ -173,9 +262,12 @@ class Simulation implements AsyncDisposable {
     if (person === undefined || other === undefined) return;
     const { relay } = this.world;
     const isBetween = person !== other;
+    this.#tell("", `-- ${act} ${person.name} ${other.name} ${n}`);
     switch (act) {
       case "say":
         this.#say(person, 1 + n % 3);
+        // Half of the time the next thing happens while it is on its way.
+        if (n % 2 === 0) return;
         break;
       case "join":
         await this.#join();
@@ -190,12 +282,16 @@ class Simulation implements AsyncDisposable {
         break;
       case "rekey":
         this.#order(this.#admin, "/rekey");
+        if (n % 2 === 0) return;
         break;
       case "cut":
-        relay.cut(person.actor.name);
+        relay.cut(person.name);
         break;
       case "away":
         await this.#tunnel(person, n % 80);
+        break;
+      case "restart":
+        await this.#restart(person);
         break;
       case "restart-relay":
         this.world.restartRelay();
@@ -204,13 +300,13 @@ class Simulation implements AsyncDisposable {
         await this.#pass(1 + n % 15);
         break;
       case "deputy":
-        this.#order(this.#admin, `/deputy ${person.actor.name}`);
+        this.#order(this.#admin, `/deputy ${person.name}`);
         break;
       case "no-deputy":
-        this.#order(this.#admin, `/deputy ${person.actor.name} off`);
+        this.#order(this.#admin, `/deputy ${person.name} off`);
         break;
       case "hand-over":
-        this.#order(this.#admin, `/handover ${person.actor.name}`);
+        this.#order(this.#admin, `/handover ${person.name}`);
         await this.#quiet();
         await this.#whoIsAskedTakes();
         break;
@@ -221,24 +317,25 @@ class Simulation implements AsyncDisposable {
         break;
       }
       case "lose":
-        this.#hostile = true;
-        relay.drop(counted(1 + n % 3, carries(person.actor.name, n % 2 === 0 ? "up" : "down")));
+        this.lossy = true;
+        relay.drop(counted(1 + n % 3, carries(person.name, n % 2 === 0 ? "up" : "down")));
         break;
       case "withhold":
         if (!isBetween) return;
-        this.#hostile = true;
-        relay.withhold(person.actor.name, from(other.actor));
+        this.lossy = true;
+        relay.withhold(person.name, from(other.program));
         await this.#pass(n % 20);
         relay.off("withhold");
         break;
       case "hold":
-        this.#hostile = true;
-        relay.delay(carries(person.actor.name, n % 2 === 0 ? "up" : "down"));
+        this.lossy = true;
+        relay.delay(carries(person.name, n % 2 === 0 ? "up" : "down"));
         break;
       case "release":
         relay.release();
         break;
       case "double":
+        this.attacked = true;
         relay.replay((c) => c.direction === "down" && isPayload(c));
         break;
       case "replay":
@@ -262,9 +359,9 @@ class Simulation implements AsyncDisposable {
       case "lose-and-rekey":
         if (person === this.#admin) return;
         await this.#quiet();
-        this.#hostile = true;
+        this.lossy = true;
         // One hears nothing of the last words.
-        if (isBetween) relay.withhold(other.actor.name, from(person.actor, "message"));
+        if (isBetween) relay.withhold(other.name, from(person.program, "message"));
         this.#say(person, 1);
         await this.#quiet();
         relay.off("withhold");
@@ -273,8 +370,8 @@ class Simulation implements AsyncDisposable {
       case "lose-and-kick":
         if (person === this.#admin || !isBetween) return;
         await this.#quiet();
-        this.#hostile = true;
-        relay.withhold(other.actor.name, from(person.actor));
+        this.lossy = true;
+        relay.withhold(other.name, from(person.program));
         this.#say(person, 1);
         await this.#quiet();
         await this.#kick(person);
@@ -291,16 +388,24 @@ class Simulation implements AsyncDisposable {
   async #kick(person: Person): Promise<void> {
     const admin = this.#admin;
     if (admin === undefined || person === admin || this.#live.length < 4) return;
-    this.#order(admin, `/kick ${person.actor.name}`);
+    if (!admin.program.members.split("+").includes(person.name)) return;
+    this.#order(admin, `/kick ${person.name}`);
+    person.unwanted = true;
     await this.#quiet();
-    if (hasEnded(person.actor)) {
-      person.gone = true;
-      person.kicked = true;
+    this.#order(admin, "/invite 1000");
+    this.#whoWentIsGone();
+  }
+
+  /** Whoever is kicked while it is behind takes that for its absence, and asks to come in again: it is out too. */
+  #whoWentIsGone(): void {
+    const members = this.#admin?.program.members.split("+") ?? [];
+    for (const person of this.people) {
+      const isOut = hasEnded(person.program) || !members.includes(person.name);
+      person.gone ||= person.unwanted && isOut;
     }
   }
 
-  async #tunnel(person: Person, seconds: number, deputiesTake = false): Promise<void> {
-    const { name } = person.actor;
+  async #tunnel({ name }: Person, seconds: number, deputiesTake = false): Promise<void> {
     this.world.offline.add(name);
     this.world.relay.cut(name);
     await this.#pass(seconds);
@@ -308,84 +413,125 @@ class Simulation implements AsyncDisposable {
     this.world.offline.delete(name);
   }
 
+  /** A program is killed, and started again with its profile. */
+  async #restart(person: Person): Promise<void> {
+    const { name, program } = person;
+    if (program.toldAt("joined") === null) return;
+    this.world.offline.add(name);
+    this.world.relay.cut(name);
+    await this.#quiet();
+    await program.leaves();
+    this.world.offline.delete(name);
+    const again = await this.world.startsAgain(name);
+    if (again === null) throw new RangeError(`${name} was in the room and kept nothing of it`);
+    person.before.push(program);
+    person.program = again;
+    await this.#quiet();
+    await this.#pass(3);
+  }
+
   async #whoIsAskedTakes(): Promise<void> {
-    for (const { actor } of this.#live) {
-      const asked = actor.events.findLast((e) => e.type === "ask" && e.ref.startsWith("take-over"));
-      if (asked?.type === "ask") actor.choose(asked.ref, "take");
+    for (const { program } of this.#live) {
+      const asked = program.events.findLast((e) =>
+        e.type === "ask" && e.ref.startsWith("take-over")
+      );
+      if (asked?.type === "ask") program.choose(asked.ref, "take");
     }
     await this.#quiet();
     await this.#pass(6);
   }
 
+  // ---- what the enemies do
+
   /** Somebody is given a payload that somebody was given before. */
-  #replay({ actor }: Person, n: number): void {
+  #replay({ name }: Person, n: number): void {
+    this.attacked = true;
     const { record } = this.world.relay;
     const past = record.filter((c) => c.direction === "down" && isPayload(c));
     const again = past[n % Math.max(1, past.length)];
     // What was meant for this one is the most dangerous.
-    const own = past.filter((c) => c.who === actor.name);
+    const own = past.filter((c) => c.who === name);
     const pick = n % 2 === 0 ? own[n % Math.max(1, own.length)] : again;
-    if (pick !== undefined) this.world.relay.inject(actor.name, pick.message);
+    if (pick !== undefined) this.world.relay.inject(name, pick.message);
+  }
+
+  #broadcast(who: Person, payload: Uint8Array<ArrayBuffer>): void {
+    this.attacked = true;
+    this.forged.add(payload.toHex());
+    broadcasts(this.world, who.program, payload);
   }
 
   #forge(insider: Person, victim: Person): void {
     const { house } = this.world;
-    const { keys } = insider.actor;
-    if (keys.current === null || victim.actor.keys.current === null) return;
-    if (keys.leak.epochs.length === 0 || keys.leak.last.epoch !== keys.current.place.epoch) return;
-    if (victim.actor.keys.current.place.epoch !== keys.current.place.epoch) return;
+    const mine = keysOf(insider);
+    const theirs = keysOf(victim);
+    const leak = this.leakOf(insider);
+    if (mine === undefined || theirs === undefined || leak === undefined) return;
+    const { epoch } = mine.current.place;
+    if (leak.last.epoch !== epoch || theirs.current.place.epoch !== epoch) return;
     try {
-      const at = { leaf: leafNamed(keys, victim.actor.name), n: sentBy(victim.actor) };
-      const signer = keys.own.session.signing;
-      const payload = sealAs(house, keys.room, keys, at, "a forgery", signer);
-      broadcasts(this.world, insider.actor, payload);
+      const at = { leaf: leafNamed({ leak }, victim.name), n: theirs.current.sent.count };
+      const signer = mine.keys.own.session.signing;
+      this.#broadcast(insider, sealAs(house, mine.keys.room, { leak }, at, "a forgery", signer));
     } catch (error) {
       // It is not in the enemy's roster, or neither is in the room.
       if (!(error instanceof RangeError)) throw error;
     }
   }
 
+  /** What somebody's devices ever held. */
+  leakOf({ name }: Person): Leak | undefined {
+    const identity = this.world.profiles?.get(name)?.identity;
+    return identity === undefined ? undefined : this.leaks.get(identity);
+  }
+
   /** Another device with an old copy of somebody's profile asks to be let in. */
   async #oldCopy(person: Person): Promise<void> {
-    if (person === this.#admin || this.#people[0] === person || this.#barredCopies.length > 0) {
-      return;
-    }
-    const name = `${person.actor.name}-old`;
-    this.#barredCopies.push(name);
-    const { identity } = person.actor.keys.own;
+    if (person === this.#admin || person.name === "owl" || this.oldCopies.length > 0) return;
+    // Whoever was never there has no newer copy.
+    if (person.program.toldAt("joined") === null) return;
+    const name = `${person.name}-old`;
+    this.oldCopies.push(name);
+    this.attacked = true;
+    const { identity } = person.program.keys.own;
     await this.world.knocks(name, this.invite, { identity, generation: 1 });
     await this.#quiet();
     await this.#pass(1);
   }
 
   /** Whoever was a deputy says that it takes over, with the warrant of then. */
-  #staleClaim({ actor }: Person): void {
+  #staleClaim(person: Person): void {
     const { relay, house } = this.world;
-    const { current } = actor.keys;
-    if (current === null || adminOf(actor) === actor.name) return;
-    const warrant = relay.record.filter((c) => c.direction === "down" && c.who === actor.name)
+    const { name, program } = person;
+    const mine = keysOf(person);
+    const leak = this.leakOf(person);
+    if (mine === undefined || leak === undefined || adminOf(program) === name) return;
+    const warrant = relay.record.filter((c) => c.direction === "down" && c.who === name)
       .map((c) => relay.look(c))
       .findLast((seen) =>
         seen.kind === "grant" && seen.content.value.warrant.value.purpose === "deputy"
       );
     if (warrant?.kind !== "grant") return;
     const { warrant: signed } = warrant.content.value;
-    const { privateKey } = actor.keys.own.identity;
-    const { epoch, h } = current.place;
+    const { privateKey } = mine.keys.own.identity;
+    const { epoch, h } = mine.current.place;
     const succession = makeSuccession(privateKey, signed, epochOf(epoch + 1), h);
-    broadcasts(this.world, actor, sealed(house, actor, "succession", succession));
+    const seal = new house.OuterSeal(mine.keys.room, leak.roomSecret);
+    this.#broadcast(person, seal.seal("succession", succession, systemRandom));
   }
 
   /** The founder, while it is the admin, confirms one roster and shows another. */
   async #lie(victim: Person): Promise<void> {
-    const owl = this.#people[0];
+    const [owl] = this.people;
     const { house } = this.world;
-    if (owl === undefined || this.#admin !== owl || victim === owl || this.#lied) return;
-    const admin = owl.actor;
-    if (!("wrapKeysOf" in admin.keys) || victim.actor.keys.current === null) return;
-    if (victim.actor.keys instanceof house.AdminKeys) return;
-    if (victim.actor.keys.current.place.epoch !== admin.keys.current?.place.epoch) return;
-    this.#lied = true;
+    if (owl === undefined || this.#admin !== owl || victim === owl || this.lied) return;
+    const admin = owl.program;
+    const theirs = keysOf(victim);
+    if (!("wrapKeysOf" in admin.keys) || admin.keysNow !== admin.keys) return;
+    if (theirs === undefined || theirs.keys instanceof house.AdminKeys) return;
+    if (theirs.current.place.epoch !== admin.keys.current?.place.epoch) return;
+    this.lied = true;
+    this.attacked = true;
     const cert = await certOf(house, admin.keys.room, admin.keys.own.identity.publicKey, {
       name: "ghost",
       identity: await generateSigningKey(),
@@ -394,7 +540,8 @@ class Simulation implements AsyncDisposable {
     const roster = [...admin.keys.leak.last.roster, asMember(ghost)];
     // The CHANGE adds nobody; the confirmation is of a roster with one more.
     const made = await forgeCommit(house, admin as AdminActor, { roster });
-    sendsCommit(this.world, admin as AdminActor, victim.actor as MemberActor, made);
+    if (victim.program.keysNow !== victim.program.keys) return;
+    sendsCommit(this.world, admin as AdminActor, victim.program as MemberActor, made);
     await this.#quiet();
   }
 
@@ -404,28 +551,28 @@ class Simulation implements AsyncDisposable {
     if (admin === undefined || person === admin || this.#live.length < 4) return;
     const { relay } = this.world;
     await this.#quiet();
-    this.#hostile = true;
-    relay.delay((c) => c.direction === "up" && c.who === person.actor.name && isPayload(c));
+    this.lossy = true;
+    this.attacked = true;
+    relay.delay((c) => c.direction === "up" && c.who === person.name && isPayload(c));
     this.#say(person, 1);
     await this.#quiet();
     // What the relay held it gives out itself, after the removal.
     const late = relay.record.filter((c) =>
-      c.direction === "up" && c.who === person.actor.name && isPayload(c)
+      c.direction === "up" && c.who === person.name && isPayload(c)
     ).at(-1);
     await this.#kick(person);
     relay.off("delay");
     if (late !== undefined) {
-      for (const { actor } of this.#live) relay.inject(actor.name, late.message);
+      for (const { name } of this.#live) relay.inject(name, late.message);
     }
   }
 
   /** One member does not get a commit, and its catching up neither; the next commit reaches it. */
-  async #skipEpoch(person: Person): Promise<void> {
+  async #skipEpoch({ name }: Person): Promise<void> {
     const admin = this.#admin;
-    if (admin === undefined || person === admin) return;
+    if (admin === undefined || name === admin.name) return;
     const { relay } = this.world;
-    const { name } = person.actor;
-    this.#hostile = true;
+    this.lossy = true;
     relay.drop((c) => c.direction === "down" && c.who === name && relay.look(c).kind === "commit");
     this.#order(admin, "/rekey");
     await this.#quiet();
@@ -439,272 +586,104 @@ class Simulation implements AsyncDisposable {
   /** Everything hostile ends, everybody is back, and time enough goes by. */
   async mend(): Promise<void> {
     const { relay } = this.world;
-    for (const name of ["drop", "withhold", "replay", "delay"] as const) {
-      if (name === "delay") relay.release();
-      else relay.off(name);
-    }
+    this.#tell("", "-- the end");
+    for (const name of ["drop", "withhold", "replay"] as const) relay.off(name);
+    relay.release();
     this.world.offline.clear();
     await this.#pass(75);
     for (const person of this.#live) this.#say(person, 1);
     await this.#quiet();
     await this.#pass(75);
+    this.#whoWentIsGone();
   }
 
-  /** What each person was told, but for answers and its own words. */
+  /** What happened and what each person was told, a line each, with the seconds since the beginning. */
   story(): string {
-    return this.#people.map(({ actor, gone, kicked }) => {
-      const told = actor.events.filter((e) => !["ok", "sent", "info"].includes(e.type));
-      const state = kicked ? " (kicked)" : gone ? " (left)" : "";
-      return `== ${actor.name}${state}\n${
-        told.map((e) => JSON.stringify(e).slice(0, 300)).join("\n")
-      }`;
-    }).join("\n");
+    return this.#story.join("\n");
+  }
+
+  #tell(who: string, what: string): void {
+    const seconds = Math.round((this.world.clock.now() - this.#start) / 1000);
+    this.#story.push(`${`${seconds}`.padStart(5)} ${who.padEnd(8)} ${what}`);
   }
 
   /** Adds what happened. */
   count(counts: Counts): void {
-    for (const { actor, said } of this.#people) {
-      counts.said += said.length;
-      counts.heard += actor.every("message").length;
-      counts.repaired += actor.every("repaired").reduce((n, e) => n + e.count, 0);
-      counts.missing += actor.every("missing").reduce((n, e) => n + e.count, 0);
-      counts.reconnects += actor.every("reconnected").length;
+    const programs = this.people.flatMap(({ program, before }) => [...before, program]);
+    for (const program of programs) {
+      counts.heard += program.every("message").length;
+      counts.repaired += program.every("repaired").reduce((n, e) => n + e.count, 0);
+      counts.missing += program.every("missing").reduce((n, e) => n + e.count, 0);
+      counts.reconnects += program.every("reconnected").length;
     }
-    const epochs = this.#people.map(({ actor }) => actor.epoch);
-    counts.epochs += Math.max(...epochs);
-    const seen = new Set<string>();
-    for (const { actor } of this.#people) {
-      for (const e of actor.every("epoch")) {
-        if (e.reason === "claim" || e.reason === "hand-over") seen.add(`${e.epoch}`);
-      }
-    }
-    counts.takeovers += seen.size;
-    counts.removed += this.#people.filter(({ kicked }) => kicked).length;
+    counts.said += this.people.reduce((n, { said }) => n + said.length, 0);
+    counts.restarts += this.people.reduce((n, { before }) => n + before.length, 0);
+    counts.epochs += Math.max(...programs.map(({ epoch }) => epoch));
+    const takeovers = programs.flatMap((program) =>
+      program.every("epoch").filter((e) => e.reason === "claim" || e.reason === "hand-over")
+    );
+    counts.takeovers += new Set(takeovers.map((e) => e.epoch)).size;
+    counts.removed += this.people.filter(({ gone, unwanted }) => gone && unwanted).length;
   }
+}
 
-  check(): Violation | null {
-    return this.#ends() ?? this.#once() ?? this.#ordered() ?? this.#onePlace() ??
-      this.#nothingLost() ?? this.#removedOut() ?? this.#noNonceTwice() ?? this.#repairToOne() ??
-      this.#oldCopiesOut();
-  }
-
-  /** Nobody's program ends but by its person's will or the admin's. */
-  #ends(): Violation | null {
-    for (const { actor, gone } of this.#people) {
-      const bye = actor.events.findLast((e) => e.type === "bye");
-      if (bye?.type !== "bye" || gone || bye.exitCode === 6) continue;
-      if (this.#lied && bye.exitCode === 7) continue;
-      return {
-        rule: "nobody is thrown out",
-        detail: `${actor.name}: ${bye.exitCode} ${bye.reason}`,
-      };
+/** A notice in a line; `null` for what matters to nobody. */
+function inShort(notice: Notice): string | null {
+  switch (notice.type) {
+    case "ok":
+    case "info":
+    case "connected":
+    case "verified":
+    case "members":
+      return null;
+    case "joined":
+    case "epoch": {
+      const members = notice.members.map((m) => `${m.name}${m.admin ? "*" : m.deputy ? "'" : ""}`);
+      const why = notice.type === "epoch" ? notice.reason : "";
+      return `${notice.type} ${notice.epoch} ${why} ${members.join("+")}`;
     }
-    return null;
-  }
-
-  #once(): Violation | null {
-    for (const { actor } of this.#people) {
-      const seen = new Set<string>();
-      for (const { text } of actor.every("message")) {
-        if (seen.has(text)) return { rule: "no text twice", detail: `${actor.name}: ${text}` };
-        seen.add(text);
-      }
-    }
-    return null;
-  }
-
-  #ordered(): Violation | null {
-    for (const { actor } of this.#people) {
-      for (const author of this.#people) {
-        const places = actor.textsOf(author.actor.name)
-          .map((text) => author.said.findIndex((s) => s.text === text));
-        if (places.includes(-1)) {
-          return {
-            rule: "nothing that nobody said",
-            detail: `${actor.name} of ${author.actor.name}`,
-          };
-        }
-        if (places.some((place, i) => i > 0 && place < (places[i - 1] ?? 0))) {
-          return {
-            rule: "each author's order",
-            detail: `${actor.name} of ${author.actor.name}: ${places.join()}`,
-          };
-        }
-      }
-    }
-    return null;
-  }
-
-  /** All who are in see one epoch, one roster and one admin; an epoch is the same for all who were in it. */
-  #onePlace(): Violation | null {
-    const places = new Map<number, { code: string; members: string; who: string }>();
-    for (const { actor } of this.#people) {
-      for (const e of actor.events) {
-        if (e.type !== "joined" && e.type !== "epoch") continue;
-        const members = e.members.map((m) => `${m.name}${m.admin ? "*" : ""}`).sort().join("+");
-        const known = places.get(e.epoch);
-        if (known === undefined) {
-          places.set(e.epoch, { code: e.safetyCode, members, who: actor.name });
-        } else if (known.code !== e.safetyCode || known.members !== members) {
-          return {
-            rule: "one epoch, one roster, one admin",
-            detail: `epoch ${e.epoch}: ${known.who} has ${known.members}, ${actor.name} ${members}`,
-          };
-        }
-      }
-    }
-    const live = this.#live;
-    const newest = Math.max(...live.map(({ actor }) => actor.epoch));
-    for (const { actor } of live) {
-      if (!actor.events.some((e) => e.type === "joined")) continue;
-      if (actor.epoch !== newest) {
-        return { rule: "all in one epoch", detail: `${actor.name} ${actor.epoch} of ${newest}` };
-      }
-    }
-    return null;
-  }
-
-  /** Each has each other's texts, or was told how many it lacks. */
-  #nothingLost(): Violation | null {
-    for (const reader of this.#live) {
-      const since = joinedAt(reader.actor);
-      if (since === null) continue;
-      for (const author of this.#people) {
-        if (author === reader) continue;
-        const lacking = this.#expected(reader, author, since)
-          .filter((text) => !reader.actor.hasHeard(text)).length;
-        const told = reader.actor.every("missing").filter((e) => e.from === author.actor.name)
-          .reduce((sum, e) => sum + e.count, 0);
-        if (lacking > (this.#hostile ? told : 0)) {
-          return {
-            rule: this.#hostile ? "lost texts are shown as missing" : "nothing is lost",
-            detail: `${reader.actor.name} lacks ${lacking} of ${author.actor.name}, told ${told}`,
-          };
-        }
-      }
-    }
-    return null;
-  }
-
-  /** What a reader has to have of an author, who is there or was removed. */
-  #expected(reader: Person, author: Person, since: number): string[] {
-    const authorSince = joinedAt(author.actor);
-    if (authorSince === null) return [];
-    const from = Math.max(since, authorSince);
-    const after = author.said.filter((s) => s.at > from).map((s) => s.text);
-    if (this.#live.includes(author)) {
-      const sent = new Set(author.actor.every("sent").map((e) => e.text));
-      return after.filter((text) => sent.has(text));
-    }
-    // Of one who was removed, what the admin has: where it ends is the admin's word.
-    const admin = this.#admin;
-    if (admin === undefined || admin === reader) return [];
-    return after.filter((text) => admin.actor.hasHeard(text));
-  }
-
-  /** With all that the kicked ever held, nothing opens of what was said after. */
-  #removedOut(): Violation | null {
-    for (const person of this.#people.filter(({ kicked }) => kicked)) {
-      const { keys } = person.actor;
-      const end = person.actor.events.findLast((e) => e.type === "joined" || e.type === "epoch");
-      if (end?.type !== "joined" && end?.type !== "epoch") continue;
-      const opened = opensTexts(keys.room, keys.leak, recordedPayloads(this.world.relay.record));
-      const last = this.#live.map(({ said }) => said.at(-1)?.text);
-      const read = opened.find((text) => last.includes(text));
-      if (read !== undefined) {
-        return { rule: "the removed read nothing", detail: `${person.actor.name}: ${read}` };
-      }
-    }
-    return null;
-  }
-
-  /** No sender seals two messages at one place: the key and the nonce would be the same. */
-  #noNonceTwice(): Violation | null {
-    const { relay } = this.world;
-    const bodies = new Map<string, string>();
-    for (const carried of relay.record) {
-      if (carried.direction !== "up" || carried.message.kind !== "broadcast") continue;
-      const seen = relay.look(carried);
-      if (seen.kind !== "message") continue;
-      // Forgeries stand at their victim's place.
-      const author = this.#people.find(({ actor }) => actor.name === carried.who);
-      if (
-        author?.actor.keys.leak.epochs.every((e) =>
-          e.epoch !== seen.epoch || e.myLeaf !== seen.leaf
-        )
-      ) {
-        continue;
-      }
-      const place = `${carried.who} ${seen.epoch}/${seen.leaf}/${seen.n}`;
-      const body = carried.message.payload.toHex();
-      const before = bodies.get(place);
-      if (before !== undefined && before !== body) {
-        return { rule: "no nonce twice", detail: place };
-      }
-      bodies.set(place, body);
-    }
-    return null;
-  }
-
-  #repairToOne(): Violation | null {
-    const { relay } = this.world;
-    for (const carried of relay.record) {
-      if (carried.direction !== "up" || carried.message.kind !== "broadcast") continue;
-      if (relay.look(carried).kind === "repair") {
-        return { rule: "repair goes to one", detail: `${carried.who} sends it to all` };
-      }
-    }
-    return null;
-  }
-
-  #oldCopiesOut(): Violation | null {
-    for (const name of this.#barredCopies) {
-      const seen = this.#people.some(({ actor }) =>
-        actor.events.some((e) => e.type === "member-joined" && e.name === name)
+    case "agreement":
+      return `${notice.agree} of ${notice.of} agree, not ${
+        [...notice.differ, ...notice.behind, ...notice.silent].map((m) => m.name).join("+")
+      }`;
+    default: {
+      const { type, ...rest } = notice;
+      const fields = Object.entries(rest).filter(([key]) =>
+        !["room", "roomId", "identity", "fingerprint", "id", "sentAt", "url"].includes(key)
       );
-      if (seen) return { rule: "no old copy comes in", detail: name };
-    }
-    return null;
-  }
-}
-
-/** Turns of the event loop: in each, everything that waits for nothing but its turn is done. */
-class Turns implements Disposable {
-  readonly #channel = new MessageChannel();
-  readonly #waiting: (() => void)[] = [];
-
-  constructor() {
-    this.#channel.port1.onmessage = () => this.#waiting.shift()?.();
-  }
-
-  async take(count: number): Promise<void> {
-    for (let i = 0; i < count; i++) {
-      await new Promise<void>((resolve) => {
-        this.#waiting.push(resolve);
-        this.#channel.port2.postMessage(null);
-      });
+      return `${type} ${fields.map(([, value]) => JSON.stringify(value)).join(" ")}`;
     }
   }
-
-  [Symbol.dispose](): void {
-    this.#channel.port1.close();
-    this.#channel.port2.close();
-  }
 }
 
-function hasEnded(actor: Anybody): boolean {
-  return actor.events.at(-1)?.type === "bye" || actor.events.some((e) => e.type === "bye");
+/** Whether somebody's program runs, and is to go on. */
+export function isThere({ program, gone }: Person): boolean {
+  return !gone && !hasEnded(program);
 }
 
-function adminOf(actor: Anybody): string | undefined {
-  const last = actor.events.findLast((e) => e.type === "joined" || e.type === "epoch");
+/** Whether a program has ended. */
+export function hasEnded(program: Program): boolean {
+  return program.events.some((e) => e.type === "bye");
+}
+
+/** The admin by a program's newest roster. */
+export function adminOf(program: Program): string | undefined {
+  const last = program.events.findLast((e) => e.type === "joined" || e.type === "epoch");
   if (last?.type !== "joined" && last?.type !== "epoch") return undefined;
   return last.members.find((m) => m.admin)?.name;
 }
 
-/** When somebody came in the last time, by the clock of the simulation; `null` if it is not in. */
-function joinedAt(actor: Anybody): number | null {
-  return actor.toldAt("joined");
+/** The keys with which somebody is in an epoch. */
+function keysOf(
+  { program }: Person,
+):
+  | {
+    keys: MemberKeys | AdminKeys;
+    current: NonNullable<MemberKeys["current"]>;
+  }
+  | undefined {
+  const keys = program.keysNow;
+  return keys === undefined || keys.current === null ? undefined : { keys, current: keys.current };
 }
 
 function isPayload({ message }: { message: RelayMessage }): boolean {
@@ -715,7 +694,7 @@ function carries(who: string, direction: Carried["direction"]): (c: Carried) => 
   return (c) => c.direction === direction && c.who === who && isPayload(c);
 }
 
-function from(author: Anybody, only?: "message"): (c: Carried) => boolean {
+function from(author: Program, only?: "message"): (c: Carried) => boolean {
   return (c) => {
     const { message } = c;
     if (message.kind !== "broadcast" && message.kind !== "direct") return false;

@@ -1,9 +1,13 @@
 /**
  * Patches that make the public-key parts of the program cheap and synchronous: ML-KEM and RSA. Everything else is as
  * it is: signatures, chains, seals, hashes. A toy key still opens only what was made for it, so a wrap that goes to
- * the wrong member, or is made for a key that is gone, does not open here either.
+ * the wrong member, or is made for a key that is gone, does not open here either. How long each takes the simulation
+ * says, see turns.ts.
  */
 import type { Patch } from "../support/patched_copy.ts";
+
+const TAKES_TIME =
+  "await (globalThis as { simulatedWork?: () => Promise<void> }).simulatedWork?.();\n";
 
 const KEM = "src/crypto/ml_kem.ts";
 const SESSION = "src/crypto/session_keys.ts";
@@ -17,7 +21,7 @@ export const TOY_CRYPTO: readonly Patch[] = [
       `  const pair = await subtle.generateKey(ML_KEM, false, ["encapsulateBits", "decapsulateBits"]);
   const publicKey = new Uint8Array(await subtle.exportKey("raw-public", pair.publicKey));
   return { publicKey: kemKey(publicKey), privateKey: pair.privateKey };`,
-    to: `  const publicKey = new Uint8Array(1184);
+    to: `  ${TAKES_TIME}  const publicKey = new Uint8Array(1184);
   crypto.getRandomValues(publicKey.subarray(1152));
   return { publicKey: kemKey(publicKey), privateKey: publicKey as never };`,
   },
@@ -31,7 +35,7 @@ export const TOY_CRYPTO: readonly Patch[] = [
     ciphertext: kemCiphertext(new Uint8Array(ciphertext)),
     shared: new Uint8Array(sharedKey),
   };`,
-    to: `  const ciphertext = new Uint8Array(1088);
+    to: `  ${TAKES_TIME}  const ciphertext = new Uint8Array(1088);
   crypto.getRandomValues(ciphertext.subarray(0, 32));
   return { ciphertext: kemCiphertext(ciphertext), shared: sha256(key, ciphertext) };`,
   },
@@ -39,7 +43,7 @@ export const TOY_CRYPTO: readonly Patch[] = [
     name: "toy decapsulation",
     file: KEM,
     from: `  return new Uint8Array(await subtle.decapsulateBits(ML_KEM, key, ciphertext));`,
-    to: `  return sha256(key as never, ciphertext);`,
+    to: `  ${TAKES_TIME}  return sha256(key as never, ciphertext);`,
   },
   {
     name: "toy imports",
@@ -67,7 +71,8 @@ export const TOY_CRYPTO: readonly Patch[] = [
     name: "toy RSA decryption",
     file: SESSION,
     from: `    return new Uint8Array(await crypto.subtle.decrypt(oaepParams(ctx), key, sealed));`,
-    to: `    if (!ctx.every((byte, i) => byte === sealed[32 + i])) throw new Error("another label");
+    to:
+      `    ${TAKES_TIME}    if (!ctx.every((byte, i) => byte === sealed[32 + i])) throw new Error("another label");
     return sealed.slice(0, 32);`,
   },
 ];

@@ -1,0 +1,329 @@
+/** What holds at the end of every simulation, whatever happened in it. */
+import type { WarningCode } from "../../src/session/notice.ts";
+import { opensTexts, recordedPayloads } from "../hostile/opener.ts";
+import {
+  adminOf,
+  hasEnded,
+  isThere,
+  type Person,
+  type Played,
+  type Program,
+} from "./simulation.ts";
+
+/** An invariant that does not hold. */
+export interface Violation {
+  readonly rule: Rule;
+  readonly detail: string;
+}
+
+type Invariant = (played: Played) => string | null;
+
+/** By their names; the first that says something is what is wrong. */
+const INVARIANTS = {
+  "nobody is thrown out": nobodyThrownOut,
+  "no text twice": noTextTwice,
+  "nothing that nobody said": nothingInvented,
+  "each author's order": eachAuthorsOrder,
+  "one epoch, one roster, one admin": onePlace,
+  "all in one epoch": allInOneEpoch,
+  "what is typed is sent, once": typedIsSent,
+  "nothing is lost": nothingLost,
+  "lost texts are shown as missing": lostIsShown,
+  "the removed are out": removedOut,
+  "the removed know it": removedKnow,
+  "the removed read nothing": removedReadNothing,
+  "no nonce twice": noNonceTwice,
+  "repair goes to one": repairToOne,
+  "no old copy comes in": oldCopiesOut,
+  "an honest relay alarms nobody": noFalseAlarm,
+  "all agree in the end": allAgree,
+} as const satisfies Record<string, Invariant>;
+
+/** Name of an invariant. */
+export type Rule = keyof typeof INVARIANTS;
+
+/** The first that does not hold; `null` if all do. */
+export function check(played: Played): Violation | null {
+  for (const [rule, invariant] of Object.entries(INVARIANTS)) {
+    const detail = invariant(played);
+    if (detail !== null) return { rule: rule as Rule, detail };
+  }
+  return null;
+}
+
+/** Nobody's program ends but by its person's will or the admin's. */
+function nobodyThrownOut({ people, lied, lossy, attacked, oldCopies }: Played): string | null {
+  for (const { program, gone, name } of people) {
+    const broken = program.events.find((e) => e.type === "error" && e.code === "broken");
+    if (broken?.type === "error") return `${name}: ${broken.message}`;
+    const bye = program.events.findLast((e) => e.type === "bye");
+    if (bye?.type !== "bye" || gone || oldCopies.includes(name)) continue;
+    if (lied && bye.exitCode === 7) continue;
+    // A hostile relay can have the admin believe that somebody is gone (SECURITY.md).
+    if ((lossy || attacked) && bye.exitCode === 6) continue;
+    // An invite may have been revoked while somebody knocked with it.
+    if (program.toldAt("joined") === null && bye.exitCode === 6) continue;
+    return `${name}: ${bye.exitCode} ${bye.reason}`;
+  }
+  return null;
+}
+
+function noTextTwice({ people }: Played): string | null {
+  for (const program of programsOf(people)) {
+    const seen = new Set<string>();
+    for (const { text } of program.every("message")) {
+      if (seen.has(text)) return `${program.name}: ${text}`;
+      seen.add(text);
+    }
+  }
+  return null;
+}
+
+function nothingInvented({ people }: Played): string | null {
+  return eachOrder(people, (places) => places.includes(-1));
+}
+
+function eachAuthorsOrder({ people }: Played): string | null {
+  return eachOrder(
+    people,
+    (places) => places.some((place, i) => i > 0 && place < (places[i - 1] ?? 0)),
+  );
+}
+
+/** In which order each heard each other's texts, by their place in what was said. */
+function eachOrder(
+  people: readonly Person[],
+  isWrong: (places: readonly number[]) => boolean,
+): string | null {
+  for (const program of programsOf(people)) {
+    const since = program.firstToldAt("joined") ?? Infinity;
+    for (const author of people) {
+      const places = program.textsOf(author.name)
+        .map((text) => author.said.findIndex((s) => s.text === text))
+        // What somebody said before, and says again because it had to come in anew, is no part of the talk (§9).
+        .filter((place) => place === -1 || (author.said[place]?.at ?? Infinity) > since);
+      if (isWrong(places)) return `${program.name} of ${author.name}: ${places.join()}`;
+    }
+  }
+  return null;
+}
+
+/** An epoch is the same for all who were in it: its people, its admin, its keys. */
+function onePlace({ people }: Played): string | null {
+  const places = new Map<number, { code: string; members: string; who: string }>();
+  for (const program of programsOf(people)) {
+    for (const e of program.events) {
+      if (e.type !== "joined" && e.type !== "epoch") continue;
+      const members = e.members.map((m) => `${m.name}${m.admin ? "*" : ""}`).sort().join("+");
+      const known = places.get(e.epoch);
+      if (known === undefined) {
+        places.set(e.epoch, { code: e.safetyCode, members, who: program.name });
+      } else if (known.code !== e.safetyCode || known.members !== members) {
+        return `epoch ${e.epoch}: ${known.who} has ${known.members}, ${program.name} ${members}`;
+      }
+    }
+  }
+  return null;
+}
+
+function allInOneEpoch(played: Played): string | null {
+  const { people } = played;
+  const live = people.filter(isThere);
+  const newest = Math.max(...live.map(({ program }) => program.epoch));
+  for (const { program, name } of live) {
+    const isIn = program.toldAt("joined") !== null;
+    if (!isIn && (played.lossy || played.attacked)) continue;
+    if (program.epoch !== newest) return `${name} ${program.epoch} of ${newest}`;
+  }
+  return null;
+}
+
+/** What was typed is sent; what was typed into a program that was killed may be gone with it. */
+function typedIsSent({ people }: Played): string | null {
+  for (const { program, said, name } of people.filter(isThere)) {
+    if (program.toldAt("joined") === null) continue;
+    const sent = program.every("sent").map((e) => e.text);
+    for (const { text, by } of said) {
+      const times = sent.filter((t) => t === text).length;
+      if (by === program && times !== 1) return `${name}: ${text} ${times} times`;
+    }
+  }
+  return null;
+}
+
+function nothingLost(played: Played): string | null {
+  return played.lossy ? null : lost(played, () => 0);
+}
+
+function lostIsShown(played: Played): string | null {
+  return lost(
+    played,
+    (reader, author) =>
+      reader.every("missing").filter((e) => e.from === author)
+        .reduce((sum, e) => sum + e.count, 0) +
+      // What comes when the keys of its epoch are gone is shown as it is refused.
+      reader.every("warning").filter((e) => e.code === "replay" && e.from === author).length,
+  );
+}
+
+/** Each has each other's texts, but for so many. */
+function lost(
+  played: Played,
+  allowed: (reader: Program, author: string) => number,
+): string | null {
+  const { people } = played;
+  for (const reader of people.filter(isThere)) {
+    const since = reader.program.toldAt("joined");
+    if (since === null) continue;
+    for (const author of people) {
+      if (author === reader) continue;
+      const lacking = expected(people, reader, author, since)
+        .filter((text) => !reader.program.hasHeard(text));
+      const most = allowed(reader.program, author.name);
+      if (lacking.length > most) {
+        return `${reader.name} lacks ${lacking.length} of ${author.name} (${
+          lacking[0]
+        }), told ${most}`;
+      }
+    }
+  }
+  return null;
+}
+
+/** What a reader has to have of an author, who is there or was removed. */
+function expected(
+  people: readonly Person[],
+  reader: Person,
+  author: Person,
+  since: number,
+): string[] {
+  const authorSince = author.program.toldAt("joined");
+  if (authorSince === null) return [];
+  const from = Math.max(since, authorSince);
+  const after = author.said.filter((s) => s.at > from).map((s) => s.text);
+  if (isThere(author)) {
+    const sent = new Set(author.program.every("sent").map((e) => e.text));
+    return after.filter((text) => sent.has(text));
+  }
+  // Of one who was removed, what the admin has: where it ends is the admin's word.
+  const admin = adminAmong(people);
+  if (admin === undefined || admin === reader) return [];
+  return after.filter((text) => admin.program.hasHeard(text));
+}
+
+/** Whoever left or was kicked is in nobody's roster any more. */
+function removedOut({ people }: Played): string | null {
+  const gone = people.filter((person) => person.gone).map(({ name }) => name);
+  for (const { program, name } of people.filter(isThere)) {
+    const last = program.events.findLast((e) => e.type === "joined" || e.type === "epoch");
+    if (last?.type !== "joined" && last?.type !== "epoch") continue;
+    const still = last.members.find((m) => gone.includes(m.name));
+    if (still !== undefined) return `${name} still has ${still.name}`;
+  }
+  return null;
+}
+
+/** Whoever is kicked is told so; behind or away it asks to come in again, and waits. */
+function removedKnow({ people }: Played): string | null {
+  for (const { program, gone, unwanted, name } of people) {
+    if (!gone || !unwanted || hasEnded(program)) continue;
+    const last = program.events.findLast((e) =>
+      ["joined", "epoch", "waiting", "reconnecting"].includes(e.type)
+    );
+    if (last?.type === "joined" || last?.type === "epoch") return `${name} does not know`;
+  }
+  return null;
+}
+
+/** With all that the removed ever held, nothing opens of what was said last. */
+function removedReadNothing({ world, people, leaks }: Played): string | null {
+  const last = people.filter(isThere).map(({ said }) => said.at(-1)?.text);
+  for (const { program, name } of people.filter(({ gone }) => gone)) {
+    const leak = leaks.get(program.keys.own.identity);
+    if (leak === undefined) continue;
+    const opened = opensTexts(program.keys.room, leak, recordedPayloads(world.relay.record));
+    const read = opened.find((text) => last.includes(text));
+    if (read !== undefined) return `${name}: ${read}`;
+  }
+  return null;
+}
+
+/** No sender seals two messages at one place: the key and the nonce would be the same. */
+function noNonceTwice({ world: { relay }, forged }: Played): string | null {
+  const bodies = new Map<string, string>();
+  for (const carried of relay.record) {
+    if (carried.direction !== "up" || carried.message.kind !== "broadcast") continue;
+    const seen = relay.look(carried);
+    if (seen.kind !== "message") continue;
+    const body = carried.message.payload.toHex();
+    // Forgeries stand at their victim's place.
+    if (forged.has(body)) continue;
+    const place = `${carried.who} ${seen.epoch}/${seen.leaf}/${seen.n}`;
+    const before = bodies.get(place);
+    if (before !== undefined && before !== body) return place;
+    bodies.set(place, body);
+  }
+  return null;
+}
+
+function repairToOne({ world: { relay } }: Played): string | null {
+  for (const carried of relay.record) {
+    if (carried.direction !== "up" || carried.message.kind !== "broadcast") continue;
+    if (relay.look(carried).kind === "repair") return `${carried.who} sends it to all`;
+  }
+  return null;
+}
+
+function oldCopiesOut({ people, oldCopies }: Played): string | null {
+  for (const name of oldCopies) {
+    const cameIn = programsOf(people).some((program) =>
+      program.events.some((e) => e.type === "member-joined" && e.name === name)
+    );
+    if (cameIn) return name;
+  }
+  return null;
+}
+
+/** What an honest relay and honest people may make a program say. */
+const HARMLESS: readonly WarningCode[] = [
+  "gap",
+  "stale-membership",
+  // Somebody was removed while its words were on their way.
+  "unknown-sender",
+];
+
+function noFalseAlarm({ people, lossy, attacked }: Played): string | null {
+  if (lossy || attacked) return null;
+  for (const program of programsOf(people)) {
+    const alarm = program.every("warning").find(({ code }) => !HARMLESS.includes(code));
+    if (alarm !== undefined) return `${program.name}: ${alarm.code}, ${alarm.message}`;
+    const [missing] = program.every("missing");
+    if (missing !== undefined) {
+      return `${program.name}: missing ${missing.count} of ${missing.from}`;
+    }
+  }
+  return null;
+}
+
+/** Nothing was lost: then everybody's badge says so. */
+function allAgree({ people, lossy }: Played): string | null {
+  const live = people.filter(isThere).filter(({ program }) => program.toldAt("joined") !== null);
+  if (lossy || live.length < 2) return null;
+  for (const { program, name } of live) {
+    const told = program.every("agreement").at(-1);
+    if (told === undefined || told.agree !== live.length || told.of !== live.length) {
+      return `${name}: ${told?.agree} of ${told?.of}, ${live.length} are there`;
+    }
+  }
+  return null;
+}
+
+// ---- what they look at
+
+function programsOf(people: readonly Person[]): Program[] {
+  return people.flatMap(({ before, program }) => [...before, program]);
+}
+
+function adminAmong(people: readonly Person[]): Person | undefined {
+  return people.filter(isThere).find(({ name, program }) => adminOf(program) === name);
+}
