@@ -7,6 +7,7 @@ import {
   columns,
   commandHelp,
   type CommandSpec,
+  firstSentence,
   nearest,
   type OptionSpec,
   parseArguments,
@@ -307,7 +308,7 @@ export function help(): string {
     ...columns(
       COMMANDS.map((
         c,
-      ) => [`${c.name} ${c.args}`.trim(), c.summary.split(/[.:]\s/)[0]?.replace("\n", " ") ?? ""]),
+      ) => [`${c.name} ${c.args}`.trim(), firstSentence(c.summary)]),
     ),
     "",
     "try it:",

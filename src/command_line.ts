@@ -27,6 +27,11 @@ export function takesNumber({ value }: OptionSpec): boolean {
   return value !== undefined && NUMBERS.has(value);
 }
 
+/** What a summary says first, in one line and without its full stop: for lists of commands. */
+export function firstSentence(summary: string): string {
+  return (summary.split(/[.:]\s/)[0] ?? "").replaceAll("\n", " ").replace(/\.$/, "");
+}
+
 /** One subcommand; a name of two words is a subcommand of a subcommand. */
 export interface CommandSpec {
   readonly name: string;

@@ -4,7 +4,12 @@
  *
  * @module
  */
-import { type CommandSpec, COMMON_OPTIONS, type OptionSpec } from "./command_line.ts";
+import {
+  type CommandSpec,
+  COMMON_OPTIONS,
+  firstSentence,
+  type OptionSpec,
+} from "./command_line.ts";
 
 /** The shells that there is a script for. */
 export const SHELLS = ["bash", "zsh", "fish", "powershell"] as const;
@@ -58,11 +63,6 @@ function placesOf(commands: readonly CommandSpec[]): Place[] {
 
 function parentOf(place: string): string {
   return place.includes(" ") ? place.slice(0, place.lastIndexOf(" ")) : "";
-}
-
-/** Without the line breaks that help has, and without its full stop. */
-function firstSentence(summary: string): string {
-  return (summary.split(/[.:]\s/)[0] ?? "").replaceAll("\n", " ").replace(/\.$/, "");
 }
 
 /** What an option takes: nothing, a file, a folder, one of some words, or any text. */

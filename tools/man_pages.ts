@@ -3,7 +3,12 @@
  *
  * @module
  */
-import { type CommandSpec, COMMON_OPTIONS, type OptionSpec } from "../src/command_line.ts";
+import {
+  type CommandSpec,
+  COMMON_OPTIONS,
+  firstSentence,
+  type OptionSpec,
+} from "../src/command_line.ts";
 
 const EXIT_CODES: readonly (readonly [string, string])[] = [
   ["0", "left normally"],
@@ -76,13 +81,10 @@ function overview(commands: readonly CommandSpec[], head: string): string {
 
 function commandPage(command: CommandSpec, head: string): string {
   const { name, args, summary, options, examples } = command;
-  const [about = ""] = summary.split(/[.:]\s/);
   return page(
     head,
     "NAME",
-    `${pageName(command).replaceAll("-", "\\-")} \\- ${
-      lowerFirst(inline(about.replace(/\.$/, "")))
-    }`,
+    `${pageName(command).replaceAll("-", "\\-")} \\- ${lowerFirst(inline(firstSentence(summary)))}`,
     ".SH SYNOPSIS",
     `.B stm ${inline(name)}`,
     ...(args === "" ? [] : [`.RI ${italic(args)}`]),
