@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import net from "node:net";
+import { Duplex } from "node:stream";
 import tls from "node:tls";
 import { toPem } from "../../src/transport/certificate.ts";
 import { dial } from "../../src/transport/dial.ts";
@@ -218,4 +220,51 @@ Deno.test("listen() on several addresses shows one certificate, or listens on no
     code: "port-in-use",
   });
   await assert.rejects(dial({ ...free, pin: relay.key.pin }), { code: "unreachable" });
+});
+
+/** What a client says first. */
+function clientHello(): Promise<Uint8Array> {
+  return new Promise((resolve) => {
+    const socket = new Duplex({
+      read() {},
+      write(hello: Uint8Array, _encoding, done) {
+        resolve(new Uint8Array(hello));
+        done();
+      },
+    });
+    tls.connect({ socket, rejectUnauthorized: false, servername: "" }).on("error", () => {});
+  });
+}
+
+Deno.test("many who say hello in the same moment are answered a few at a time", async () => {
+  const MANY = 40;
+  await using relay = await TestRelay.start({ handshakeTimeoutMs: 20_000 });
+  const hello = await clientHello();
+  const strangers = Array.from(
+    { length: MANY },
+    () => net.connect(relay.listener.port, "127.0.0.1"),
+  );
+  await Promise.all(strangers.map((socket) => once(socket, "connect")));
+  let answered = 0;
+  let inTurn = 0;
+  let most = 0;
+  const all = Promise.withResolvers<void>();
+  const turn = (): void => {
+    most = Math.max(most, inTurn);
+    inTurn = 0;
+    if (answered < MANY) setTimeout(turn, 0);
+    else all.resolve();
+  };
+  setTimeout(turn, 0);
+  for (const socket of strangers) {
+    socket.on("error", () => {});
+    socket.once("data", () => {
+      answered++;
+      inTurn++;
+    });
+    socket.write(hello);
+  }
+  await all.promise;
+  for (const socket of strangers) socket.destroy();
+  assert.ok(most <= 8, `${most} handshakes in one turn`);
 });
