@@ -147,7 +147,7 @@ export class Connection {
     if (message.kind === "challenge" && !this.#started) return await this.#start(message);
     if (!this.#started) return this.#broken(new Error("the relay did not begin with CHALLENGE"));
     if (this.#login !== null && message.kind !== "unknown" && OF_LOGIN.has(message.kind)) {
-      return await this.#loginStep(await this.#login.take(message));
+      return await this.#loginStep(this.#login.take(message));
     }
     switch (message.kind) {
       case "ping":
@@ -193,10 +193,18 @@ export class Connection {
     }
     this.#nonce = nonce;
     this.#login = login;
-    await this.#loginStep(await login.start());
+    await this.#loginStep(login.start());
   }
 
-  async #loginStep(step: LoginStep): Promise<void> {
+  async #loginStep(coming: Promise<LoginStep>): Promise<void> {
+    let step: LoginStep;
+    try {
+      step = await coming;
+    } catch (error) {
+      // Our own end broke off what the login was at.
+      if (this.#ended !== null) return;
+      throw error;
+    }
     if (this.#ended !== null) return;
     switch (step.kind) {
       case "send":

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { Connection, type ConnectionHandlers } from "../../src/driver/connection.ts";
+import type { LoginStep } from "../../src/driver/login.ts";
 import { MAX_OUTBOX_BYTES } from "../../src/transport/outbox.ts";
 import { encodeFrame, FrameDecoder } from "../../src/wire/frame.ts";
 import { challenge, handle, roomId } from "../../src/wire/ids.ts";
 import { DEAD_AFTER_MS, MAX_FRAME_BYTES, PING_AFTER_MS } from "../../src/wire/limits.ts";
 import {
+  ACCESS,
   decodeRelayMessage,
   frameRelayMessage,
   type RelayMessage,
@@ -308,4 +310,20 @@ Deno.test("close() of a relay that does not read waits until it is abandoned", a
   stage.connection.abandon();
   await closing;
   assert.deepEqual(stage.ends.map((e) => e.code), ["stalled"]);
+});
+
+Deno.test("a login that the end of its connection breaks off says nothing more", async () => {
+  const step = Promise.withResolvers<LoginStep>();
+  const stage = new Stage({
+    login: () => ({
+      start: () => step.promise,
+      take: () => step.promise,
+      close: () => step.reject(new Error("the worker was closed")),
+    }),
+  });
+  await stage.says({ ...CHALLENGE, access: ACCESS.account });
+  await stage.connection.close();
+  await settled();
+  assert.deepEqual(stage.ends.map(({ code }) => code), ["closed-by-us"]);
+  assert.deepEqual(stage.kinds, ["start"]);
 });
