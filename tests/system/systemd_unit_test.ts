@@ -8,8 +8,8 @@ import { fileURLToPath } from "node:url";
 import { DEFAULT_OPERATION } from "../../src/server/operation.ts";
 import { SERVER_OPTIONS } from "../../src/server/options.ts";
 import { DEFAULT_RELAY_LIMITS } from "../../src/server/relay_limits.ts";
-import { VERSION } from "../../src/version.ts";
-import { OWN, start } from "../support/package_stage.ts";
+import { start } from "../support/package_stage.ts";
+import { ARCHIVE, onMachine, part } from "../support/systemd_machine.ts";
 import { withFolder } from "../support/temporary_folder.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -67,29 +67,11 @@ function commandsOf(section: string, number: number): string {
   const block = [...text.matchAll(/^```console\n(.*?)^```/gms)][number]?.[1];
   assert.ok(block !== undefined, `${section} has no block ${number} of commands`);
   const lines = block.trim().split("\n").map((line) => line.replace(/^\$ /, ""));
-  const archive = `stm-${VERSION}-${OWN.name}`;
-  return lines.join("\n").replaceAll(/stm-\d+\.\d+\.\d+-linux-x86_64/g, archive);
-}
-
-/** Runs a part, its words to a file of its own; the first command that fails ends it. */
-function part(name: string, commands: string): string {
-  return `(set -e\n${commands}\n) > /out/${name} 2>&1; echo $? > /out/${name}.code\n`;
+  return lines.join("\n").replaceAll(/stm-\d+\.\d+\.\d+-linux-x86_64/g, ARCHIVE);
 }
 
 /** What is done in the container: an operator's first day, and a bad one. */
 const SCRIPT = `
-sudo() {
-  if [ "$1" = -u ]; then
-    user=$2 && shift 2 && setpriv --reuid="$user" --regid="$user" --clear-groups "$@"
-  else "$@"; fi
-}
-up() {
-  for try in $(seq 100); do
-    sudo -u stm stm server status --ui json --certs /var/lib/stm && return
-    sleep 0.1
-  done
-  return 1
-}
 reloaded() {
   for try in $(seq 100); do
     [ "$(journalctl -u stm -o cat | grep -c ' reloaded ')" -ge "$1" ] && return
@@ -97,7 +79,6 @@ reloaded() {
   done
   return 1
 }
-cd /root
 ${part("install", commandsOf("Install", 0))}
 ${part("up", "up")}
 ${part("asked", commandsOf("Install", 1))}
@@ -120,76 +101,9 @@ systemctl stop stm
 journalctl -u stm -o cat > /out/journal
 `;
 
-const FIRST_DAY = `[Unit]
-SuccessAction=exit
-FailureAction=exit
-[Service]
-Type=oneshot
-ExecStart=/bin/sh /root/first_day.sh
-`;
-
-/** What of this machine the container has too. */
-const PROGRAMS = ["usr/bin", "usr/sbin", "usr/lib", "usr/lib64", "usr/share"];
-
-/** A system of its own, with a release of stm in root's home. */
-async function containerRoot(root: string): Promise<void> {
-  const folders = ["usr/local/bin", "out", "root", "etc/systemd/system", "var", "tmp"];
-  for (const name of [...folders, ...PROGRAMS]) {
-    await Deno.mkdir(join(root, name), { recursive: true });
-  }
-  for (const name of ["bin", "sbin", "lib", "lib64"]) {
-    await Deno.symlink(`usr/${name}`, join(root, name));
-  }
-  const files: Record<string, string> = {
-    "etc/os-release": "ID=debian\n",
-    // With one it is no first boot, at which Debian's presets would turn on more.
-    "etc/machine-id": `${"0123456789abcdef".repeat(2)}\n`,
-    "etc/passwd": "root:x:0:0::/root:/bin/sh\n",
-    "etc/group": "root:x:0:\n",
-    "etc/login.defs": "USERGROUPS_ENAB yes\n",
-    "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
-    "etc/hosts": "127.0.0.1 localhost\n",
-    "etc/systemd/system/first_day.service": FIRST_DAY,
-    "etc/systemd/system/default.target": "[Unit]\nWants=first_day.service\n",
-    "root/first_day.sh": SCRIPT,
-  };
-  for (const [path, text] of Object.entries(files)) {
-    await Deno.writeTextFile(join(root, path), text);
-  }
-  const args = ["task", "release", "--target", "own", "--no-compile", "--no-measure"];
-  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [...args, "--out", join(root, "root")],
-    cwd: ROOT,
-    env: { SOURCE_DATE_EPOCH: "1000000000" },
-    stdout: "null",
-    stderr: "piped",
-  }).output();
-  assert.equal(code, 0, new TextDecoder().decode(stderr));
-}
-
 Deno.test("docs/OPERATIONS.md's commands install, ask, upgrade, back up and restore a relay under a real systemd", async () => {
-  await withFolder(async (root) => {
-    await Deno.chmod(root, 0o755);
-    await containerRoot(root);
-    const booted = await start("systemd-nspawn", [
-      "--quiet",
-      `--directory=${root}`,
-      ...PROGRAMS.map((path) => `--bind-ro=/${path}`),
-      "--boot",
-      "--register=no",
-      "--keep-unit",
-      "--private-network",
-      "--console=pipe",
-    ]);
-    const read = (name: string) =>
-      Deno.readTextFile(join(root, "out", name)).catch(() => `nothing: ${booted.out}${booted.err}`);
+  await onMachine(() => Promise.resolve(SCRIPT), async (read) => {
     const journal = await read("journal");
-    const parts = [...SCRIPT.matchAll(/\/out\/(\w+)\.code$/gm)].map(([, name = ""]) => name);
-    assert.equal(parts.length, 10);
-    for (const name of parts) {
-      const code = (await read(`${name}.code`)).trim();
-      assert.equal(code, "0", `${name}: ${await read(name)}\n${journal}`);
-    }
     assert.match(await read("asked"), /takes new people[^]*nobody is banned/);
     for (const check of ["key", "running", "port", "metrics", "descriptors", "memory"]) {
       assert.match(await read("doctor"), new RegExp(`^ok +${check} `, "m"));
