@@ -228,10 +228,18 @@ const PROFILE_FORKS: CommandSpec = {
   examples: ["stm profile forks", "stm profile forks owl --passphrase-file passphrase.txt"],
 };
 
-/** What says which relay and which profile. */
-const WHERE = ["host", "port", "pin", "profile", "passphrase-file", "no-passphrase"];
+/** What says which relay, which profile and which account. */
+const WHERE = new Set(
+  ["host", "port", "pin", "profile", "passphrase-file", "no-passphrase", "user", "password-file"],
+);
 
-const DOCTOR = doctorCommand(PARTICIPANT_OPTIONS.filter(({ name }) => WHERE.includes(name)));
+const DOCTOR = doctorCommand(
+  PARTICIPANT_OPTIONS.filter(({ name }) => WHERE.has(name)).map((option) =>
+    option.name === "user"
+      ? { ...option, help: "the account to try the login with; its password is asked for" }
+      : option
+  ),
+);
 
 const DEMO: CommandSpec = {
   name: "demo",
@@ -369,7 +377,11 @@ async function dispatch(args: readonly string[]): Promise<number> {
       return await runServerDoctor((await readServer(given))[0], { version: VERSION, print });
     case DOCTOR:
       onlyWithHost(given, DOCTOR);
-      return await runDoctor(given, profileOptions(given), { version: VERSION, print });
+      return await runDoctor(
+        given,
+        { profile: profileOptions(given), login: loginOptions(given, DOCTOR) },
+        { version: VERSION, print },
+      );
     case ADMIN:
       return await admin(given);
     case CLIENT:

@@ -1,5 +1,6 @@
 /** `stm doctor` and `stm server doctor`: what each takes, and which part of the program it starts. */
 import { type Arguments, type CommandSpec, type OptionSpec, UsageError } from "./command_line.ts";
+import type { LoginOptions } from "./driver/credentials.ts";
 import type { ProfileOptions } from "./driver/session_profile.ts";
 import { SERVER_OPTIONS, type ServerOptions } from "./server/options.ts";
 
@@ -22,7 +23,7 @@ export function doctorCommand(options: readonly OptionSpec[]): CommandSpec {
     args: "[LINK | -]",
     maxArgs: 1,
     summary:
-      "Looks whether all that you depend on is in order, and says what to do if it is not: files\nand profiles, the terminal, and the relay of the LINK (a server link or an invite; - reads\nit from standard input), of --host, or of the profile's rooms: whether it is reached, has\nthe pinned key, and has the time that this machine has.",
+      "Looks whether all that you depend on is in order, and says what to do if it is not: files\nand profiles, the terminal, and the relay of the LINK (a server link or an invite; - reads\nit from standard input), of --host, or of the profile's rooms: whether it is reached, has\nthe pinned key, has the time that this machine has, and takes the login of --user.",
     options: [...options, UI],
     examples: [
       "stm doctor",
@@ -62,7 +63,7 @@ export interface DoctorPorts {
  */
 export async function runDoctor(
   given: Arguments,
-  profile: ProfileOptions | null,
+  who: { readonly profile: ProfileOptions | null; readonly login: LoginOptions },
   { version, print }: DoctorPorts,
 ): Promise<number> {
   const host = given.text("host");
@@ -87,7 +88,7 @@ export async function runDoctor(
   try {
     const link = text === undefined ? null : await readLink(text, ports.terminal);
     const inviteShown = link?.kind === "invite" && text !== "-";
-    const question = { ui, link, inviteShown, server, profile };
+    const question = { ui, link, inviteShown, server, ...who };
     return await report(participantFindings(question, ports), ui, version, print);
   } catch (error) {
     if (!(error instanceof StartError)) throw error;

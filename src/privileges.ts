@@ -82,7 +82,7 @@ export const PRIVILEGES: Readonly<Record<string, Privileges>> = {
   admin: PARTICIPANT,
   client: { ...PARTICIPANT, readOptions: ["invite-file", ...PARTICIPANT.readOptions] },
   profile: PROFILE,
-  doctor: { ...PROFILE, net: true, env: [...PROFILE.env, "LC_ALL", "LC_CTYPE", "LANG"] },
+  doctor: { ...PARTICIPANT, env: [...PARTICIPANT.env, "LC_ALL", "LC_CTYPE", "LANG"] },
   demo: { ...NO_PRIVILEGES, net: true, env: TERMINAL, temporary: true },
 };
 

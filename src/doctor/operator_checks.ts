@@ -25,7 +25,7 @@ export async function* operatorFindings(
 ): AsyncGenerator<Finding> {
   const { certs, limits, operation } = options;
   const key = yield* keyFindings(certs);
-  yield* keptFindings(certs);
+  yield* keptFindings(certs, operation.access);
   const running = yield* runningFindings(certs, version);
   yield* portFindings(options, running);
   yield* publicFindings(options, key, running);

@@ -7,6 +7,7 @@ import { StoreError } from "../store/store_error.ts";
 import { fromPem, relayKeyIn, sameBytes } from "../transport/certificate.ts";
 import { CERTIFICATE_FILE, KEY_FILE, relayKeyOf } from "../transport/server_key.ts";
 import { factsOf, modeFinding, ownerFinding, quoted, reasonOf, tryWriting } from "./file_checks.ts";
+import type { Access } from "../wire/relay_message.ts";
 import { fail, type Finding, ok, warn } from "./finding.ts";
 
 /**
@@ -172,9 +173,29 @@ async function jsonFinding(certs: string, file: JsonFile): Promise<Finding> {
   }
 }
 
-/** Looks at what the relay keeps beside its key. */
-export async function* keptFindings(certs: string): AsyncGenerator<Finding> {
+/**
+ * Looks at what the relay keeps beside its key.
+ *
+ * @param access who may enter
+ */
+export async function* keptFindings(certs: string, access: Access): AsyncGenerator<Finding> {
   for (const file of jsonFiles(certs)) yield await jsonFinding(certs, file);
+  if (access === "open" || await anyAccount(certs)) return;
+  yield warn(
+    "accounts",
+    `with --access ${access} only people with an account get in, and there is none`,
+    access === "code" ? "make a code: stm server code" : "make one: stm server user add NAME",
+  );
+}
+
+/** Whether there is an account, as far as can be told; what is wrong with the file was said. */
+async function anyAccount(certs: string): Promise<boolean> {
+  try {
+    return (await new Accounts(join(certs, ACCOUNTS_FILE)).read()).users.length > 0;
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    return true;
+  }
 }
 
 /** Looks at a file that we may not be allowed to look at. */

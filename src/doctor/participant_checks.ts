@@ -1,5 +1,6 @@
 /** `stm doctor`: what a participant depends on, on this machine and at the relay. */
 import { fingerprintOf } from "../crypto/join.ts";
+import { givenCredentials, type LoginOptions } from "../driver/credentials.ts";
 import type { ParticipantPorts } from "../driver/participant.ts";
 import { openSessionProfile, profileFile, type ProfileOptions } from "../driver/session_profile.ts";
 import { trustedKey } from "../driver/server_trust.ts";
@@ -17,7 +18,7 @@ import { formatFingerprint, fromHex, type RelayKey, relayKey } from "../wire/ids
 import { formatAddress, type Link } from "../wire/link_url.ts";
 import { factsOf, modeFinding, ownerFinding, reasonOf, tryWriting } from "./file_checks.ts";
 import { fail, type Finding, ok, warn } from "./finding.ts";
-import { relayFindings, unreached } from "./relay_checks.ts";
+import { relayFindings, type RelayTarget, unreached } from "./relay_checks.ts";
 
 /** The command line of `stm doctor`. */
 export interface ParticipantQuestion {
@@ -33,6 +34,8 @@ export interface ParticipantQuestion {
     readonly pin: string | undefined;
   } | null;
   readonly profile: ProfileOptions | null;
+  /** `--user` and `--password-file`. */
+  readonly login: LoginOptions;
 }
 
 type Ports = Pick<ParticipantPorts, "terminal" | "env" | "folder">;
@@ -68,7 +71,7 @@ export async function* participantFindings(
     else saved.push(...yield* oneProfile(question.profile, folder, question.ui, ports));
   }
   yield terminalFinding(ports);
-  yield* relays(question, saved, folder);
+  yield* relays(question, saved, folder, await givenAccount(question, ports));
 }
 
 async function* folderFindings(folder: string): AsyncGenerator<Finding> {
@@ -250,23 +253,42 @@ function terminalFinding({ terminal, env }: Ports): Finding {
   return ok(check, `${columns} columns, obeys escape sequences`);
 }
 
+/** The account of `--user` with its password, asked for if need be. */
+async function givenAccount(
+  { login, ui, link, server }: ParticipantQuestion,
+  { terminal, env }: Ports,
+): Promise<Pick<RelayTarget, "account">> {
+  const place = link ?? server;
+  const given = await givenCredentials(login, {
+    terminal,
+    env,
+    asksPerson: ui === "line" && terminal.isTerminal,
+    relay: place === null ? "the relay" : formatAddress(place.host, place.port),
+    remembered: undefined,
+    say: () => {},
+  });
+  return given === null ? {} : { account: given };
+}
+
 async function* relays(
   question: ParticipantQuestion,
   saved: readonly SavedServer[],
   folder: string | null,
+  account: Pick<RelayTarget, "account">,
 ): AsyncGenerator<Finding> {
   const { link, server } = question;
   if (link !== null) {
-    yield* relayFindings({ host: link.host, port: link.port, key: link.relayKey }, Date.now);
+    const { host, port, relayKey: key } = link;
+    yield* relayFindings({ host, port, key, ...account }, Date.now);
     return;
   }
   if (server !== null) {
-    yield* namedRelay(server, folder);
+    yield* namedRelay(server, folder, account);
     return;
   }
   const places = new Map(saved.map((one) => [`${one.host} ${one.port} ${one.pin}`, one]));
   for (const { host, port, pin } of places.values()) {
-    yield* relayFindings({ host, port, key: relayKey(fromHex(pin)) }, Date.now);
+    yield* relayFindings({ host, port, key: relayKey(fromHex(pin)), ...account }, Date.now);
   }
   if (places.size === 0) {
     yield ok(
@@ -279,6 +301,7 @@ async function* relays(
 async function* namedRelay(
   { host, port, pin }: NonNullable<ParticipantQuestion["server"]>,
   folder: string | null,
+  account: Pick<RelayTarget, "account">,
 ): AsyncGenerator<Finding> {
   let key: RelayKey;
   const path = folder === null ? null : serverPinsPath(Deno.build.os, folder);
@@ -312,5 +335,5 @@ async function* namedRelay(
     return;
   }
   const rememberedIn = pin === undefined && path !== null ? { rememberedIn: path } : {};
-  yield* relayFindings({ host, port, key, ...rememberedIn }, Date.now);
+  yield* relayFindings({ host, port, key, ...rememberedIn, ...account }, Date.now);
 }

@@ -3,6 +3,7 @@
  * how far away it is, and what time it has.
  */
 import { fingerprintOf } from "../crypto/join.ts";
+import { type Credentials, loginWith } from "../driver/login.ts";
 import { EXIT } from "../session/exit_code.ts";
 import { dial, DialError } from "../transport/dial.ts";
 import type { Link } from "../transport/link.ts";
@@ -20,6 +21,8 @@ export interface RelayTarget {
   readonly key: RelayKey;
   /** The file that remembers the key, if that is where it came from. */
   readonly rememberedIn?: string;
+  /** The account to log in with, if it was given. */
+  readonly account?: Pick<Credentials, "account" | "password">;
 }
 
 /** A conversation with more delay than this is no pleasure. */
@@ -50,17 +53,50 @@ export async function* relayFindings(
   const shown = formatFingerprint(fingerprintOf(target.key));
   yield ok("pin", `it has proven the key with the fingerprint ${shown}`);
   try {
-    await using talk = await RelayTalk.start(link, target.key);
+    let loggedIn = false;
+    const login = target.account === undefined ? null : loginWith({
+      ...target.account,
+      code: null,
+      loggedIn: () => {
+        loggedIn = true;
+        return Promise.resolve();
+      },
+    });
+    await using talk = await RelayTalk.start(link, target.key, login);
     yield ok("protocol", "it speaks the protocol of this stm");
+    if (loggedIn) yield ok("login", `logged in as ${target.account?.account}`);
+    else yield ok("login", "the relay wants none");
     yield delayFinding(await talk.roundTripMs());
     yield await clockFinding(talk, now);
   } catch (error) {
     if (!(error instanceof TalkError)) throw error;
-    yield fail(
-      "protocol",
-      `the conversation with ${where} ended: ${error.message}`,
-      "bring stm up to date here (stm version) and there; if both are, tell the relay's operator",
-    );
+    yield ended(error, where);
+  }
+}
+
+function ended({ code, message }: TalkError, where: string): Finding {
+  switch (code) {
+    case "login-needed":
+      return warn(
+        "login",
+        `${where} is for people with an account, and none was tried`,
+        "give --user NAME",
+      );
+    case "login-later":
+      return warn("login", message, "wait, and try again; each attempt counts");
+    case "login-refused":
+      return fail(
+        "login",
+        message,
+        "try the password again, or ask the relay's operator",
+        EXIT.loginRefused,
+      );
+    default:
+      return fail(
+        "protocol",
+        `the conversation with ${where} ended: ${message}`,
+        "bring stm up to date here (stm version) and there; if both are, tell the relay's operator",
+      );
   }
 }
 

@@ -1,5 +1,6 @@
 /** A relay that is asked one thing at a time, over one connection. */
-import { Connection } from "../driver/connection.ts";
+import { Connection, type ConnectionEnd } from "../driver/connection.ts";
+import type { Login } from "../driver/login.ts";
 import { generateSigningKey, type SigningKey } from "../crypto/session_keys.ts";
 import { sha256, sign } from "../crypto/primitives.ts";
 import type { Link } from "../transport/link.ts";
@@ -23,9 +24,14 @@ const ANSWER_MS = 10_000;
 /** What a relay makes of a ticket. */
 export type TicketVerdict = "good" | RefusedCode;
 
-/** The relay went away, kept silent, or broke the protocol. */
+/** The relay went away, kept silent, broke the protocol, or let nobody in. */
 export class TalkError extends Error {
   override readonly name = "TalkError";
+
+  /** @param code `silent` if no answer came in time */
+  constructor(readonly code: ConnectionEnd | "silent", message: string) {
+    super(message);
+  }
 }
 
 type Answer = Extract<RelayMessage, { kind: "pong" | "entered" | "refused" }>;
@@ -36,7 +42,7 @@ export class RelayTalk implements AsyncDisposable {
   #nonce = Promise.withResolvers<Challenge>();
   #answer = Promise.withResolvers<Answer>();
 
-  private constructor(link: Link, private readonly relay: RelayKey) {
+  private constructor(link: Link, private readonly relay: RelayKey, login: Login | null) {
     // Nobody may be waiting for either when the end comes.
     this.#nonce.promise.catch(() => {});
     this.#answer.promise.catch(() => {});
@@ -51,20 +57,22 @@ export class RelayTalk implements AsyncDisposable {
         }
         return Promise.resolve();
       },
-      onEnd: (_, message) => {
-        this.#nonce.reject(new TalkError(message));
-        this.#answer.reject(new TalkError(message));
+      onEnd: (code, message) => {
+        this.#nonce.reject(new TalkError(code, message));
+        this.#answer.reject(new TalkError(code, message));
       },
+      login: login === null ? undefined : (nonce) => login.begin(relay, nonce),
     }, () => performance.now());
   }
 
   /**
-   * Waits for the relay's first words and answers them.
+   * Waits for the relay's first words, answers them, and logs in if the relay wants that.
    *
+   * @param login `null` if there is none
    * @throws {TalkError} if it says none that we understand
    */
-  static async start(link: Link, relay: RelayKey): Promise<RelayTalk> {
-    const talk = new RelayTalk(link, relay);
+  static async start(link: Link, relay: RelayKey, login: Login | null): Promise<RelayTalk> {
+    const talk = new RelayTalk(link, relay, login);
     try {
       await inTime(talk.#nonce.promise);
       return talk;
@@ -148,7 +156,7 @@ async function inTime<T>(answer: Promise<T>): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(
-      () => reject(new TalkError(`it kept silent for ${ANSWER_MS / 1000} seconds`)),
+      () => reject(new TalkError("silent", `it kept silent for ${ANSWER_MS / 1000} seconds`)),
       ANSWER_MS,
     );
   });

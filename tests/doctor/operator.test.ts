@@ -135,6 +135,13 @@ Deno.test("accounts and the login's secret are looked at together", async () => 
     const texts = found.filter(({ check }) => check === "accounts").map(({ text }) => text);
     assert.match(texts.join(), /of 1 people.*the login's secret, of these accounts/);
 
+    const accessFor = async (access: OperationOptions["access"]) =>
+      faults(await look(certs, { operation: { ...DEFAULT_OPERATION, access } }));
+    assert.deepEqual(await accessFor("account"), []);
+    await write({ version: 1, setup: id, users: [], codes: [] });
+    assert.deepEqual(await accessFor("account"), ["accounts warn"], "nobody can log in");
+    assert.deepEqual(await accessFor("open"), []);
+
     await write({ version: 1, setup: id, users: [{ ...account, name: 7 }], codes: [] });
     const damaged = await look(certs);
     assert.match(damaged.find(({ verdict }) => verdict === "fail")?.text ?? "", /users\.0\.name/);

@@ -1,6 +1,7 @@
 /** What `stm doctor` finds on a participant's own machine. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import * as v from "valibot";
 import type { Finding } from "../../src/doctor/finding.ts";
 import {
   participantFindings,
@@ -23,6 +24,7 @@ const NOTHING: ParticipantQuestion = {
   inviteShown: false,
   server: null,
   profile: null,
+  login: { user: undefined, passwordFile: undefined, codeFile: undefined },
 };
 
 interface Machine {
@@ -222,6 +224,37 @@ Deno.test("stm doctor, as a program: an invite on standard input, exit codes, a 
   assert.equal(await gone.exit, 3, gone.stdout);
 });
 
+Deno.test("stm doctor tries the login of --user: taken, refused with exit code 5, or not given", async () => {
+  await using stage = await Stage.open();
+  const relay = await stage.relay(["--access", "account"]);
+  const file = async (name: string, text: string): Promise<string> => {
+    const path = join(stage.folder, name);
+    await Deno.writeTextFile(path, `${text}\n`);
+    return path;
+  };
+  const added = await stage.run(["server", "user", "add", "fox", "--ui", "json"]);
+  const { code } = v.parse(v.object({ code: v.string() }), JSON.parse(added.stdout));
+  const right = await file("right", "a good password");
+  const wrong = await file("wrong", "another password");
+  const login = (password: string) => ["--user", "fox", "--password-file", password];
+  const codeFile = ["--code-file", await file("code", code)];
+  const fox = stage.start(["admin", relay.link, ...login(right), ...codeFile, "--ui", "json"]);
+  await fox.event("invite");
+  fox.endInput();
+  await fox.exit;
+
+  const taken = await stage.run(["doctor", relay.link, ...login(right)]);
+  assert.equal(await taken.exit, 0, taken.stdout);
+  assert.match(taken.stdout, /^ok +login +logged in as fox$/m);
+  assert.match(taken.stdout, /^ok +clock /m);
+  const refused = await stage.run(["doctor", relay.link, ...login(wrong)]);
+  assert.equal(await refused.exit, 5, refused.stdout);
+  assert.match(refused.stdout, /^fail +login +wrong password, or no account fox/m);
+  const without = await stage.run(["doctor", relay.link]);
+  assert.equal(await without.exit, 0, without.stdout);
+  assert.match(without.stdout, /^warn +login .*people with an account/m);
+});
+
 Deno.test("stm doctor refuses what it cannot take: exit code 2", async () => {
   for (
     const args of [
@@ -230,6 +263,7 @@ Deno.test("stm doctor refuses what it cannot take: exit code 2", async () => {
       ["--pin", "ab"],
       ["--host", "127.0.0.1", "--pin", "ab"],
       ["--passphrase-file", "f"],
+      ["--password-file", "f"],
     ]
   ) {
     const { code, err } = await stm("doctor", ...args);

@@ -44,7 +44,7 @@ Deno.test("a relay that is well is well in every respect", async () => {
   const found = await look(relay.address);
   assert.deepEqual(
     found.map(({ check, verdict }) => [check, verdict]),
-    ["relay", "pin", "protocol", "delay", "clock"].map((check) => [check, "ok"]),
+    ["relay", "pin", "protocol", "login", "delay", "clock"].map((check) => [check, "ok"]),
   );
 });
 
