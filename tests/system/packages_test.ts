@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
+import * as v from "valibot";
 import { sha256 } from "../../src/crypto/primitives.ts";
 import { type RelayKey, relayKey } from "../../src/wire/ids.ts";
 import { formatLink } from "../../src/wire/link_url.ts";
@@ -269,10 +270,41 @@ Deno.test("archive, single file and installed npm package each hold a conversati
     for (const [name, stm] of Object.entries(artefacts)) {
       await converse(stm);
       await remembers(name, { ...stm, env: { ...stm.env, HOME: join(folder, `${name}'s home`) } });
+      await logsIn(name, stm, folder);
       await refusesEvilAuthorities(name, stm, folder);
     }
   });
 });
+
+/** An account is made with a code, and then logged in to. What does that is WebAssembly in a worker. */
+async function logsIn(name: string, stm: Stm, folder: string): Promise<void> {
+  const { before = [], program, ...where } = stm;
+  const certs = ["--certs", join(folder, `${name}'s accounts`)];
+  const address = ["--host", "127.0.0.1", "--port", "0"];
+  const relay = spawn(stm, ["server", ...address, ...certs, "--access", "account", ...JSON_UI]);
+  let owl: StmProcess | null = null;
+  try {
+    const { link } = await relay.event("ready");
+    const add = ["server", "user", "add", "owl", ...certs, ...JSON_UI];
+    const added = await start(program, [...before, ...add], where);
+    assert.equal(added.code, 0, `${name}: ${added.err}`);
+    const { code } = v.parse(v.object({ code: v.string() }), JSON.parse(added.out));
+    const files = { code: join(folder, "code"), password: join(folder, "password") };
+    await Deno.writeTextFile(files.code, `${code}\n`);
+    await Deno.writeTextFile(files.password, "correct horse battery staple\n");
+    for (const more of [["--code-file", files.code], []]) {
+      const account = ["--user", "owl", "--password-file", files.password, ...more];
+      owl = spawn(stm, ["admin", link, "--name", "owl", ...account, ...JSON_UI]);
+      await owl.event("joined");
+      owl.endInput();
+      assert.equal(await owl.exit, 0, `${name}: ${owl.stderr}`);
+    }
+    relay.signal("SIGTERM");
+    assert.equal(await relay.exit, 0, `${name}: ${relay.stderr}`);
+  } finally {
+    await Promise.all([relay.kill(), owl?.kill()]);
+  }
+}
 
 /** In a home that has nothing yet: a profile is made, and with it a relay is believed and remembered. */
 async function remembers(name: string, stm: Stm): Promise<void> {
