@@ -35,6 +35,7 @@ const INVARIANTS = {
   "no nonce twice": noNonceTwice,
   "repair goes to one": repairToOne,
   "no old copy comes in": oldCopiesOut,
+  "one admin line": oneAdminLine,
   "an honest relay alarms nobody": noFalseAlarm,
   "all agree in the end": allAgree,
 } as const satisfies Record<string, Invariant>;
@@ -224,7 +225,8 @@ function removedOut({ people }: Played): string | null {
 }
 
 /** Whoever is kicked is told so; behind or away it asks to come in again, and waits. */
-function removedKnow({ people }: Played): string | null {
+function removedKnow({ people, unaware }: Played): string | null {
+  if (unaware.length > 0) return `${unaware[0]} was there and was not told`;
   for (const { program, gone, unwanted, name } of people) {
     if (!gone || !unwanted || hasEnded(program)) continue;
     const last = program.events.findLast((e) =>
@@ -280,6 +282,22 @@ function oldCopiesOut({ people, oldCopies }: Played): string | null {
       program.events.some((e) => e.type === "member-joined" && e.name === name)
     );
     if (cameIn) return name;
+  }
+  return null;
+}
+
+/** Nobody gives its keys to somebody who claims the room and may not. */
+function oneAdminLine({ world: { relay }, claims }: Played): string | null {
+  if (claims.length === 0) return null;
+  for (const carried of relay.record) {
+    if (carried.direction !== "up" || carried.message.kind !== "direct") continue;
+    const seen = relay.look(carried);
+    if (seen.kind !== "keys") continue;
+    const { successor, h } = seen.content.value;
+    const isWrong = claims.some((claim) =>
+      claim.identity === successor.toHex() && claim.h === h.toHex()
+    );
+    if (isWrong) return `${carried.who} follows`;
   }
   return null;
 }

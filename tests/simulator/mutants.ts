@@ -59,8 +59,8 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       patch(
         "src/crypto/sender_chain.ts",
-        "    const value = open(message);\n    message.key.fill(0);\n    chainKey.fill(0);",
-        "    const hold = { ...message, key: message.key.slice() };\n    this.#next = n + 1;\n    this.#chainKey = next.slice();\n    const value = open(hold);\n    this.#next = n - gapOf(n, skipped.length);\n    message.key.fill(0);\n    chainKey.fill(0);",
+        "    const value = open(message);\n    message.key.fill(0);\n    chainKey.fill(0);\n\n    const gap = n - this.#next;\n    let lost = gap - skipped.length;\n    for (const [i, key] of skipped) this.#skipped.set(i, key);\n    for (const [i, { key }] of this.#skipped) {\n      if (this.#skipped.size <= MAX_SKIPPED_KEYS) break;\n      key.fill(0);\n      this.#skipped.delete(i);\n      lost++;\n    }\n    this.#lost += lost;\n    this.#chainKey.fill(0);\n    this.#chainKey = next;\n    this.#next = n + 1;\n",
+        "    const gap = n - this.#next;\n    this.#next = n + 1;\n    this.#chainKey = next;\n    const value = open(message);\n    message.key.fill(0);\n    chainKey.fill(0);\n    let lost = gap - skipped.length;\n    for (const [i, key] of skipped) this.#skipped.set(i, key);\n    for (const [i, { key }] of this.#skipped) {\n      if (this.#skipped.size <= MAX_SKIPPED_KEYS) break;\n      key.fill(0);\n      this.#skipped.delete(i);\n      lost++;\n    }\n    this.#lost += lost;\n",
       ),
     ],
   },
@@ -93,7 +93,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "who was a deputy is followed",
-    breaks: ["one epoch, one roster, one admin", "all in one epoch"],
+    breaks: ["one admin line", "one epoch, one roster, one admin", "all in one epoch"],
     patches: [
       patch(
         "src/crypto/member_keys.ts",
@@ -104,7 +104,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a deputy is followed while the admin is there",
-    breaks: ["one epoch, one roster, one admin", "all in one epoch"],
+    breaks: ["one admin line", "one epoch, one roster, one admin", "all in one epoch"],
     patches: [
       patch(
         "src/session/succession.ts",

@@ -57,6 +57,10 @@ export interface Played {
   readonly oldCopies: readonly string[];
   /** Payloads that no program sealed. */
   readonly forged: ReadonlySet<string>;
+  /** Who was there when it was kicked, and was not told. */
+  readonly unaware: readonly string[];
+  /** Claims that nobody may follow: whose, by identity, and in which epoch, by hash; in hex. */
+  readonly claims: readonly { readonly identity: string; readonly h: string }[];
 }
 
 /** A violation, and what each person was told. */
@@ -140,6 +144,8 @@ class Simulation implements AsyncDisposable, Played {
   lied = false;
   readonly oldCopies: string[] = [];
   readonly forged = new Set<string>();
+  readonly unaware: string[] = [];
+  readonly claims: { identity: string; h: string }[] = [];
   /** Requests that the admin's person has answered. */
   readonly #answered = new Set<string>();
   readonly #story: string[] = [];
@@ -348,7 +354,7 @@ class Simulation implements AsyncDisposable, Played {
         await this.#oldCopy(person);
         break;
       case "stale-claim":
-        this.#staleClaim(person);
+        await this.#staleClaim(person, n);
         break;
       case "lie":
         await this.#lie(other);
@@ -389,9 +395,15 @@ class Simulation implements AsyncDisposable, Played {
     const admin = this.#admin;
     if (admin === undefined || person === admin || this.#live.length < 4) return;
     if (!admin.program.members.split("+").includes(person.name)) return;
+    const isHere = !this.lossy && !this.attacked && adminOf(person.program) === admin.name &&
+      person.program.epoch === admin.program.epoch &&
+      admin.program.events.findLast((e) => e.type === "presence" && e.name === person.name)
+          ?.type !== "presence";
     this.#order(admin, `/kick ${person.name}`);
     person.unwanted = true;
     await this.#quiet();
+    const isOut = !admin.program.members.split("+").includes(person.name);
+    if (isHere && isOut && !hasEnded(person.program)) this.unaware.push(person.name);
     this.#order(admin, "/invite 1000");
     this.#whoWentIsGone();
   }
@@ -499,8 +511,25 @@ class Simulation implements AsyncDisposable, Played {
     await this.#pass(1);
   }
 
-  /** Whoever was a deputy says that it takes over, with the warrant of then. */
-  #staleClaim(person: Person): void {
+  /** Somebody claims the room that may not: a deputy while the admin is there, or who was one while it is silent. */
+  async #staleClaim(person: Person, n: number): Promise<void> {
+    const admin = this.#admin;
+    if (admin === undefined || person === admin || n % 3 === 0) return this.#claim(person);
+    this.#order(admin, `/deputy ${person.name}`);
+    await this.#quiet();
+    if (n % 3 === 1) return this.#claim(person);
+    this.#order(admin, `/deputy ${person.name} off`);
+    await this.#quiet();
+    this.world.offline.add(admin.name);
+    this.world.relay.cut(admin.name);
+    await this.#pass(95);
+    this.#claim(person);
+    await this.#quiet();
+    this.world.offline.delete(admin.name);
+  }
+
+  /** Says that it takes over, with the last warrant that it has. */
+  #claim(person: Person): void {
     const { relay, house } = this.world;
     const { name, program } = person;
     const mine = keysOf(person);
@@ -516,6 +545,17 @@ class Simulation implements AsyncDisposable, Played {
     const { privateKey } = mine.keys.own.identity;
     const { epoch, h } = mine.current.place;
     const succession = makeSuccession(privateKey, signed, epochOf(epoch + 1), h);
+    const admin = this.#admin;
+    const isThere = admin !== undefined && !this.world.offline.has(admin.name) &&
+      admin.program.epoch === epoch &&
+      this.world.clock.now() - (program.toldAt("epoch") ?? 0) < 60_000;
+    const last = program.events.findLast((e) => e.type === "joined" || e.type === "epoch");
+    const isDeputy = last?.type === "joined" || last?.type === "epoch"
+      ? last.members.some((m) => m.name === name && m.deputy)
+      : true;
+    if (isThere || !isDeputy) {
+      this.claims.push({ identity: mine.keys.own.identity.publicKey.toHex(), h: h.toHex() });
+    }
     const seal = new house.OuterSeal(mine.keys.room, leak.roomSecret);
     this.#broadcast(person, seal.seal("succession", succession, systemRandom));
   }
