@@ -30,7 +30,7 @@ Deno.test("makeBundle() gives the same bytes again, and no path of this machine"
 
 Deno.test("makeBundle() names the packages that are in it", () => {
   const names = BUNDLE.packages.map(({ name }) => name);
-  for (const name of ["@scure/bip39", "string-width", "uqr", "valibot"]) {
+  for (const name of ["@scure/bip39", "@serenity-kit/opaque", "string-width", "uqr", "valibot"]) {
     assert.ok(names.includes(name), name);
   }
   // What only tests and tools use stays out.
@@ -198,3 +198,91 @@ Deno.test("the doctor does with the rights that a package gives it", async () =>
     }
   });
 });
+
+Deno.test("a packaged relay and a packaged admin do a login with the rights that a package gives them", async () => {
+  await withFolder(async (folder) => {
+    const stm = await unpackArchive(
+      join(folder, "package"),
+      { link: Deno.execPath() },
+      BUNDLE.code,
+    );
+    const env = { HOME: folder, STM_CACHE: join(folder, "cache"), STM_HOME: join(folder, "state") };
+    const made = await start(stm, ["server", "user", "add", "fox", "--ui", "json"], {
+      env,
+      cwd: folder,
+    });
+    assert.equal(made.code, 0, made.err);
+    await Deno.writeTextFile(join(folder, "code"), /"code":"([^"]+)"/.exec(made.out)?.[1] ?? "");
+    await Deno.writeTextFile(join(folder, "password"), "correct horse battery\n");
+    const running = { env, cwd: folder };
+    const relay = new Running(
+      stm,
+      ["server", "--access", "account", "--host", "127.0.0.1", "--port", "0", "--ui", "json"]
+        .concat(["--handshake-ms", "60000"]),
+      running,
+    );
+    try {
+      const link = await relay.says(/stm:[^"]+/);
+      const enter = ["admin", link, "--name", "fox", "--user", "fox", "--password-file", "password"]
+        .concat(["--code-file", "code", "--listen", "--retry", "0", "--ui", "json"]);
+      const fox = new Running(stm, enter, running);
+      await fox.says(/"type":"connected"/);
+      await fox.stop();
+      // The code was good once.
+      const again = await start(stm, enter, running);
+      assert.equal(again.code, 5, again.out + again.err);
+    } finally {
+      await relay.stop();
+    }
+  });
+});
+
+/** A program that goes on until it is stopped, and what it says meanwhile. */
+class Running {
+  readonly #child: Deno.ChildProcess;
+  readonly #read: Promise<void>;
+  #said = "";
+  #heard = Promise.withResolvers<void>();
+
+  constructor(
+    program: string,
+    args: string[],
+    { env, cwd }: { env: Record<string, string>; cwd: string },
+  ) {
+    this.#child = new Deno.Command(program, {
+      args,
+      env: { ...env, PATH: Deno.env.get("PATH") ?? "" },
+      clearEnv: true,
+      cwd,
+      stdin: "null",
+      stdout: "piped",
+    }).spawn();
+    this.#read = this.#listen();
+  }
+
+  async #listen(): Promise<void> {
+    const decoder = new TextDecoder();
+    for await (const chunk of this.#child.stdout) {
+      this.#said += decoder.decode(chunk, { stream: true });
+      this.#heard.resolve();
+      this.#heard = Promise.withResolvers();
+    }
+    this.#heard.reject(new Error(`it has ended: ${this.#said}`));
+    this.#heard.promise.catch(() => {});
+  }
+
+  /** Waits for a piece of its output. */
+  async says(pattern: RegExp): Promise<string> {
+    for (;;) {
+      const found = pattern.exec(this.#said)?.[0];
+      if (found !== undefined) return found;
+      await this.#heard.promise;
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#child.kill("SIGTERM");
+    await this.#read;
+    await this.#child.status;
+  }
+}
