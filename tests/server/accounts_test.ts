@@ -19,6 +19,8 @@ import {
   encodeRelayMessage,
   type RelayMessage,
 } from "../../src/wire/relay_message.ts";
+import { fileURLToPath } from "node:url";
+import { readModuleGraph } from "../../tools/module_graph.ts";
 import { account } from "../support/account_name.ts";
 import { AccountRelay } from "../support/account_relay.ts";
 import { TestRoom } from "../support/gate_people.ts";
@@ -297,4 +299,20 @@ Deno.test("a code has twenty letters, and its hash does not depend on how it is 
   assert.doesNotMatch(code, /[ilou]/);
   assert.equal(hashCode(` ${code.toUpperCase()} `), hashCode(code.replaceAll("-", "")));
   assert.notEqual(hashCode(code), hashCode(code.slice(1)));
+});
+
+Deno.test("no part of an open relay loads OPAQUE, or what keeps accounts", async () => {
+  const root = fileURLToPath(new URL("../..", import.meta.url));
+  // The parts that `stm server` starts, and loads behind its first lines.
+  const parts = ["main.ts", "src/server/main.ts", "src/server/shell_operation.ts"];
+  const { edges } = await readModuleGraph(root, parts);
+  const loaded = new Set(parts);
+  // A set is gone through to its end, what was added meanwhile included.
+  for (const file of loaded) {
+    for (const { from, to, kind } of edges) {
+      if (from === file && kind === "static") loaded.add(to);
+    }
+  }
+  assert.ok(loaded.has("src/server/relay.ts"));
+  for (const file of loaded) assert.doesNotMatch(file, /src\/auth|opaque|accounts|login_desk/);
 });
