@@ -119,7 +119,8 @@ const shapes = asked(values.shapes, SHAPES);
 const servers = asked(values.servers, SERVERS);
 const pairs = SHAPES.filter(({ name }) => shapes.includes(name)).flatMap((shape) =>
   SERVERS.filter(({ name, maxPayload }) =>
-    servers.includes(name) && maxPayload >= Number(shape.load["payload"] ?? 0) &&
+    servers.includes(name) && !shape.slow?.includes(name) &&
+    maxPayload >= Number(shape.load["payload"] ?? 0) &&
     (!values.quick || shape.quick.includes(name))
   ).map((server) => ({ shape, server }))
 );

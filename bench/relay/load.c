@@ -6,6 +6,8 @@
 //   throughput  as many messages as `--window` allows to be under way; 1 is one in flight
 //   rate        `--rate` messages a second, each timed from when it was due
 //   idle        everybody enters, nobody speaks
+//   handshakes  everybody says hello and is answered, nobody enters
+// The last two count from the link after the first `--first` ones, when the server is warm.
 // With one sender it is an extra link that only sends (1→N); with more they are members (N→N).
 #define _GNU_SOURCE
 #include <signal.h>
@@ -29,6 +31,7 @@ static const struct protocol *const protocols[] = {&PLAIN, &MQTT, &NATS, &IRC, &
 static const char *protocol_name = "stm", *shape = "throughput", *cipher = "TLS_AES_256_GCM_SHA384";
 static int port, server_pid, members = 10, senders = 1, payload_bytes = 200, window = 128;
 static int at_once = 32;        // links that are being set up
+static int first_links;         // idle and handshakes: those that warm the server up
 static int aside;               // the last members, which are not counted
 static int aside_read = 1;      // 0: they stop reading
 static double warm_s = 1, measure_s = 2, rate = 100;
@@ -175,12 +178,10 @@ static void poll_for(uint64_t ns) {
   for (uint64_t end = now_ns() + ns; now_ns() < end;) links_poll(20);
 }
 
-static void set_up(void) {
+static void set_up(int from, int to) {
   uint64_t limit = now_ns() + SETUP_LIMIT;
-  int next = 0;
-  while (links_ready + links_dead < link_count && now_ns() < limit) {
-    while (next < link_count && links_opening < at_once) link_connect(&links[next++], protocol);
-    links_poll(50);
+  for (int next = from; links_ready + links_dead < to && now_ns() < limit; links_poll(50)) {
+    while (next < to && links_opening < at_once) link_connect(&links[next++], protocol);
   }
 }
 
@@ -206,16 +207,21 @@ static bool settle(void) {
   return true;
 }
 
-static int run_idle(clockid_t server, uint64_t began_ns, uint64_t cpu_before, long kb_before) {
-  uint64_t ready_ns = now_ns(), cpu_ready = cpu_ns(server), own = cpu_ns(CLOCK_PROCESS_CPUTIME_ID);
+static int run_idle(clockid_t server) {
+  set_up(0, first_links);
+  poll_for(SECOND / 2);
+  long kb_before = resident_kb();
+  uint64_t began = now_ns(), cpu_before = cpu_ns(server), own_before = cpu_ns(CLOCK_PROCESS_CPUTIME_ID);
+  set_up(first_links, link_count);
+  uint64_t took = now_ns() - began, cpu = cpu_ns(server), own = cpu_ns(CLOCK_PROCESS_CPUTIME_ID);
+  if (links_ready < link_count) return fail("ready", links_ready);
   poll_for(measure_s * SECOND);
-  long kb = resident_kb();
-  printf("{\"links\":%d,\"setup_per_s\":%.0f,\"setup_cpu_us\":%.1f,\"load_setup_cpu_us\":%.1f,"
+  int counted = link_count - first_links;
+  printf("{\"setup_per_s\":%.0f,\"setup_cpu_us\":%.1f,\"load_setup_cpu_us\":%.1f,"
          "\"kb_per_link\":%.2f,\"idle_cpu\":%.4f,\"rss_kb\":%ld}\n",
-         link_count, link_count / ((ready_ns - began_ns) / 1e9),
-         (cpu_ready - cpu_before) / 1e3 / link_count, own / 1e3 / link_count,
-         (double)(kb - kb_before) / link_count,
-         (cpu_ns(server) - cpu_ready) / 1e9 / measure_s, kb);
+         counted / (took / 1e9), (cpu - cpu_before) / 1e3 / counted,
+         (own - own_before) / 1e3 / counted, (double)(resident_kb() - kb_before) / counted,
+         (cpu_ns(server) - cpu) / 1e9 / measure_s, resident_kb());
   return 0;
 }
 
@@ -272,6 +278,7 @@ static void read_options(int count, char **arguments) {
       {"--port", &port},       {"--pid", &server_pid},        {"--members", &members},
       {"--senders", &senders}, {"--payload", &payload_bytes}, {"--window", &window},
       {"--at-once", &at_once}, {"--aside", &aside},           {"--aside-read", &aside_read},
+      {"--first", &first_links},
   };
   const struct { const char *name; double *value; } reals[] = {
       {"--warm", &warm_s}, {"--seconds", &measure_s}, {"--rate", &rate}};
@@ -297,8 +304,9 @@ int main(int count, char **arguments) {
   read_options(count, arguments);
   for (size_t i = 0; i < sizeof protocols / sizeof *protocols; i++)
     if (strcmp(protocols[i]->name, protocol_name) == 0) protocol = protocols[i];
-  bool idle = strcmp(shape, "idle") == 0;
+  bool greets = strcmp(shape, "handshakes") == 0, idle = greets || strcmp(shape, "idle") == 0;
   counted_members = members - aside;
+  if (first_links > members) return 2;
   if (protocol == NULL || senders < 1 || senders > members || payload_bytes <= STAMP_BYTES) return 2;
   if (counted_members < (senders > 1 ? senders : 1)) return 2;
 
@@ -322,18 +330,16 @@ int main(int count, char **arguments) {
     struct link *c = &links[i];
     c->id = i;
     c->sends = i < senders && !idle;
-    c->receives = i >= extra;
+    c->receives = i >= extra && !greets;
     c->counted = c->receives && i < extra + counted_members;
     if (protocol->prepare != NULL) protocol->prepare(c);
   }
 
   links_open(port, cipher);
   clockid_t server = server_clock();
-  long kb_before = resident_kb();
-  uint64_t began = now_ns(), cpu_before = cpu_ns(server);
-  set_up();
+  if (idle) return run_idle(server);
+  set_up(0, link_count);
   if (links_ready < link_count) return fail("ready", links_ready);
-  if (idle) return run_idle(server, began, cpu_before, kb_before);
   if (!settle()) return fail("without a message", without_message());
   for (int i = extra + counted_members; i < link_count && !aside_read; i++) link_stop_reading(&links[i]);
   delivered = gaps = reordered = damaged = 0;

@@ -162,7 +162,8 @@ static void irc_line(struct link *c, uint8_t *line, size_t length) {
     uint8_t *text = memmem(command, rest, " :", 2);
     if (text != NULL) message_arrived(c, text + 2, length - (text + 2 - line));
   } else if (rest > 4 && memcmp(command, "001 ", 4) == 0) {
-    say(c, "JOIN #room\r\n");
+    if (c->sends || c->receives) say(c, "JOIN #room\r\n");
+    else link_ready(c);
   } else if (rest > 4 && memcmp(command, "366 ", 4) == 0) {
     link_ready(c);
   }

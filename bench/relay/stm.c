@@ -1,5 +1,5 @@
-// stm/1 as docs/PROTOCOL.md §2 and §3 have it: everybody enters one keyed room as a member, each
-// with a ticket of its own, signed by a room key that is made here.
+// stm/1 as docs/PROTOCOL.md §2 and §3 have it: everybody enters a keyed room as a member, each with
+// a ticket of its own, signed by a room key that is made here.
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 #include <openssl/x509.h>
@@ -31,9 +31,12 @@ enum {
 #define CREDENTIAL_BYTES (KEY_BYTES + TICKET_BYTES + SIGNATURE_BYTES)
 #define PREFIX_BYTES (1 + 2 * ROOM_BYTES)  // of a BROADCAST: type, room, handle
 #define MEMBER 1
+#define ROOM_MEMBERS 1500  // more links than that do not speak; a relay takes 2,000 in a room
 
-static EVP_PKEY *room_key;
-static uint8_t room_public[KEY_BYTES], room_id[ROOM_BYTES];
+static struct room {
+  EVP_PKEY *key;
+  uint8_t public[KEY_BYTES], id[ROOM_BYTES];
+} rooms[16];
 
 // By link id, made before the load so that a handshake costs the generator little.
 static struct seat {
@@ -67,13 +70,20 @@ static void sign(EVP_PKEY *key, const char *kind, const uint8_t *body, size_t co
   EVP_MD_CTX_free(context);
 }
 
+static struct room *room_of(struct link *c) {
+  size_t index = c->id / ROOM_MEMBERS;
+  if (index >= sizeof rooms / sizeof *rooms) abort();
+  return &rooms[index];
+}
+
 static void stm_prepare(struct link *c) {
-  if (room_key == NULL) {
+  struct room *room = room_of(c);
+  if (room->key == NULL) {
     uint8_t hash[SHA256_DIGEST_LENGTH];
-    room_key = make_key(room_public);
-    SHA256(room_public, KEY_BYTES, hash);
-    memcpy(room_id, hash, ROOM_BYTES);
-    room_id[0] &= 0x7f;
+    room->key = make_key(room->public);
+    SHA256(room->public, KEY_BYTES, hash);
+    memcpy(room->id, hash, ROOM_BYTES);
+    room->id[0] &= 0x7f;
   }
   if (c->id >= seat_count) {
     seat_count = (c->id + 1) * 2;
@@ -83,11 +93,11 @@ static void stm_prepare(struct link *c) {
   uint8_t gate_public[KEY_BYTES];
   seat->gate_key = make_key(gate_public);
   memset(seat->ticket, 0, sizeof seat->ticket);
-  memcpy(seat->ticket, room_id, ROOM_BYTES);
+  memcpy(seat->ticket, room->id, ROOM_BYTES);
   be(seat->ticket + 16, 1, 8);
   be(seat->ticket + 24, (uint64_t)time(NULL) + 3600, 8);
   memcpy(seat->ticket + 32, gate_public, KEY_BYTES);
-  sign(room_key, "ticket", seat->ticket, TICKET_BODY_BYTES, seat->ticket + TICKET_BODY_BYTES);
+  sign(room->key, "ticket", seat->ticket, TICKET_BODY_BYTES, seat->ticket + TICKET_BODY_BYTES);
 }
 
 static void stm_start(struct link *c) { (void)c; }  // the relay speaks first
@@ -104,23 +114,30 @@ static void relay_key_of(struct link *c, uint8_t out[KEY_BYTES]) {
 }
 
 static void enter(struct link *c, const uint8_t *nonce) {
+  const struct room *room = room_of(c);
   uint8_t signed_part[NONCE_BYTES + KEY_BYTES + ROOM_BYTES + 1];
   memcpy(signed_part, nonce, NONCE_BYTES);
   relay_key_of(c, signed_part + NONCE_BYTES);
   if (c->state == DEAD) return;
-  memcpy(signed_part + NONCE_BYTES + KEY_BYTES, room_id, ROOM_BYTES);
+  memcpy(signed_part + NONCE_BYTES + KEY_BYTES, room->id, ROOM_BYTES);
   signed_part[sizeof signed_part - 1] = MEMBER;
 
   uint8_t frames[6 + 4 + 1 + ROOM_BYTES + 1 + 2 + CREDENTIAL_BYTES];
   uint8_t *p = frames;
   be(p, 2, 4), p[4] = START, p[5] = 1, p += 6;
   be(p, sizeof frames - 10, 4), p[4] = ENTER, p += 5;
-  memcpy(p, room_id, ROOM_BYTES), p += ROOM_BYTES;
+  memcpy(p, room->id, ROOM_BYTES), p += ROOM_BYTES;
   *p++ = MEMBER;
   be(p, CREDENTIAL_BYTES, 2), p += 2;
-  memcpy(p, room_public, KEY_BYTES), p += KEY_BYTES;
+  memcpy(p, room->public, KEY_BYTES), p += KEY_BYTES;
   memcpy(p, seats[c->id].ticket, TICKET_BYTES), p += TICKET_BYTES;
   sign(seats[c->id].gate_key, "enter", signed_part, sizeof signed_part, p);
+  link_send(c, frames, sizeof frames);
+}
+
+// The relay answers nothing to START, so a question goes with it.
+static void greet(struct link *c) {
+  static const uint8_t frames[] = {0, 0, 0, 2, START, 1, 0, 0, 0, 9, PING, 0, 0, 0, 0, 0, 0, 0, 0};
   link_send(c, frames, sizeof frames);
 }
 
@@ -130,7 +147,11 @@ static void stm_message(struct link *c, uint8_t *body, size_t length) {
       message_arrived(c, body + PREFIX_BYTES, length - PREFIX_BYTES);
       return;
     case CHALLENGE:
-      enter(c, body + 3);
+      if (c->sends || c->receives) enter(c, body + 3);
+      else greet(c);
+      return;
+    case PONG:
+      link_ready(c);
       return;
     case ENTERED:
       memcpy(c->address, body + 1, 2 * ROOM_BYTES);
