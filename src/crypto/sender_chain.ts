@@ -20,6 +20,9 @@ export interface MessageKey {
 /** Hashes of opened messages that a chain remembers, to tell a duplicate from a replay. */
 const REMEMBERED_HASHES = 1024;
 
+/** A chain key is kept so often, of those that were derived for a number far ahead. */
+const CHECKPOINT_EVERY = 256;
+
 /** One step: the key of message `n` and the chain key after it. */
 function step(chainKey: Bytes, n: number): { message: MessageKey; next: Bytes } {
   const out = derive(chainKey, messageKeyInfo(n), 76);
@@ -100,25 +103,45 @@ export type ChainResult<T> =
   }
   | { readonly kind: "duplicate" | "replay" | "too-far" };
 
+/** Before a chain's first message. */
+const NOTHING_HEARD: Bytes = new Uint8Array(32);
+
+/** What a chain keeps of what came. */
+class Heard {
+  /** Keys of numbers that were passed over. */
+  readonly skipped = new Map<number, MessageKey>();
+  readonly seen = new Newest<number, Bytes>(REMEMBERED_HASHES);
+  readonly hashes = new HashHistory();
+  /** Messages that will not come any more, and have been shown as missing, by number. */
+  readonly forgiven = new Set<number>();
+  /** Hashes of messages beyond a gap, until the gap is mended. */
+  readonly waiting = new Map<number, Bytes>();
+  /**
+   * Chain keys ahead, in rising order of their number: whoever has the room secret can name any number, again and
+   * again, and only the first time may cost all the steps up to it. What is before them cannot be derived from them.
+   */
+  readonly ahead = new Map<number, Bytes>();
+}
+
 /** The chain of another member that we receive on. */
 export class ReceivingChain {
   #chainKey: Bytes;
   #next = 0;
-  readonly #skipped = new Map<number, MessageKey>();
-  readonly #seen = new Newest<number, Bytes>(REMEMBERED_HASHES);
   /** Messages 0 … contiguous−1 are all here; `#hash` covers them. */
   #contiguous = 0;
-  #hash: Bytes = new Uint8Array(32);
-  readonly #hashes = new HashHistory();
-  /** Messages that will not come any more, and have been shown as missing: by number, or lost with their key. */
-  readonly #forgiven = new Set<number>();
+  #hash: Bytes = NOTHING_HEARD;
+  /** Messages that will not come any more with their keys, and have been shown as missing. */
   #lost = 0;
-  /** Hashes of messages beyond a gap, until the gap is mended. */
-  readonly #waiting = new Map<number, Bytes>();
+  /** Made with the first message: of a thousand members few speak in an epoch. */
+  #made: Heard | null = null;
 
   /** @param chainKey CK(leaf, 0); the chain wipes it */
   constructor(chainKey: Bytes) {
     this.#chainKey = chainKey;
+  }
+
+  get #heard(): Heard {
+    return this.#made ??= new Heard();
   }
 
   /** The number that the next message in order has. */
@@ -133,31 +156,33 @@ export class ReceivingChain {
 
   /** The rolling hash over the first `count` messages; `undefined` if it is not kept, or they have not all come. */
   hashAt(count: number): Bytes | undefined {
-    return this.#hashes.at(count);
+    return count === 0 ? NOTHING_HEARD : this.#made?.hashes.at(count);
   }
 
   /** How many messages have come in all. */
   get received(): number {
-    return this.#contiguous + this.#waiting.size;
+    return this.#contiguous + (this.#made?.waiting.size ?? 0);
   }
 
   /** The numbers below `count` that have not come and can still be opened, in rising order, at most `most`. */
   missingBelow(count: number, most: number): number[] {
-    const numbers = [...this.#skipped.keys()].sort((a, b) => a - b);
+    const numbers = [...this.#made?.skipped.keys() ?? []].sort((a, b) => a - b);
     for (let n = this.#next; n < count && n < this.#next + MAX_AHEAD; n++) numbers.push(n);
-    return numbers.filter((n) => n < count && !this.#forgiven.has(n)).slice(0, most);
+    return numbers.filter((n) => n < count && this.#made?.forgiven.has(n) !== true).slice(0, most);
   }
 
   /** How many of the first `count` messages have not come and have not been given up. */
   missingOf(count: number): number {
     let forgiven = this.#lost;
-    for (const n of this.#forgiven) if (n < count) forgiven++;
+    for (const n of this.#made?.forgiven ?? []) if (n < count) forgiven++;
     return Math.max(0, count - this.received - forgiven);
   }
 
   /** These will not come any more; should they come all the same, they are opened as far as there are keys. */
   giveUp(numbers: readonly number[]): void {
-    for (const n of numbers) if (n >= this.#next || this.#skipped.has(n)) this.#forgiven.add(n);
+    for (const n of numbers) {
+      if (n >= this.#next || this.#heard.skipped.has(n)) this.#heard.forgiven.add(n);
+    }
   }
 
   /**
@@ -171,9 +196,13 @@ export class ReceivingChain {
     if (n < this.#next) return this.#openBehind(n, frameHash, open);
     if (n - this.#next >= MAX_AHEAD) return { kind: "too-far" };
     const skipped: [number, MessageKey][] = [];
-    let chainKey = this.#chainKey;
     const keepFrom = n - MAX_SKIPPED_KEYS;
-    for (let i = this.#next; i < n; i++) {
+    const from = this.#nearest(keepFrom);
+    let chainKey = this.#heard.ahead.get(from)?.slice() ?? this.#chainKey;
+    for (let i = from; i < n; i++) {
+      if (i % CHECKPOINT_EVERY === 0 && i > this.#next && !this.#heard.ahead.has(i)) {
+        this.#heard.ahead.set(i, chainKey.slice());
+      }
       const { message, next } = step(chainKey, i);
       if (chainKey !== this.#chainKey) chainKey.fill(0);
       chainKey = next;
@@ -187,55 +216,68 @@ export class ReceivingChain {
 
     const gap = n - this.#next;
     let lost = gap - skipped.length;
-    for (const [i, key] of skipped) this.#skipped.set(i, key);
-    for (const [i, { key }] of this.#skipped) {
-      if (this.#skipped.size <= MAX_SKIPPED_KEYS) break;
+    for (const [i, key] of skipped) this.#heard.skipped.set(i, key);
+    for (const [i, { key }] of this.#heard.skipped) {
+      if (this.#heard.skipped.size <= MAX_SKIPPED_KEYS) break;
       key.fill(0);
-      this.#skipped.delete(i);
+      this.#heard.skipped.delete(i);
       lost++;
     }
     this.#lost += lost;
     this.#chainKey.fill(0);
     this.#chainKey = next;
     this.#next = n + 1;
+    for (const [i, key] of this.#heard.ahead) {
+      if (i > n) break;
+      key.fill(0);
+      this.#heard.ahead.delete(i);
+    }
     this.#remember(n, frameHash);
     return { kind: "opened", value, skipped: gap, lost, late: false };
   }
 
+  /** The greatest number, at most this or the next that is due, whose chain key we have. */
+  #nearest(atMost: number): number {
+    let n = atMost - atMost % CHECKPOINT_EVERY;
+    while (n > this.#next && !this.#heard.ahead.has(n)) n -= CHECKPOINT_EVERY;
+    return Math.max(n, this.#next);
+  }
+
   #openBehind<T>(n: number, frameHash: Bytes, open: (key: MessageKey) => T): ChainResult<T> {
-    const key = this.#skipped.get(n);
+    const key = this.#heard.skipped.get(n);
     if (key === undefined) {
-      const seen = this.#seen.get(n);
+      const seen = this.#heard.seen.get(n);
       const same = seen !== undefined && sameBytes(seen, frameHash);
       return { kind: same ? "duplicate" : "replay" };
     }
     const value = open(key);
     key.key.fill(0);
-    this.#skipped.delete(n);
+    this.#heard.skipped.delete(n);
     this.#remember(n, frameHash);
     return { kind: "opened", value, skipped: 0, lost: 0, late: true };
   }
 
   #remember(n: number, frameHash: Bytes): void {
-    this.#forgiven.delete(n);
-    this.#seen.put(n, frameHash);
+    this.#heard.forgiven.delete(n);
+    this.#heard.seen.put(n, frameHash);
     if (n !== this.#contiguous) {
-      this.#waiting.set(n, frameHash);
+      this.#heard.waiting.set(n, frameHash);
       return;
     }
     for (let hash: Bytes | undefined = frameHash; hash !== undefined;) {
       this.#hash = roll(this.#hash, hash);
-      this.#hashes.push(this.#hash);
+      this.#heard.hashes.push(this.#hash);
       this.#contiguous++;
-      if (this.#waiting.size === 0) break;
-      hash = this.#waiting.get(this.#contiguous);
-      this.#waiting.delete(this.#contiguous);
+      if (this.#heard.waiting.size === 0) break;
+      hash = this.#heard.waiting.get(this.#contiguous);
+      this.#heard.waiting.delete(this.#contiguous);
     }
   }
 
   wipe(): void {
     this.#chainKey.fill(0);
-    for (const { key } of this.#skipped.values()) key.fill(0);
-    this.#skipped.clear();
+    for (const { key } of this.#made?.skipped.values() ?? []) key.fill(0);
+    for (const key of this.#made?.ahead.values() ?? []) key.fill(0);
+    this.#made = null;
   }
 }

@@ -12,7 +12,7 @@ import {
 import { MAX_AHEAD, MAX_SKIPPED_KEYS } from "../../src/wire/limits.ts";
 import type { Bytes } from "../../src/wire/codec.ts";
 import { assertProperty } from "../support/property.ts";
-import { copyProgram } from "../support/patched_copy.ts";
+import { copyProgram, type Patch } from "../support/patched_copy.ts";
 import { withFolder } from "../support/temporary_folder.ts";
 
 const CK0 = new Uint8Array(32).fill(0x5a);
@@ -232,7 +232,25 @@ Deno.test("the chain key that was handed in, spent keys and wiped keys are zero"
 /** The fields that are private in src/, in a copy where they are not. */
 interface OpenedChain extends ReceivingChain {
   readonly _chainKey: Bytes;
-  readonly _skipped: ReadonlyMap<number, MessageKey>;
+  readonly _heard: {
+    readonly skipped: ReadonlyMap<number, MessageKey>;
+    readonly ahead: ReadonlyMap<number, Bytes>;
+  };
+}
+
+/** The keys of so many messages from a chain key on. */
+function keysFrom(first: Bytes, n: number, count: number): string[] {
+  const keys: string[] = [];
+  let chainKey = first;
+  for (let i = n; i < n + count; i++) {
+    const info = new Uint8Array(17);
+    info.set(new TextEncoder().encode("stm/1 msg"));
+    new DataView(info.buffer).setBigUint64(9, BigInt(i));
+    const out = new Uint8Array(hkdfSync("sha256", chainKey, new Uint8Array(0), info, 76));
+    keys.push(out.slice(0, 44).toHex());
+    chainKey = out.slice(44);
+  }
+  return keys;
 }
 
 Deno.test("after message n was opened, nothing that the chain still holds leads to key n (P6)", async () => {
@@ -245,26 +263,66 @@ Deno.test("after message n was opened, nothing that the chain still holds leads 
     );
     const chain = new copy.ReceivingChain(CK0.slice());
     const opened: number[] = [];
-    for (const n of [0, 1, 7, 3, 300, 299, 301, 60]) {
+    // Somebody made it look ahead.
+    assert.equal(offer(chain, 1200, { forged: true }), "threw");
+    assert.deepEqual([...chain._heard.ahead.keys()], [256, 512, 768, 1024]);
+    for (const n of [0, 1, 7, 3, 300, 299, 301, 60, 780]) {
       offer(chain, n);
       opened.push(n);
-      const reachable = new Set([...chain._skipped.values()].map(textOf));
-      let chainKey = chain._chainKey;
-      for (let i = chain.next; i < chain.next + 400; i++) {
-        const info = new Uint8Array(17);
-        info.set(new TextEncoder().encode("stm/1 msg"));
-        new DataView(info.buffer).setBigUint64(9, BigInt(i));
-        const out = new Uint8Array(hkdfSync("sha256", chainKey, new Uint8Array(0), info, 76));
-        reachable.add(out.slice(0, 44).toHex());
-        chainKey = out.slice(44);
+      const reachable = new Set([...chain._heard.skipped.values()].map(textOf));
+      for (const key of keysFrom(chain._chainKey, chain.next, 400)) reachable.add(key);
+      for (const [at, chainKey] of chain._heard.ahead) {
+        const keys = keysFrom(chainKey, at, 400);
+        assert.equal(keys[0], keyOf(at));
+        for (const key of keys) reachable.add(key);
       }
       // The test looks at the right thing: keys that are still to be used are there.
       assert.ok(reachable.has(keyOf(chain.next)) && reachable.has(keyOf(chain.next + 399)));
       for (const spent of opened) assert.ok(!reachable.has(keyOf(spent)), `key ${spent} is left`);
     }
-    assert.ok([...chain._skipped.keys()].includes(61));
+    assert.deepEqual([...chain._heard.ahead.keys()], [1024]);
+    assert.ok([...chain._heard.skipped.keys()].includes(779));
   });
 });
+
+Deno.test("forged numbers far ahead cost their derivations once, however often and in whichever order they come", async () => {
+  const far = 16_384;
+  const tries = 10;
+  const derivations = async (patches: readonly Patch[]): Promise<number> => {
+    let taken = 0;
+    await withFolder(async (folder) => {
+      await copyProgram(folder, [COUNTED, ...patches]);
+      const copy: Pick<typeof import("../../src/crypto/sender_chain.ts"), "ReceivingChain"> & {
+        readonly steps: () => number;
+      } = await import(`file://${join(folder, "src/crypto/sender_chain.ts")}`);
+      const chain = new copy.ReceivingChain(CK0.slice());
+      for (let i = 0; i < tries; i++) {
+        const n = i % 2 === 0 ? far - i : far - i * i * 100;
+        assert.equal(offer(chain, n, { forged: true }), "threw");
+      }
+      taken = copy.steps();
+    });
+    return taken;
+  };
+  assert.ok(await derivations([]) < far + tries * 4 * MAX_SKIPPED_KEYS);
+  // Seen to bite: without the keys that are kept, each costs them all.
+  const forgetful = {
+    name: "nothing is kept ahead",
+    file: "src/crypto/sender_chain.ts",
+    from: "this.#heard.ahead.set(i, chainKey.slice());",
+    to: "",
+  };
+  assert.ok(await derivations([forgetful]) > 5 * far);
+});
+
+/** A copy that counts its steps. */
+const COUNTED: Patch = {
+  name: "counted",
+  file: "src/crypto/sender_chain.ts",
+  from: "function step(chainKey: Bytes, n: number): { message: MessageKey; next: Bytes } {\n",
+  to: "let taken = 0;\nexport const steps = (): number => taken;\n" +
+    "function step(chainKey: Bytes, n: number): { message: MessageKey; next: Bytes } {\n  taken++;\n",
+};
 
 Deno.test("chains of different leaves or epochs have no key in common", () => {
   const first = new SendingChain(systemRandom(32));

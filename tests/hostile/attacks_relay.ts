@@ -231,7 +231,7 @@ export const RELAY_ATTACKS: readonly Attack[] = [
       patch(
         "src/crypto/sender_chain.ts",
         "const value = open(message);\n    message.key.fill(0);",
-        "const value = open(message);\n    this.#skipped.set(n, message);",
+        "const value = open(message);\n    this.#heard.skipped.set(n, message);",
       ),
       // A text that is opened again is known by its id.
       patch(
