@@ -16,9 +16,10 @@ import {
   measureEpochs,
   measureHandshake,
 } from "./crypto_epochs.ts";
+import { measureProgram } from "./crypto_program.ts";
 import { measureStart } from "./crypto_start.ts";
 import { makeWrapPairs } from "./crypto_primitives.ts";
-import { printTable } from "./measure.ts";
+import { type Cost, printTable } from "./measure.ts";
 
 const ROUNDS = Number(Deno.args[0] ?? 7);
 
@@ -53,6 +54,20 @@ printTable(
   ["messages", "primitives", "keys", "", "a second", "with session", "", "a second"],
   talks.flatMap(messageRows),
 );
+
+function programRow(what: string, { ms, cpuMs }: Cost): string[] {
+  const us = (ms: number): string => `${(ms * 1000).toFixed(1)} µs`;
+  return [`${what} 200 B`, us(ms), perSecond(ms * 1000), us(cpuMs)];
+}
+
+// What is measured needs /proc and signals.
+if (Deno.build.os === "linux") {
+  const { send, open } = await measureProgram(200, ROUNDS);
+  printTable(
+    ["a client's process", "a text", "a second", "CPU of all threads"],
+    [programRow("standard input to relay", send), programRow("relay to standard output", open)],
+  );
+}
 
 const pairs = await makeWrapPairs();
 

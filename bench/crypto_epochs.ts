@@ -143,7 +143,7 @@ function deriveChains(count: number): void {
 }
 
 /** Opens what the room secret sealed and takes it, as the inbound stage does. */
-async function takesSealed(keys: MemberKeys, payload: Uint8Array): Promise<void> {
+async function takesSealed(keys: MemberKeys, payload: Uint8Array<ArrayBuffer>): Promise<void> {
   const opened = keys.open(payload);
   if (opened.kind !== "sealed") throw new Error(`opened as ${opened.kind}`);
   const { message } = opened;

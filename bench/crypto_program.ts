@@ -7,7 +7,6 @@ import { type Cost, medianCost } from "./measure.ts";
 
 /** What one text of so many bytes costs a client's process. */
 export interface ProgramFigures {
-  readonly textBytes: number;
   /** From a line on its standard input to a frame at the relay. */
   readonly send: Cost;
   /** From a frame at the relay to a line on its standard output. */
@@ -133,7 +132,6 @@ export async function measureProgram(textBytes: number, rounds: number): Promise
   await Promise.all([sender.end(), listener.end()]);
   const one = ({ ms, cpuMs }: Cost): Cost => ({ ms: ms / TEXTS, cpuMs: cpuMs / TEXTS });
   return {
-    textBytes,
     send: one(medianCost(send.slice(1))),
     open: one(medianCost(open.slice(1))),
   };

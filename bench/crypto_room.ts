@@ -55,15 +55,18 @@ export class BenchRoom {
   /** A new epoch without a change: what is to be sent. */
   async rekey(): Promise<PublishedCommit> {
     const { story } = this;
+    const nowS = Math.floor(story.nowMs / 1000);
     await story.admin.make({ reason: "rekey", adds: [], removes: [] });
-    return story.admin.publish(Math.floor(story.nowMs / 1000));
+    await story.admin.prepare(nowS);
+    return story.admin.publish(nowS);
   }
 
   /** What a commit has for one person alone: its welcome or its wrap. */
   payloadFor(published: PublishedCommit, person: Person): Uint8Array<ArrayBuffer> {
     const name = person.handle.toHex();
-    const direct = published.direct.find(({ to }) => to.toHex() === name);
-    if (direct === undefined) throw new Error(`there is nothing for ${person.name}`);
-    return direct.payload;
+    const payload = published.direct.find(({ to }) => to.toHex() === name)?.payload ??
+      published.welcomes.find(({ to }) => to.toHex() === name)?.seal();
+    if (payload === undefined) throw new Error(`there is nothing for ${person.name}`);
+    return payload;
   }
 }

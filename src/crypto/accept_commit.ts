@@ -197,7 +197,7 @@ export async function acceptWelcome(
       ),
       "roster",
     );
-    const roster = verifyRoster(leaves, acceptor.room, acceptor.admins);
+    const roster = await verifyRoster(leaves, acceptor.room, acceptor.admins);
     checkRoster(acceptor, commit, change, roster, opened.secret);
     const mine = roster.find(({ certHash }) => sameBytes(certHash, acceptor.certHash));
     if (mine === undefined) {

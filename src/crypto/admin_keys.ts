@@ -72,7 +72,7 @@ import { checkKemKey, generateKemKeyPair, type KemKeyPair } from "./ml_kem.ts";
 import { MemberKeys, nextLeafAfter } from "./member_keys.ts";
 import type { EpochKeys } from "./epoch_keys.ts";
 import { OuterSeal } from "./outer_seal.ts";
-import { applyChange, type Roster } from "./roster.ts";
+import { applyChange, type MemberLeaf, type Roster } from "./roster.ts";
 import { type OwnKeys, RoomKeys } from "./room_keys.ts";
 import type { SigningKey } from "./session_keys.ts";
 import { checkSuccession, Lineage, makeGrant, type RoomKeyPair } from "./succession.ts";
@@ -96,9 +96,12 @@ export interface Succeeded {
 
 /** What the relay is to be told when a commit is published, in this order. */
 export interface PublishedCommit {
+  /** Everybody's wrap. */
   readonly direct: readonly { readonly to: Handle; readonly payload: Bytes }[];
   readonly admit: readonly { readonly handle: Handle; readonly ticket: TicketBytes }[];
   readonly broadcast: Bytes;
+  /** For who is new: each as long as the roster, so it is sealed when there is room to send it. */
+  readonly welcomes: readonly { readonly to: Handle; readonly seal: () => Bytes }[];
   /** Who was removed; `bar` keeps a kicked one's gate key out. */
   readonly evict: readonly { readonly handle: Handle; readonly bar: boolean }[];
   /** Lowest ticket epoch from now on; `null` if nobody was removed. */
@@ -139,6 +142,23 @@ interface Greeting {
   readonly expiresAt: number;
 }
 
+/** A commit that waits to be published. */
+interface Pending {
+  readonly made: MadeCommit;
+  readonly change: Change;
+  readonly roster: Roster;
+  readonly requests: ReadonlyMap<Leaf, Request>;
+  /** What was made for single members ahead of time. */
+  readonly sealed: Map<Leaf, SealedForMember>;
+}
+
+/** What of a commit is for one member. */
+interface SealedForMember {
+  readonly ticket: TicketBytes;
+  /** Its WRAP; `null` for a newcomer, who gets a WELCOME. */
+  readonly wrap: Bytes | null;
+}
+
 interface Request extends OpenedBundle {
   readonly handle: Handle;
   readonly na: JoinNonce;
@@ -149,6 +169,8 @@ interface Request extends OpenedBundle {
 /** Bounds of what strangers can make us keep. */
 const MAX_GREETINGS = 512;
 const MAX_REQUESTS = 512;
+/** Members for whom something is sealed and signed before others have their turn: some milliseconds. */
+const AT_A_TIME = 64;
 
 /** The keys of a room's admin. */
 export class AdminKeys extends RoomKeys {
@@ -178,9 +200,7 @@ export class AdminKeys extends RoomKeys {
   #nextLeaf = 0;
   #h: EpochHash;
   #epoch: number;
-  #pending:
-    | { made: MadeCommit; change: Change; roster: Roster; requests: Map<Leaf, Request> }
-    | null = null;
+  #pending: Pending | null = null;
   /** From the beginning of `make` until `publish`. */
   #making = false;
   /** Of the last question to other owners. */
@@ -501,8 +521,41 @@ export class AdminKeys extends RoomKeys {
       adminLeaf: change.adminLeaf,
       wrapKeys,
     }, this.random);
-    this.#pending = { made, change, roster: after, requests };
+    this.#pending = { made, change, roster: after, requests, sealed: new Map() };
     return this.made();
+  }
+
+  /**
+   * Makes what {@linkcode publish} gives every single member, a few at a time: for a thousand that takes longer than
+   * anybody may wait for the keyboard. What is not made yet then, `publish` makes.
+   *
+   * @param nowS as of `publish`
+   */
+  async prepare(nowS: number): Promise<void> {
+    const pending = this.#pending;
+    if (pending === null) return;
+    let count = 0;
+    for (const member of pending.roster) {
+      if (++count % AT_A_TIME === 0) await new Promise((resolve) => setImmediate(resolve));
+      // It may have been published, or given up with the room, meanwhile.
+      if (this.#pending !== pending) return;
+      this.#forMember(pending, member, nowS);
+    }
+  }
+
+  /** What of a commit is for one member, made once; `undefined` for ourselves. */
+  #forMember(pending: Pending, member: MemberLeaf, nowS: number): SealedForMember | undefined {
+    const { made, requests, sealed } = pending;
+    const before = sealed.get(member.leaf);
+    const wrap = made.wraps.get(member.leaf);
+    if (before !== undefined || wrap === undefined) return before;
+    const ticket = this.#ticket(member.value.gateKey, made.epoch, nowS);
+    const payload = requests.has(member.leaf)
+      ? null
+      : this.seal("wrap", { epoch: made.epoch, wrap, ticket });
+    const own = { ticket, wrap: payload };
+    sealed.set(member.leaf, own);
+    return own;
   }
 
   /** The epoch that waits to be published. @throws {RangeError} if none waits */
@@ -541,12 +594,13 @@ export class AdminKeys extends RoomKeys {
    */
   publish(nowS: number): PublishedCommit {
     if (this.#pending === null) throw new RangeError("no commit waits to be published");
-    const { made, change, roster, requests } = this.#pending;
+    const pending = this.#pending;
+    const { made, change, roster, requests } = pending;
     this.#pending = null;
     this.#making = false;
-    const ticketFor = (gate: GateKey): TicketBytes => this.#ticket(gate, made.epoch, nowS);
     const direct: { to: Handle; payload: Bytes }[] = [];
     const admit: { handle: Handle; ticket: TicketBytes }[] = [];
+    const welcomes: { to: Handle; seal: () => Bytes }[] = [];
     const evict: { handle: Handle; bar: boolean }[] = [];
     const wraps = new Map<Leaf, Bytes>();
     const removed = new Map<Leaf, KeyObject>();
@@ -559,29 +613,33 @@ export class AdminKeys extends RoomKeys {
       this.#handles.delete(leaf);
       this.#wrapKeys.delete(leaf);
     }
-    for (const [leaf, wrap] of made.wraps) {
-      const member = roster.find((m) => m.leaf === leaf);
-      if (member === undefined) continue;
-      const ticket = ticketFor(member.value.gateKey);
-      const asked = requests.get(leaf);
-      if (asked === undefined) {
-        const payload = this.seal("wrap", { epoch: made.epoch, wrap, ticket });
-        wraps.set(leaf, payload);
+    for (const member of roster) {
+      const { leaf } = member;
+      const own = this.#forMember(pending, member, nowS);
+      const wrap = made.wraps.get(leaf);
+      if (own === undefined || wrap === undefined) continue;
+      if (own.wrap !== null) {
+        wraps.set(leaf, own.wrap);
         const to = this.#handles.get(leaf);
-        if (to !== undefined) direct.push({ to, payload });
+        if (to !== undefined) direct.push({ to, payload: own.wrap });
         continue;
       }
+      const asked = requests.get(leaf);
+      if (asked === undefined) continue;
       this.#handles.set(leaf, asked.handle);
       this.#wrapKeys.set(leaf, asked.wrapKeys);
       const welcome = {
         commit: made.commit,
         wrap,
-        ticket,
+        ticket: own.ticket,
         roomKey: this.roomKey,
         rosterBox: made.welcomeBox,
       };
-      direct.push({ to: asked.handle, payload: asked.seal.seal("welcome", welcome, this.random) });
-      admit.push({ handle: asked.handle, ticket });
+      welcomes.push({
+        to: asked.handle,
+        seal: () => asked.seal.seal("welcome", welcome, this.random),
+      });
+      admit.push({ handle: asked.handle, ticket: own.ticket });
     }
     const broadcast = this.seal("commit", decodeSigned(COMMIT_BODY, made.commit, "commit"));
     const succession = this.#succession === null ? null : this.seal("succession", this.#succession);
@@ -590,9 +648,8 @@ export class AdminKeys extends RoomKeys {
     this.#epoch = made.epoch;
     this.#h = made.h;
     this.#nextLeaf = nextLeafAfter(this.#nextLeaf, roster);
-    for (const [id, asked] of this.#requests) {
-      if ([...requests.values()].includes(asked)) this.#requests.delete(id);
-    }
+    const taken = new Set(requests.values());
+    for (const [id, asked] of this.#requests) if (taken.has(asked)) this.#requests.delete(id);
     this.beginEpoch(
       made.epoch,
       made.h,
@@ -617,6 +674,7 @@ export class AdminKeys extends RoomKeys {
       direct,
       admit,
       broadcast,
+      welcomes,
       evict,
       minTicketEpoch: change.removed.length > 0 ? this.#minTicketEpoch : null,
       added: change.added.map(({ leaf }) => leaf),

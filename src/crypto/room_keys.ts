@@ -207,7 +207,7 @@ export abstract class RoomKeys {
    *
    * @throws {WireError} if what was sealed breaks PROTOCOL §5
    */
-  open(payload: Uint8Array): OpenedPayload {
+  open(payload: Bytes): OpenedPayload {
     const { maskedHeader, body } = splitPayload(payload);
     const opened = this.#openWith(this.outer, maskedHeader, body);
     if (opened !== undefined) return opened;

@@ -428,6 +428,7 @@ class Driver<S> {
       case "make-commit":
         return this.#slowly(this.#cryptoWorker, "making a new epoch", effect.room, async () => {
           const { epoch } = await keys.make(effect);
+          await keys.prepare(this.#nowS());
           this.#queue.push({ kind: "commit-made", room: effect.room, epoch });
         });
       case "save-commit":
@@ -464,24 +465,18 @@ class Driver<S> {
     });
   }
 
-  /** ADMITs, WRAPs, the commit, WELCOMEs, then the removed leave: the order of PROTOCOL §7. */
+  /** ADMITs, WRAPs, the commit, the removed leave, then WELCOMEs as there is room for them (PROTOCOL §7). */
   #publish(keys: AdminKeys, room: string): void {
     const founding = keys.current === null;
-    const published = keys.publish(Math.floor(this.#ports.clock.now() / 1000));
+    const published = keys.publish(this.#nowS());
     const id = keys.room;
     // A newcomer speaks as soon as it is welcome: by then the relay has to know it as a member, and the others the
     // epoch that it speaks in.
     for (const { handle, ticket } of published.admit) {
       this.#connection?.send({ kind: "admit", room: id, handle, ticket });
     }
-    const newcomers = new Set(published.admit.map(({ handle }) => handle.toHex()));
-    const isWelcome = ({ to }: { to: Handle }): boolean => newcomers.has(to.toHex());
-    const { direct } = published;
-    for (const wrap of direct) if (!isWelcome(wrap)) this.#direct(room, wrap.to, wrap.payload);
+    for (const { to, payload } of published.direct) this.#direct(room, to, payload);
     this.#broadcast(room, published.broadcast);
-    for (const welcome of direct) {
-      if (isWelcome(welcome)) this.#direct(room, welcome.to, welcome.payload);
-    }
     for (const { handle, bar } of published.evict) {
       this.#connection?.send({ kind: "evict", room: id, handle, bar });
     }
@@ -492,12 +487,25 @@ class Driver<S> {
         ticketEpoch: ticketEpoch(published.minTicketEpoch),
       });
     }
+    // In a large room they are megabytes. The next commit waits for them too.
+    this.#slowly(this.#cryptoWorker, "welcoming", room, async () => {
+      for (const { to, seal } of published.welcomes) {
+        await this.#connection?.roomToSend();
+        await this.#breath.taken();
+        this.#direct(room, to, seal());
+      }
+    });
     const roster = keys.current?.roster ?? [];
     this.#inline.push(
       founding
         ? joinedEvent(keys, keys.name, roster)
         : epochEvent(keys, { change: published.change, roster }, new Map()),
     );
+  }
+
+  /** Seconds since 1970, as tickets have them. */
+  #nowS(): number {
+    return Math.floor(this.#ports.clock.now() / 1000);
   }
 
   #makeInvite(keys: AdminKeys, effect: Extract<Effect, { kind: "make-invite" }>): void {

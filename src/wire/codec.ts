@@ -124,6 +124,19 @@ export class Reader {
     return copy;
   }
 
+  /**
+   * Reads `count` bytes into a view: for a reader of bytes that are its alone, and are not kept for longer than what
+   * is read.
+   *
+   * @throws {WireError} `truncated`
+   */
+  view(count: number): Uint8Array {
+    this.need(count);
+    const start = this.#offset;
+    this.#offset += count;
+    return this.#bytes.subarray(start, this.#offset);
+  }
+
   /** A copy of what was already consumed from `start` on: the exact bytes that were signed. */
   since(start: number): Bytes {
     return new Uint8Array(this.#bytes.subarray(start, this.#offset));
@@ -395,7 +408,7 @@ const UTF8_DECODER = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 function readText(r: Reader, length: number): string {
   const start = r.offset;
-  const raw = r.take(length);
+  const raw = r.view(length);
   try {
     return UTF8_DECODER.decode(raw);
   } catch {

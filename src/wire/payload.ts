@@ -109,17 +109,19 @@ export function decodePayloadHeader(bytes: Uint8Array): PayloadHeader | undefine
 
 /** A payload in its two parts. */
 export interface Payload {
-  /** 24 bytes, still masked. */
+  /** 24 bytes, still masked; a view. */
   readonly maskedHeader: Bytes;
-  /** At least 32 bytes. */
+  /** At least 32 bytes; a view. */
   readonly body: Bytes;
 }
 
-/** Cuts a payload in two. @throws {WireError} `truncated` if it lacks the shortest body */
-export function splitPayload(payload: Uint8Array): Payload {
-  const r = new Reader(payload, "payload");
-  r.need(PAYLOAD_HEADER_BYTES + MIN_PAYLOAD_BODY_BYTES);
-  return { maskedHeader: r.take(PAYLOAD_HEADER_BYTES), body: r.take(r.remaining) };
+/** Cuts a payload in two: views of it. @throws {WireError} `truncated` if it lacks the shortest body */
+export function splitPayload(payload: Bytes): Payload {
+  new Reader(payload, "payload").need(PAYLOAD_HEADER_BYTES + MIN_PAYLOAD_BODY_BYTES);
+  return {
+    maskedHeader: payload.subarray(0, PAYLOAD_HEADER_BYTES),
+    body: payload.subarray(PAYLOAD_HEADER_BYTES),
+  };
 }
 
 /** The payload of a masked header and its body. @throws {RangeError} for a wrong length */

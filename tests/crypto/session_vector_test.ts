@@ -166,7 +166,7 @@ Deno.test("session.json opens from ada's secrets alone, and says what it claims"
         sha256(body),
         rosterBox,
       );
-      roster = verifyRoster(decodePadded(ROSTER, box).leaves, room, [admin]);
+      roster = await verifyRoster(decodePadded(ROSTER, box).leaves, room, [admin]);
       const own = cert;
       myLeaf = roster.find((m) => sameBytes(m.cert, own))?.leaf;
       begin(commit, secret, epochHash(sha256(epochHashInput(commit.prev, body))));

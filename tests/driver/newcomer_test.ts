@@ -21,11 +21,11 @@ Deno.test("what others say of the new epoch before one's own WELCOME is read aft
     adds.push({ request: await story.knocks(person), via: "approved" as const });
   }
   await story.admin.make({ reason: "join", adds, removes: [] });
-  const { direct, broadcast } = story.admin.publish(Math.floor(story.nowMs / 1000));
+  const { welcomes, broadcast } = story.admin.publish(Math.floor(story.nowMs / 1000));
   const welcomeOf = (handle: Handle) => {
-    const found = direct.find(({ to }) => to.toHex() === handle.toHex());
+    const found = welcomes.find(({ to }) => to.toHex() === handle.toHex());
     assert.ok(found !== undefined);
-    return found.payload;
+    return found.seal();
   };
   await story.takes(bob, welcomeOf(bob.handle));
   story.people.set("bob", bob);

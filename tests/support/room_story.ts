@@ -317,9 +317,12 @@ export class Story {
     await this.admin.make(plan);
     const published = this.admin.publish(Math.floor(this.nowMs / 1000));
     const everybody = [...this.people.values(), ...newcomers];
-    for (const { to, payload } of published.direct) {
-      const newcomer = newcomers.some((p) => p.handle.toHex() === to.toHex());
-      this.post(this.adminHandle, to, payload, newcomer ? "WELCOME" : "WRAP");
+    const given = [
+      ...published.direct.map((wrap) => ({ ...wrap, what: "WRAP" })),
+      ...published.welcomes.map(({ to, seal }) => ({ to, payload: seal(), what: "WELCOME" })),
+    ];
+    for (const { to, payload, what } of given) {
+      this.post(this.adminHandle, to, payload, what);
       const person = everybody.find((p) => p.handle.toHex() === to.toHex());
       if (person !== undefined) await this.takes(person, payload);
     }

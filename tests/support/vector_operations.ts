@@ -403,7 +403,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     const here = {
       epoch: f.number("own epoch"),
       h: epochHash(f.hex("own h")),
-      roster: verifyRoster(leavesOf(f.list("own roster")), acceptor.room, acceptor.admins),
+      roster: await verifyRoster(leavesOf(f.list("own roster")), acceptor.room, acceptor.admins),
       nextLeaf: f.number("first leaf number never used"),
       commits: new CommitMemory(),
     };
@@ -561,9 +561,9 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     return { words: safetyCode(f.hex("ES"), hash(f.hex("rosterHash"))) };
   },
 
-  "roster hash"(f) {
+  async "roster hash"(f) {
     const room = roomId(f.hex("room id"));
-    const roster = verifyRoster(
+    const roster = await verifyRoster(
       leavesOf(f.list("roster")),
       room,
       [identityKey(f.hex("admin identity"))],
