@@ -24,8 +24,6 @@ import { serverPins } from "../store/server_pins.ts";
 import { StoreError } from "../store/store_error.ts";
 import { dial } from "../transport/dial.ts";
 import type { Face } from "../ui/face.ts";
-import { jsonFace } from "../ui/json.ts";
-import { lineFace } from "../ui/line.ts";
 import { askLine, askSecret, confirm, PromptError } from "../ui/prompt.ts";
 import { processTerminal, type Terminal } from "../ui/terminal.ts";
 import { sha256 } from "../crypto/primitives.ts";
@@ -146,7 +144,7 @@ export async function runParticipant<S>(
   roleName: string,
   place: Place<S>,
 ): Promise<number> {
-  const face = openFace(options, ports);
+  const face = await openFace(options, ports);
   face.notice({ type: "hello", schema: 1, version: options.version, role: roleName });
   try {
     return await runWith(options, ports, face, place);
@@ -191,11 +189,14 @@ function startFailure(error: unknown): StartError | null {
   return null;
 }
 
-function openFace(options: ParticipantOptions, ports: ParticipantPorts): Face {
+/** Only the one that is wanted is loaded. */
+async function openFace(options: ParticipantOptions, ports: ParticipantPorts): Promise<Face> {
   const { terminal } = ports;
   if (options.ui === "json") {
+    const { jsonFace } = await import("../ui/json.ts");
     return jsonFace({ input: terminal, output: terminal, listen: options.listen });
   }
+  const { lineFace } = await import("../ui/line.ts");
   return lineFace({
     terminal,
     listen: options.listen,

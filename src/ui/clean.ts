@@ -38,7 +38,8 @@ const TAGGED_FLAG =
   /^\u{1F3F4}\u{E0067}\u{E0062}(?:\u{E0065}\u{E006E}\u{E0067}|\u{E0073}\u{E0063}\u{E0074}|\u{E0077}\u{E006C}\u{E0073})\u{E007F}/u;
 const TAGGED_FLAG_POINTS = 7;
 
-const segmenter = new Intl.Segmenter("en", { granularity: "grapheme" });
+/** Made with the first text that needs it: that takes 10 ms, in which somebody could type already. */
+let segmenter: Intl.Segmenter | undefined;
 
 /**
  * Makes text safe. Control characters become their pictures (`␛` for ESC), so an escape sequence
@@ -77,6 +78,7 @@ export function cleanName(name: string): string {
 export function graphemes(text: string): string[] {
   // Printable ASCII is one grapheme a character; the segmenter takes a microsecond for each.
   if (/^[\x20-\x7E]*$/.test(text)) return [...text];
+  segmenter ??= new Intl.Segmenter("en", { granularity: "grapheme" });
   return [...segmenter.segment(text)].map((part) => part.segment);
 }
 
