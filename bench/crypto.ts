@@ -117,11 +117,17 @@ printTable(["join", ...COLUMNS], [[
 
 const start = await measureStart(ROUNDS);
 printTable(
-  ["start of a client", "", "of it an empty program", "RSA-3072 alone"],
+  ["start of a client", "", "empty program", "", "RSA-3072 alone"],
   [
-    ["until somebody can type", start.typing, start.empty, 0],
-    ["until it is in the room", start.joined, start.empty, start.rsa.ms],
-  ].map((row) => row.map((cell) => typeof cell === "number" ? `${cell.toFixed(0)} ms` : cell)),
+    ["until somebody can type", start.typing, "-"],
+    ["until it is in the room", start.joined, `${start.rsa.ms.toFixed(0)} ms`],
+  ].map(([what, ms, rsa]) => [
+    `${what}`,
+    `${Number(ms).toFixed(0)} ms`,
+    `${start.empty.toFixed(0)} ms`,
+    times(Number(ms), start.empty),
+    `${rsa}`,
+  ]),
 );
 
 const [small] = talks;
