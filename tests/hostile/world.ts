@@ -544,9 +544,11 @@ export class World implements AsyncDisposable {
     await Promise.race([actor.command("/room"), over]);
   }
 
-  /** As `settle`, for several, twice: what one did because of another is dealt with too. */
+  /** As `settle`, for several, twice: what one did because of another is dealt with too, new keys among it. */
   async settleAll(...actors: (MemberActor | AdminActor)[]): Promise<void> {
-    for (let i = 0; i < 2; i++) for (const actor of actors) await this.settle(actor);
+    for (const actor of actors) await this.settle(actor);
+    await Promise.all(actors.flatMap((actor) => actor.keys.leak.newKeys));
+    for (const actor of actors) await this.settle(actor);
   }
 
   /** Time goes by for everybody. */
