@@ -251,13 +251,16 @@ const ATTACKS: Record<string, () => { ready: Promise<void>; end: End }> = {
   "flood, pings": () => flood(() => repeated(frameRelayMessage({ kind: "ping", token: 1 }))),
 };
 
+/** What `all` is: every kind of stranger that stays, and one member who floods. */
+const TOGETHER = ["silent", "slow", "nonsense", "flood, small"];
+
 let running: { ready: Promise<void>; end: End }[] = [];
 for await (const line of linesOf(Deno.stdin.readable)) {
   if (line === "stop") {
     for (const { end } of running) end();
     running = [];
   } else {
-    const names = line === "all" ? Object.keys(ATTACKS) : [line];
+    const names = line === "all" ? TOGETHER : [line];
     running = names.flatMap((name) => ATTACKS[name]?.() ?? []);
     await Promise.all(running.map(({ ready }) => ready));
   }
