@@ -43,6 +43,35 @@ const RELOAD: CommandSpec = {
   examples: ["stm server reload"],
 };
 
+const ROTATE_KEY: CommandSpec = {
+  name: "server rotate-key",
+  args: "",
+  maxArgs: 0,
+  summary:
+    "Gives the relay another key, now or later. A statement signed by the key of now says so:\n" +
+    "clients follow it by themselves, at once or when they come back, and links and invites with\n" +
+    "the key of now stay good for as long as --follow-for says. Whoever is connected stays.",
+  options: [
+    {
+      name: "after",
+      value: "TIME",
+      help: "how long until the change: 30m, 12h, 7d",
+      default: "at once",
+      example: "7d",
+    },
+    {
+      name: "follow-for",
+      value: "TIME",
+      help: "how long after it those who know the key of now can follow",
+      default: "90d",
+      example: "365d",
+    },
+    CERTS,
+    UI,
+  ],
+  examples: ["stm server rotate-key --after 7d", "stm server rotate-key --follow-for 365d"],
+};
+
 const BAN_ADD: CommandSpec = {
   name: "server ban add",
   args: "WHO",
@@ -167,10 +196,14 @@ const CODE: CommandSpec = {
   examples: ["stm server code --uses 5 --expires 7d"],
 };
 
+/** How long clients may follow a change of the key, unless asked for otherwise. */
+const FOLLOW_MS = 90 * 86_400e3;
+
 /** In the order of help. */
 export const SERVER_COMMANDS: readonly CommandSpec[] = [
   STATUS,
   RELOAD,
+  ROTATE_KEY,
   BAN_ADD,
   BAN_REMOVE,
   BAN_LIST,
@@ -218,6 +251,11 @@ export async function runServerCommand(
       return await commands.showStatus(options, output);
     case RELOAD:
       return await commands.reloadRelay(options, output);
+    case ROTATE_KEY:
+      return await commands.rotateKey(options, output, {
+        afterMs: given.duration("after", 0),
+        followMs: given.duration("follow-for", FOLLOW_MS),
+      });
     case BAN_ADD:
       return await commands.addBan(
         options,

@@ -144,6 +144,8 @@ export class Connection {
       if (!(error instanceof WireError)) throw error;
       return this.#broken(error);
     }
+    // The only message that may come before CHALLENGE (PROTOCOL §2.1).
+    if (message.kind === "key-changes") return await this.#handlers.onMessage(message);
     if (message.kind === "challenge" && !this.#started) return await this.#start(message);
     if (!this.#started) return this.#broken(new Error("the relay did not begin with CHALLENGE"));
     if (this.#login !== null && message.kind !== "unknown" && OF_LOGIN.has(message.kind)) {

@@ -22,7 +22,9 @@ import { serverPinsPath, stateFolder } from "../store/paths.ts";
 import type { SavedServer } from "../store/profile.ts";
 import { serverPins } from "../store/server_pins.ts";
 import { StoreError } from "../store/store_error.ts";
-import { dial } from "../transport/dial.ts";
+import type { Link } from "../transport/link.ts";
+import { followed } from "../store/profile.ts";
+import type { Successor } from "../wire/key_change.ts";
 import type { Face } from "../ui/face.ts";
 import { askLine, askSecret, confirm, PromptError } from "../ui/prompt.ts";
 import { processTerminal, type Terminal } from "../ui/terminal.ts";
@@ -43,6 +45,7 @@ import {
   type SessionProfile,
   takeGeneration,
 } from "./session_profile.ts";
+import { PinnedRelay, successorsOf } from "./pinned_relay.ts";
 import { StartError } from "./start_error.ts";
 
 /** How long the last output may take to leave the process. */
@@ -76,6 +79,8 @@ export interface RelayPlace {
   readonly port: number;
   /** The link's key; without one `--pin`, the known servers, or the person decide. */
   readonly key: RelayKey | null;
+  /** What a profile knows to come after it. */
+  readonly successors?: readonly Successor[];
 }
 
 /** What a role adds to the start. */
@@ -262,41 +267,64 @@ async function runAs<S>(
     known,
     confirm: asksPerson ? (question) => askBelow(face, question, ports.terminal) : null,
   });
-  const login = await sessionLogin(options, ports, face, profile, { ...relay, key });
-  const identity = profile?.identity ?? await generateSigningKey();
-  face.notice({ type: "info", text: whoWeAre(profile, identity) });
-  const { next, store } = memoryOf(profile, {
+  const pinned = new PinnedRelay(relay.host, relay.port, {
+    key,
+    successors: relay.successors ?? await savedSuccessors(known, relay),
+  }, {
+    keep: async (before, after) => {
+      await known?.pins.follow(relay.host, relay.port, before, after);
+      await profile?.store.update((saved) => followed(saved, before, after));
+    },
+    notice: (notice) => face.notice(notice),
+    now: systemClock.now,
+  });
+  const server = (): SavedServer => ({
     host: relay.host,
     port: relay.port,
-    pin: key.toHex(),
+    pin: pinned.key.toHex(),
   });
+  const login = await sessionLogin(options, ports, face, profile, pinned);
+  const identity = profile?.identity ?? await generateSigningKey();
+  face.notice({ type: "info", text: whoWeAre(profile, identity) });
+  const { next, store } = memoryOf(profile, server);
   const ring = new KeyRing();
   const maker = async (): Promise<RoomMaker> => ({
     ring,
     own: { identity, session: await session, name },
-    relay: key,
+    relay: pinned.key,
     random: systemRandom,
     generation: await next(),
     profile,
   });
-  const { rooms, initial } = await start.begin(
-    await maker(),
-    { name, identity: identity.publicKey.toHex() },
-    profile?.store.profile.verified ?? [],
-    { host: relay.host, port: relay.port, pin: key.toHex() },
-  );
+  let first: Link | null = null;
   try {
+    if (relay.key === null) {
+      // An open room is named by the relay's key: which one that is now has to be known first.
+      await session;
+      first = await pinned.dial();
+    }
+    const { rooms, initial } = await start.begin(
+      await maker(),
+      { name, identity: identity.publicKey.toHex() },
+      profile?.store.profile.verified ?? [],
+      server(),
+    );
     return await runRole({
       role: start.role,
       initial,
       ring,
-      relay: { host: relay.host, port: relay.port, key },
-      dial: () => dial({ host: relay.host, port: relay.port, pin: key }),
+      relay: pinned,
+      hearKeyChanges: (statements) => pinned.hear(statements),
+      dial: () => {
+        const link = first;
+        first = null;
+        return link === null ? pinned.dial() : Promise.resolve(link);
+      },
       ...(login === null ? {} : { login }),
       face,
       rooms,
       // A room that we were in needs a newer generation than it had of us.
-      prepareJoin: async (text) => await joinOneMore(await maker(), text),
+      prepareJoin: async (text) => await joinOneMore(await maker(), pinned, text),
       store,
       clock: systemClock,
       retryMs: options.retryMs,
@@ -304,6 +332,7 @@ async function runAs<S>(
       onSignal: ports.onSignal,
     });
   } catch (error) {
+    first?.destroy();
     throw dialFailure(error, known);
   }
 }
@@ -314,10 +343,10 @@ async function sessionLogin(
   ports: ParticipantPorts,
   face: Face,
   profile: SessionProfile | null,
-  relay: { readonly host: string; readonly port: number; readonly key: RelayKey },
+  relay: PinnedRelay,
 ): Promise<Login | null> {
-  const pin = relay.key.toHex();
-  const remembered = profile?.store.profile.accounts?.find((one) => one.pin === pin)?.name;
+  const pinNow = relay.key.toHex();
+  const remembered = profile?.store.profile.accounts?.find((one) => one.pin === pinNow)?.name;
   if (options.login === undefined) return null;
   const given = await givenCredentials(options.login, {
     terminal: ports.terminal,
@@ -333,12 +362,20 @@ async function sessionLogin(
     ...given,
     loggedIn: async () => {
       if (profile === null || account === remembered) return;
+      const pin = relay.key.toHex(); // it may be another by now
       await profile.store.update((p) => ({
         ...p,
         accounts: [...(p.accounts ?? []).filter((one) => one.pin !== pin), { pin, name: account }],
       }));
     },
   });
+}
+
+async function savedSuccessors(
+  known: KnownServers | null,
+  { host, port }: RelayPlace,
+): Promise<readonly Successor[]> {
+  return successorsOf(await known?.pins.pinFor(host, port));
 }
 
 function knownServers(ports: ParticipantPorts): KnownServers {
@@ -358,7 +395,7 @@ function whoWeAre(profile: SessionProfile | null, identity: SigningKey): string 
 /** Where a session's memory is: in its profile, or gone with it. */
 function memoryOf(
   profile: SessionProfile | null,
-  server: SavedServer,
+  server: () => SavedServer,
 ): { next: () => Promise<Generation>; store: SessionStore } {
   if (profile !== null) {
     return {
@@ -377,10 +414,14 @@ function memoryOf(
   };
 }
 
-async function joinOneMore(maker: RoomMaker, text: string): Promise<PreparedRoom> {
+async function joinOneMore(
+  maker: RoomMaker,
+  relay: PinnedRelay,
+  text: string,
+): Promise<PreparedRoom> {
   const link = parseLink(text, sha256);
   if (link.kind !== "invite") throw new Error("that is a server link, not an invite to a room");
-  if (link.relayKey.toHex() !== maker.relay.toHex()) {
+  if (!relay.isNamed(link.relayKey)) {
     throw new Error("that invite is for another relay: start another stm client for it");
   }
   // A room of this session cannot be prepared twice: its keys would be lost.

@@ -6,6 +6,7 @@ import type { ForkEvidence } from "../session/notice.ts";
 import type { SessionView } from "../session/view.ts";
 import type { Link } from "../transport/link.ts";
 import type { Face } from "../ui/face.ts";
+import type { KeyChangeStatement } from "../wire/key_change.ts";
 import type { RelayKey } from "../wire/ids.ts";
 import type { Login } from "./login.ts";
 
@@ -132,10 +133,12 @@ export interface Ports<S> {
   readonly initial: S;
   readonly ring: KeyRing;
   readonly relay: { readonly host: string; readonly port: number; readonly key: RelayKey };
-  /** Connects to the relay and verifies it. */
+  /** Connects to the relay and verifies it. It may have another key then. */
   readonly dial: () => Promise<Link>;
   /** How to log in where the relay wants that. */
   readonly login?: Login;
+  /** Takes what the relay says of changes of its key; without it they are passed over. */
+  readonly hearKeyChanges?: (statements: readonly KeyChangeStatement[]) => Promise<void>;
   readonly face: Face;
   readonly rooms: readonly PreparedRoom[];
   /**

@@ -16,6 +16,8 @@ import {
   type RoomSecret,
   roomSecret,
 } from "../wire/ids.ts";
+import { successorsOf } from "./pinned_relay.ts";
+import type { Successor } from "../wire/key_change.ts";
 import type { SessionProfile } from "./session_profile.ts";
 import { StartError } from "./start_error.ts";
 
@@ -65,7 +67,12 @@ export interface ReturnPlace {
 /** Where a saved room is: the relay and its key are the profile's word. */
 export interface SavedPlace<R extends SavedRoom> {
   readonly saved: R;
-  readonly relay: { readonly host: string; readonly port: number; readonly key: RelayKey };
+  readonly relay: {
+    readonly host: string;
+    readonly port: number;
+    readonly key: RelayKey;
+    readonly successors: readonly Successor[];
+  };
 }
 
 /**
@@ -119,7 +126,8 @@ function theOne<R extends SavedRoom>(
     );
   }
   const { host, port, pin } = saved.server;
-  return { saved, relay: { host, port, key: relayKey(fromHex(pin)) } };
+  const successors = successorsOf(saved.server);
+  return { saved, relay: { host, port, key: relayKey(fromHex(pin)), successors } };
 }
 
 /** How a saved room is entered again. */

@@ -15,14 +15,17 @@ import type {
 /**
  * The store of a session with a profile.
  *
- * @param server the relay of this session
+ * @param server the relay of this session, as it is pinned now
  */
-export function profileSessionStore(store: ProfileStore, server: SavedServer): SessionStore {
+export function profileSessionStore(
+  store: ProfileStore,
+  server: () => SavedServer,
+): SessionStore {
   return {
     saveMembership: (membership) =>
-      store.update((profile) => withMembership(profile, membership, server)),
+      store.update((profile) => withMembership(profile, membership, server())),
     saveSuccession: (succession) =>
-      store.update((profile) => withSuccession(profile, succession, server)),
+      store.update((profile) => withSuccession(profile, succession, server())),
     saveCommit: (commit) => store.update((profile) => withCommit(profile, commit)),
     saveInvites: (room, invites) =>
       store.update((profile) =>

@@ -125,7 +125,7 @@ export async function prepareAdministered(
     const kept = { invites: [], barred: [], known: [], deputies: [], resumed: false };
     return { id: room.toHex(), name, kept };
   }
-  const saved = ranBefore(profile, name, open, server) ??
+  const saved = ranBefore(maker.relay, profile, name, open, server) ??
     await newSavedRoom(maker, profile, name, open, server);
   const { host, port } = saved.server;
   if (host !== server.host || port !== server.port) {
@@ -180,14 +180,17 @@ function savedLineage(saved: SavedAdminRoom, room: RoomId): Lineage {
 }
 
 function ranBefore(
+  relay: RelayKey,
   profile: SessionProfile,
   name: string,
   open: boolean,
   server: SavedServer,
 ): SavedAdminRoom | undefined {
+  // An open room is named by the relay's key: under another key it is another room.
+  const openId = open ? openRoom(relay, name).room.toHex() : null;
   return profile.store.profile.rooms.filter((room) => room.role === "admin").find((room) =>
     room.name === name && room.server.pin === server.pin &&
-    isOpenRoom(returnPlace(room).room) === open
+    (openId === null ? !isOpenRoom(returnPlace(room).room) : room.roomId === openId)
   );
 }
 

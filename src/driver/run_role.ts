@@ -168,6 +168,10 @@ class Driver<S> {
       },
       onMessage: async (message) => {
         await this.#breath.taken();
+        if (message.kind === "key-changes") {
+          await this.#ports.hearKeyChanges?.(message.statements);
+          return;
+        }
         for (const event of await this.#inbound.take(message)) {
           // Where somebody sits is a matter of this connection; what was opened has been opened.
           if (!isCurrent() && OF_CONNECTION.has(event.kind)) continue;

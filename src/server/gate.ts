@@ -6,7 +6,7 @@
  * @see docs/PROTOCOL.md §3
  * @module
  */
-import { type Challenge, toHex } from "../wire/ids.ts";
+import { type Challenge, type RelayKey, toHex } from "../wire/ids.ts";
 import { TICKET_GRACE_MS } from "../wire/limits.ts";
 import {
   type Admit,
@@ -54,8 +54,13 @@ const BEFORE_LOGIN: ReadonlySet<RelayMessageKind> = new Set([
 
 /** What happens to a gate. */
 export type GateEvent =
-  /** A connection is there and has been sent this challenge. */
-  | { readonly kind: "opened"; readonly id: ConnectionId; readonly nonce: Challenge }
+  /** A connection is there, has been shown this key and sent this challenge. */
+  | {
+    readonly kind: "opened";
+    readonly id: ConnectionId;
+    readonly nonce: Challenge;
+    readonly relayKey: RelayKey;
+  }
   /** A connection is gone, or is being closed. */
   | { readonly kind: "closed"; readonly id: ConnectionId }
   /** It sent a message. */
@@ -77,7 +82,7 @@ export function stepGate(
   now: Now,
 ): GateEffect[] {
   const step = new Step(ports, state, now);
-  if (event.kind === "opened") step.open(event.id, event.nonce);
+  if (event.kind === "opened") step.open(event);
   else if (event.kind === "tick") step.tick();
   else {
     const connection = state.connections.get(event.id);
@@ -99,10 +104,11 @@ class Step {
     readonly now: Now,
   ) {}
 
-  open(id: ConnectionId, nonce: Challenge): void {
+  open({ id, nonce, relayKey }: Extract<GateEvent, { kind: "opened" }>): void {
     this.state.connections.set(id, {
       id,
       nonceHex: toHex(nonce),
+      relayKey,
       started: false,
       authorized: !this.ports.needsLogin,
       seats: new Map(),

@@ -173,6 +173,6 @@ function proves(
 ): boolean {
   const { room, role } = enter;
   const nonce = challengeOf(connection);
-  const body = enterBody({ nonce, relayKey: ports.relayKey, room, role });
+  const body = enterBody({ nonce, relayKey: connection.relayKey, room, role });
   return ports.verify(key, "enter", body, signature);
 }

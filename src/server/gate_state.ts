@@ -42,8 +42,6 @@ export interface GatePorts {
   readonly limits: RelayLimits;
   /** Whether a connection has to log in before anything else. */
   readonly needsLogin: boolean;
-  /** This relay's own key, which an ENTER's signature has to name. */
-  readonly relayKey: RelayKey;
   /** Strict Ed25519 over `"stm/1 " ‖ kind ‖ 0x00 ‖ body` (PROTOCOL §1). */
   readonly verify: (
     key: Uint8Array,
@@ -116,6 +114,8 @@ export interface GateConnection {
   readonly id: ConnectionId;
   /** The nonce of its CHALLENGE in hex. */
   readonly nonceHex: string;
+  /** The key that the relay has shown on it, which an ENTER's signature has to name. */
+  readonly relayKey: RelayKey;
   /** Whether START has come. */
   started: boolean;
   /** Whether it may enter rooms: at once, or after its login. */

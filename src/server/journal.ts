@@ -19,6 +19,7 @@ export type LogEvent =
   | "turned-away"
   | "traffic"
   | "reloaded"
+  | "key-changed"
   | "no-control"
   | "failed";
 

@@ -39,6 +39,8 @@ export interface LoginVisit {
   readonly remoteAddress: string;
   /** Of its CHALLENGE. */
   readonly nonce: Challenge;
+  /** The key that the relay has shown on it. */
+  readonly relayKey: RelayKey;
   /** What it has begun; the desk's own. */
   begun: BegunLogin | null;
 }
@@ -73,8 +75,6 @@ export type LoginOutcome =
 
 /** What the desk works with. */
 export interface LoginDeskParts {
-  /** This relay's key. */
-  readonly relayKey: RelayKey;
   /** The relay's half of OPAQUE. */
   readonly half: ServerHalf;
   /** How many calls of the worker wait. */
@@ -153,11 +153,11 @@ export class LoginDesk {
   }
 
   async #finishLogin(
-    { nonce, remoteAddress }: LoginVisit,
+    { nonce, relayKey, remoteAddress }: LoginVisit,
     { account: name, record, state }: BegunLogin & { kind: "login" },
     { ke3, proof }: LoginFinish,
   ): Promise<LoginOutcome> {
-    const { half, book, relayKey, limits, sourceOf, nowMs, isBanned } = this.#parts;
+    const { half, book, limits, sourceOf, nowMs, isBanned } = this.#parts;
     const sessionKey = await half.finishLogin(state, ke3);
     const holds = sessionKey !== null && await isLoginProof(proof, sessionKey, nonce, relayKey);
     // The password may have been reset since the login began.

@@ -6,6 +6,7 @@
 import { writeFileAtomic } from "../store/atomic.ts";
 import { StoreError } from "../store/store_error.ts";
 import type { Link } from "../transport/link.ts";
+import { carryOutKeyChange, readKeyChanges } from "../transport/key_change_files.ts";
 import { listen, type ListenAddress, type Listener, ListenError } from "../transport/listen.ts";
 import { loadOrCreateServerKey, ServerKeyError } from "../transport/server_key.ts";
 import { fingerprint, formatFingerprint, type RelayKey, relayKey, toHex } from "../wire/ids.ts";
@@ -105,8 +106,10 @@ async function serve(
 ): Promise<number> {
   // Said before anything is made or opened, if it cannot be right.
   if (options.public !== null) publicAddress(options.public, options.listen[0]?.port || 1);
+  await carryOutKeyChange(options.certs, Date.now() / 1000);
   const key = await loadOrCreateServerKey(options.certs, writeFileAtomic);
   const pin = relayKey(key.publicKey);
+  const changes = await readKeyChanges(options.certs, pin, Date.now() / 1000);
   const { limits, operation: settings } = options;
   const guard = new Guard(limits, settings.exempt, await readBans(options.certs));
   const gate = new Threshold();
@@ -125,7 +128,6 @@ async function serve(
   try {
     accounts = await accountsOf(settings.access, {
       certs: options.certs,
-      relayKey: pin,
       guard,
       failed,
     });
@@ -137,13 +139,13 @@ async function serve(
       maxConnections: limits.maxConnections,
       balancers: settings.balancers,
       admission: guard,
-      onLink: (link) => gate.accept(link),
+      onLink: (link, shown) => gate.accept(link, shown),
       onRefused: ({ code, remoteAddress }) => {
         turnedAway[code] = (turnedAway[code] ?? 0) + 1;
         journal.log("info", "turned-away", { code }, remoteAddress);
       },
     });
-    await announce(options, say, ports, { listener, pin, metrics, accounts });
+    const linkTo = await announce(options, say, ports, { listener, pin, metrics, accounts });
     journal.log("info", "ready", { version: ports.version, port: listener.port });
     // Loaded when the port is open already: whoever is quicker waits for it at the threshold.
     const { Operation } = await import("./shell_operation.ts");
@@ -152,6 +154,14 @@ async function serve(
       options,
       reread: ports.reread ?? null,
       key: pin,
+      changes,
+      keyChanged: async (next) => {
+        const link = await linkTo(next);
+        const shown = await fingerprintOf(next);
+        say.event("server-key", { state: "changed", pin: toHex(next), fingerprint: shown, link });
+        say.line(`  the key has changed as planned; fingerprint: ${shown}`);
+        say.line(`  server link: ${link}  <- give this to whoever will run a room from now on`);
+      },
       journal,
       listener,
       guard,
@@ -208,16 +218,16 @@ async function openMetrics(
 /** Keeps links until the relay is there; a link that is not started loses nothing. */
 class Threshold {
   #relay: Relay | null = null;
-  #waiting: Link[] = [];
+  #waiting: [Link, RelayKey][] = [];
 
-  accept(link: Link): void {
-    if (this.#relay === null) this.#waiting.push(link);
-    else this.#relay.accept(link);
+  accept(link: Link, shown: RelayKey): void {
+    if (this.#relay === null) this.#waiting.push([link, shown]);
+    else this.#relay.accept(link, shown);
   }
 
   open(relay: Relay): void {
     this.#relay = relay;
-    for (const link of this.#waiting.splice(0)) relay.accept(link);
+    for (const [link, shown] of this.#waiting.splice(0)) relay.accept(link, shown);
   }
 }
 
@@ -229,21 +239,22 @@ interface Announced {
   readonly accounts: OpenAccounts | null;
 }
 
+/** @returns what the server link is for another key */
 async function announce(
   options: ServerOptions,
   say: Announcer,
   ports: ServerPorts,
   { listener, pin, metrics, accounts }: Announced,
-): Promise<void> {
+): Promise<(key: RelayKey) => Promise<string>> {
   const [{ host, port } = { host: "", port: listener.port }] = listener.addresses;
   const guessed = options.public === null && isWildcard(host);
   const listening = listener.addresses.map((at) => formatAddress(at.host, at.port));
   const dialled = options.public !== null
     ? publicAddress(options.public, port)
     : { host: guessed ? ports.addresses()[0] ?? "127.0.0.1" : host, port };
-  const link = await linkOf({ kind: "server", relayKey: pin, ...dialled });
-  const hash = await sha256(fingerprintInput(pin));
-  const shown = formatFingerprint(fingerprint(hash.subarray(0, 16)));
+  const linkTo = (key: RelayKey) => linkOf({ kind: "server", relayKey: key, ...dialled });
+  const link = await linkTo(pin);
+  const shown = await fingerprintOf(pin);
   const numbers = metrics === null
     ? null
     : formatAddress(metrics.address.host, metrics.address.port);
@@ -262,11 +273,18 @@ async function announce(
   say.line(`  server link: ${link}  <- give this to whoever will run a room`);
   if (numbers !== null) say.line(`  metrics: http://${numbers}/metrics`);
   if (accounts !== null) say.line(`  ${accessLine(accounts)}`);
-  if (!guessed) return;
+  if (!guessed) return linkTo;
   say.line(
     `  (the link has this machine's address ${dialled.host}. If others reach it by another, as ` +
       `behind a router that forwards port ${port}, start with --public HOST)`,
   );
+  return linkTo;
+}
+
+/** A relay key's fingerprint, as people compare it. */
+async function fingerprintOf(key: RelayKey): Promise<string> {
+  const hash = await sha256(fingerprintInput(key));
+  return formatFingerprint(fingerprint(hash.subarray(0, 16)));
 }
 
 function accessLine(accounts: OpenAccounts): string {

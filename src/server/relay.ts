@@ -15,7 +15,8 @@
 import type { Link } from "../transport/link.ts";
 import { WireError } from "../wire/codec.ts";
 import { FRAME_HEADER_BYTES } from "../wire/frame.ts";
-import { challenge, handle, type RelayKey, roomId, toHex } from "../wire/ids.ts";
+import { challenge, handle, type RelayKey, roomId, sameBytes, toHex } from "../wire/ids.ts";
+import type { KeyChangeStatement } from "../wire/key_change.ts";
 import { DEAD_AFTER_MS, PING_AFTER_MS } from "../wire/limits.ts";
 import {
   ACCESS,
@@ -147,6 +148,9 @@ export class Relay {
     closed: {},
   };
   #limits: RelayLimits;
+  #relayKey: RelayKey;
+  /** KEY_CHANGES as a frame, if there is anything to say. */
+  #keyChanges: Uint8Array | null = null;
   readonly #ports: RelayPorts;
   #gatePorts: GatePorts;
   readonly #connectionPorts: ConnectionPorts;
@@ -166,11 +170,11 @@ export class Relay {
    */
   constructor(relayKey: RelayKey, limits: RelayLimits, ports: RelayPorts = SYSTEM_PORTS) {
     this.#limits = limits;
+    this.#relayKey = relayKey;
     this.#ports = ports;
     this.#gatePorts = {
       limits,
       needsLogin: ports.login !== undefined,
-      relayKey,
       verify: verifySignature,
       keyedRoomId,
       newHandle: () => handle(ports.random(16)),
@@ -204,6 +208,22 @@ export class Relay {
     this.#connectionPorts.outbox.maxLagBytes = limits.maxLagBytes;
   }
 
+  /**
+   * The listener shows another key from now on, or will. Everybody is told what is new; who is there stays.
+   *
+   * @param statements what a participant can follow to it, oldest first
+   */
+  changeKey(relayKey: RelayKey, statements: readonly KeyChangeStatement[]): void {
+    this.#relayKey = relayKey;
+    const before = this.#keyChanges;
+    const frame = frameRelayMessage({ kind: "key-changes", statements });
+    this.#keyChanges = statements.length === 0 ? null : frame;
+    if (this.#keyChanges === null || (before !== null && sameBytes(before, frame))) return;
+    for (const { open, outbox } of this.#connections.values()) {
+      if (open) outbox.send(frame);
+    }
+  }
+
   /** Ends the connections of some addresses at once, without a word. @returns how many */
   dismiss(isMeant: (remoteAddress: string) => boolean): number {
     const meant = [...this.#connections.values()].filter(({ link }) => isMeant(link.remoteAddress));
@@ -222,27 +242,34 @@ export class Relay {
     return meant.length;
   }
 
-  /** Takes a link on: sends CHALLENGE, and goes on until either side ends it. */
-  accept(link: Link): void {
+  /**
+   * Takes a link on: sends CHALLENGE, and goes on until either side ends it.
+   *
+   * @param shown the key that was shown on it
+   */
+  accept(link: Link, shown: RelayKey = this.#relayKey): void {
     if (this.#connections.size >= this.#limits.maxConnections || this.#whenEmpty !== null) {
       return link.destroy();
     }
     const id = ++this.#lastId;
     const now = this.#ports.now();
     const nonce = challenge(this.#ports.random(32));
-    this.#step({ kind: "opened", id, nonce }, now);
+    this.#step({ kind: "opened", id, nonce, relayKey: shown }, now);
     const gate = this.#gate.connections.get(id);
     if (gate === undefined) throw new Error("the gate does not know a connection it was told of");
     const connection = new Connection(link, gate, this.#connectionPorts, now.ms);
     const source = this.#ports.allowanceOf?.(link.remoteAddress) ?? null;
     if (source !== null) connection.sources.push(source);
     if (this.#ports.login !== undefined) {
-      connection.visit = { remoteAddress: link.remoteAddress, nonce, begun: null };
+      const { remoteAddress } = link;
+      connection.visit = { remoteAddress, nonce, relayKey: shown, begun: null };
     }
     this.#connections.set(id, connection);
     this.counters.connections++;
     this.counters.connectionsTotal++;
     link.start(connection);
+    // Before CHALLENGE: who has another key pinned reads no further than that (PROTOCOL §2.1).
+    if (this.#keyChanges !== null) connection.outbox.send(this.#keyChanges);
     connection.outbox.send(frameRelayMessage({
       kind: "challenge",
       minVersion: PROTOCOL_VERSION,

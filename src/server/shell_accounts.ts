@@ -9,7 +9,7 @@ import { OpaqueWorker } from "../auth/opaque_worker.ts";
 import { createSetup, ServerHalf } from "../auth/server_half.ts";
 import { Accounts, ACCOUNTS_FILE } from "../store/accounts.ts";
 import { type OpaqueSetup, openSetup, SETUP_FILE } from "../store/opaque_setup.ts";
-import { fromHex, type RelayKey } from "../wire/ids.ts";
+import { fromHex } from "../wire/ids.ts";
 import type { Access } from "../wire/relay_message.ts";
 import { AccountBook, type LoggedInAccount } from "./account_book.ts";
 import type { Guard } from "./guard.ts";
@@ -22,8 +22,6 @@ export interface AccountsParts {
   readonly certs: string;
   /** Whether codes for new accounts count. */
   readonly access: Exclude<Access, "open">;
-  /** The relay's key. */
-  readonly relayKey: RelayKey;
   /** Knows bans, and which addresses are exempt. */
   readonly guard: Guard;
   /** Hears of our own failures. */
@@ -53,7 +51,7 @@ export interface OpenAccounts {
  *   in, and does not say why, is worse than one that does not start
  */
 export async function openAccounts(parts: AccountsParts): Promise<OpenAccounts> {
-  const { certs, access, relayKey, guard, failed } = parts;
+  const { certs, access, guard, failed } = parts;
   const accounts = new Accounts(join(certs, ACCOUNTS_FILE));
   const saved = await accounts.read();
   const worker = new OpaqueWorker();
@@ -68,7 +66,6 @@ export async function openAccounts(parts: AccountsParts): Promise<OpenAccounts> 
   const inviting = access === "code";
   let registrations = 0;
   const desk = new LoginDesk({
-    relayKey,
     half: new ServerHalf(worker, fromHex(setup.setup)),
     waiting: () => worker.waiting,
     book,

@@ -5,9 +5,17 @@
  * @module
  */
 import { join } from "node:path";
+import { writeFileAtomic } from "../store/atomic.ts";
 import { StoreError } from "../store/store_error.ts";
 import { type Ban, Bans, BANS_FILE, canonical, MAX_BANS } from "./bans.ts";
+import { type NotPlanned, planKeyChange } from "../transport/key_change_files.ts";
+import { ServerKeyError } from "../transport/server_key.ts";
+import { fingerprint, formatFingerprint, toHex } from "../wire/ids.ts";
+import type { KeyChange } from "../wire/key_change.ts";
+import { MAX_KEY_CHANGES } from "../wire/limits.ts";
+import { fingerprintInput } from "../wire/room_id.ts";
 import { askRelay, type ControlAnswer } from "./shell_control.ts";
+import { sha256 } from "./verify.ts";
 
 /** Where the words of a command go. */
 export interface CommandOutput {
@@ -99,6 +107,51 @@ export async function reloadRelay(options: CommandOptions, output: CommandOutput
   const { dismissed } = answer;
   tell(options, output, { reloaded: true, dismissed }, `reloaded; connections ended: ${dismissed}`);
   return 0;
+}
+
+/**
+ * `stm server rotate-key`.
+ *
+ * @param times how long until the change, and how long after it clients can follow, in ms
+ * @returns the exit code: 1 if there is no key yet, or a change is planned already
+ */
+export async function rotateKey(
+  options: CommandOptions,
+  output: CommandOutput,
+  times: { readonly afterMs: number; readonly followMs: number },
+): Promise<number> {
+  const nowS = Math.floor(Date.now() / 1000);
+  const fromS = nowS + Math.floor(times.afterMs / 1000);
+  const untilS = fromS + Math.floor(times.followMs / 1000);
+  let change: KeyChange | NotPlanned;
+  try {
+    change = await planKeyChange(options.certs, writeFileAtomic, { nowS, fromS, untilS });
+  } catch (error) {
+    if (!(error instanceof ServerKeyError)) throw error;
+    output.err(error.message);
+    return 1;
+  }
+  if (typeof change === "string") {
+    output.err(
+      {
+        "no-key": `there is no relay's key in ${options.certs}: name its folder with --certs`,
+        "pending": "a change is planned already: another can follow when it is done",
+        "too-many":
+          `${MAX_KEY_CHANGES} changes can still be followed: wait until the first has expired`,
+      }[change],
+    );
+    return 1;
+  }
+  const pin = toHex(change.next);
+  const shown = formatFingerprint(fingerprint(sha256(fingerprintInput(change.next)).slice(0, 16)));
+  const [from, until] = [fromS, untilS].map((s) => new Date(s * 1000).toISOString());
+  tell(
+    options,
+    output,
+    { pin, fingerprint: shown, from, until },
+    `the relay has the key with the fingerprint ${shown} from ${from}; clients can follow until ${until}`,
+  );
+  return await putIntoForce(options, output);
 }
 
 function statusLines(status: ControlAnswer): string[] {

@@ -6,8 +6,13 @@
  */
 import { writeFileAtomic } from "../store/atomic.ts";
 import type { Listener } from "../transport/listen.ts";
+import {
+  carryOutKeyChange,
+  type PlannedChanges,
+  readKeyChanges,
+} from "../transport/key_change_files.ts";
 import { loadOrCreateServerKey } from "../transport/server_key.ts";
-import { type RelayKey, sameBytes } from "../wire/ids.ts";
+import { type RelayKey, relayKey, sameBytes } from "../wire/ids.ts";
 import { formatAddress } from "../wire/link_url.ts";
 import type { Guard } from "./guard.ts";
 import type { OpenAccounts } from "./shell_accounts.ts";
@@ -42,6 +47,10 @@ export interface OperationParts {
   readonly reread: (() => Promise<ServerOptions>) | null;
   /** The relay's key. */
   readonly key: RelayKey;
+  /** What is planned for it, and what was. */
+  readonly changes: PlannedChanges;
+  /** The relay has another key from now on: says so. */
+  readonly keyChanged: (key: RelayKey) => Promise<void>;
   /** The log. */
   readonly journal: Journal;
   /** Where the links come from. */
@@ -64,6 +73,9 @@ export class Operation {
   readonly #startedS = Date.now() / 1000;
   readonly #ticker: ReturnType<typeof setInterval>;
   #control: Control | null = null;
+  #key: RelayKey;
+  /** When the key changes, in ms since 1970; Infinity for not yet known. */
+  #keyDueMs = Infinity;
   #reloading: Promise<unknown> = Promise.resolve();
   #ready = true;
   #dueMs = performance.now() + TICK_MS;
@@ -75,6 +87,7 @@ export class Operation {
   constructor(parts: OperationParts) {
     const { journal, guard, key, options, accounts } = parts;
     this.#parts = parts;
+    this.#key = key;
     this.relay = new Relay(key, options.limits, {
       ...SYSTEM_PORTS,
       allowanceOf: (address) => guard.allowanceOf(address),
@@ -90,6 +103,7 @@ export class Operation {
         if (code !== "shutting-down") journal.log("info", "closed", { code }, address);
       },
     });
+    this.#adoptKey(key, parts.changes);
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
   }
 
@@ -178,7 +192,7 @@ export class Operation {
   async #reload(): Promise<ControlAnswer> {
     const { journal, reloadables, accounts, guard } = this.#parts;
     try {
-      const own = [() => this.#rereadRules(), () => this.#rereadCertificate()];
+      const own = [() => this.#rereadRules(), () => this.#rereadKey()];
       const users = accounts === null ? [] : [accounts.reread];
       const commits = await Promise.all([...own, ...users, ...reloadables].map((read) => read()));
       for (const commit of commits) commit();
@@ -211,20 +225,41 @@ export class Operation {
     };
   }
 
-  /** The certificate may be a new one, under the same key. */
-  async #rereadCertificate(): Promise<() => void> {
-    const { options, key, listener } = this.#parts;
+  /** The certificate may be a new one, and so may the key if it was announced. */
+  async #rereadKey(): Promise<() => void> {
+    const { options, listener, journal } = this.#parts;
+    const nowS = Date.now() / 1000;
+    await carryOutKeyChange(options.certs, nowS);
     const { publicKey, ...credentials } = await loadOrCreateServerKey(
       options.certs,
       writeFileAtomic,
     );
-    if (!sameBytes(publicKey, key)) {
+    const key = relayKey(publicKey);
+    const changes = await readKeyChanges(options.certs, key, nowS);
+    const same = sameBytes(key, this.#key);
+    const announced = changes.statements.some(({ value }) =>
+      sameBytes(value.next, key) && sameBytes(value.old, this.#key)
+    );
+    if (!same && !announced) {
       throw new Error(
         `the key in ${options.certs} is not the one that this relay runs with: it was left as it ` +
           "is, and takes a restart",
       );
     }
-    return await listener.renew(credentials);
+    const show = await listener.renew(credentials);
+    return () => {
+      show();
+      this.#adoptKey(key, changes);
+      if (same) return;
+      journal.log("info", "key-changed");
+      void this.#parts.keyChanged(key);
+    };
+  }
+
+  #adoptKey(key: RelayKey, { statements, pending }: PlannedChanges): void {
+    this.#key = key;
+    this.#keyDueMs = pending === null ? Infinity : pending.from * 1000;
+    this.relay.changeKey(key, statements);
   }
 
   #tick(): void {
@@ -233,6 +268,10 @@ export class Operation {
     this.#tickDelayMs = Math.max(0, nowMs - this.#dueMs);
     this.#dueMs = nowMs + TICK_MS;
     relay.tick();
+    if (Date.now() >= this.#keyDueMs) {
+      this.#keyDueMs = Infinity; // what fails then is logged, and tried again at the next reload
+      void this.reload();
+    }
     if (nowMs - this.#toldMs >= TRAFFIC_EVERY_MS) {
       this.#toldMs = nowMs;
       this.#tellTraffic(relay.counters);

@@ -93,6 +93,18 @@ export type Notice =
     readonly metrics?: string;
   }
   | { readonly type: "stopping"; readonly reason: string }
+  | {
+    readonly type: "server-key";
+    /** `announced`: it will change; `changed`: it has. */
+    readonly state: "announced" | "changed";
+    /** The new key, 64 hex digits. */
+    readonly pin: string;
+    readonly fingerprint: string;
+    /** ISO 8601; of an announced one. */
+    readonly from?: string;
+    /** The new server link; of a relay's own. */
+    readonly link?: string;
+  }
   | { readonly type: "info"; readonly text: string }
   | {
     readonly type: "connected";

@@ -6,6 +6,7 @@
  * change is written as `{ ...profile, generation }`, and never field by field.
  */
 import * as v from "valibot";
+import { type SavedPin, type SavedSuccessor, SUCCESSORS, successorsField } from "./successors.ts";
 import { countField, hexField, portField, textField, timeField } from "./fields.ts";
 import type { JsonFormat } from "./json_file.ts";
 
@@ -15,6 +16,8 @@ export interface SavedServer {
   readonly port: number;
   /** The relay's public key, 64 hex digits. */
   readonly pin: string;
+  /** Keys that the relay is to have after it, oldest first. */
+  readonly successors?: readonly SavedSuccessor[];
 }
 
 /** What everybody keeps of a room. */
@@ -168,7 +171,12 @@ const INVITE = v.looseObject({
 const ROOM_CORE = {
   name: textField,
   roomId: hexField(16),
-  server: v.looseObject({ host: textField, port: portField, pin: KEY }),
+  server: v.looseObject({
+    host: textField,
+    port: portField,
+    pin: KEY,
+    successors: v.exactOptional(SUCCESSORS),
+  }),
   adminIdentity: KEY,
   roomSecret: KEY,
   highestEpoch: countField,
@@ -218,3 +226,23 @@ export const PROFILE_FORMAT: JsonFormat<Profile> = {
     accounts: v.exactOptional(v.array(v.looseObject({ pin: KEY, name: textField }))),
   }),
 };
+
+/**
+ * A profile whose rooms and account on a relay go by what is pinned for that now.
+ *
+ * @param before the key that was pinned, 64 hex digits
+ */
+export function followed(profile: Profile, before: string, after: SavedPin): Profile {
+  const { accounts } = profile;
+  return {
+    ...profile,
+    ...(accounts === undefined ? {} : {
+      accounts: accounts.map((one) => one.pin === before ? { ...one, pin: after.key } : one),
+    }),
+    rooms: profile.rooms.map((room) => {
+      if (room.server.pin !== before) return room;
+      const { successors: _, pin: _pin, ...rest } = room.server;
+      return { ...room, server: { ...rest, pin: after.key, ...successorsField(after) } };
+    }),
+  };
+}

@@ -5,6 +5,7 @@
 import * as v from "valibot";
 import { lockFile } from "./disk.ts";
 import { countField, hexField, portField, textField, timeField } from "./fields.ts";
+import { type SavedPin, type SavedSuccessor, SUCCESSORS, successorsField } from "./successors.ts";
 import { type JsonFormat, readJsonFile, writeJsonFile } from "./json_file.ts";
 
 /** One remembered server. */
@@ -16,6 +17,8 @@ export interface ServerPin {
   readonly key: string;
   /** When somebody said yes to it, ISO 8601. */
   readonly firstSeen: string;
+  /** Keys that the relay is to have after it, oldest first. */
+  readonly successors?: readonly SavedSuccessor[];
 }
 
 /** What came of {@linkcode ServerPins.remember}. */
@@ -38,6 +41,13 @@ export interface ServerPins {
    * @throws {RangeError} for anything else, or a port that cannot be dialled
    */
   remember(host: string, port: number, key: string): Promise<Remembered>;
+  /**
+   * Puts what a relay has proven or announced in the place of what was pinned for it, durably. If something
+   * else is there by now, that stays.
+   *
+   * @param before the key that was pinned, 64 hex digits
+   */
+  follow(host: string, port: number, before: string, after: SavedPin): Promise<void>;
   /** Forgets a server; false if it was not there. */
   forget(host: string, port: number): Promise<boolean>;
 }
@@ -47,6 +57,7 @@ const PIN = v.looseObject({
   port: portField,
   key: hexField(32),
   firstSeen: timeField,
+  successors: v.exactOptional(SUCCESSORS),
 });
 
 // Fields that we do not know are kept when the file is written: see `profile.ts`.
@@ -104,6 +115,17 @@ export function serverPins(path: string, now: () => Date = () => new Date()): Se
         }
         await writeJsonFile(path, { ...file, servers: [...file.servers, pin.output] });
         return { kind: "remembered" as const };
+      });
+    },
+    async follow(host, port, before, after) {
+      await locked(async () => {
+        const file = await read();
+        const there = find(file.servers, host, port);
+        if (there === undefined || there.key !== before) return;
+        const { successors: _, ...rest } = there;
+        const now = { ...rest, key: after.key, ...successorsField(after) };
+        const servers = file.servers.map((pin) => pin === there ? now : pin);
+        await writeJsonFile(path, { ...file, servers });
       });
     },
     async forget(host, port) {

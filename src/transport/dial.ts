@@ -11,7 +11,13 @@
 
 import net from "node:net";
 import tls from "node:tls";
-import { relayCertificate, relayKeyIn, sameBytes, toPem } from "./certificate.ts";
+import { WireError } from "../wire/codec.ts";
+import { FrameDecoder } from "../wire/frame.ts";
+import { type RelayKey, relayKey } from "../wire/ids.ts";
+import type { KeyChangeStatement } from "../wire/key_change.ts";
+import { MAX_KEY_CHANGES } from "../wire/limits.ts";
+import { decodeRelayMessage } from "../wire/relay_message.ts";
+import { RELAY_KEY_BYTES, relayCertificate, relayKeyIn, sameBytes, toPem } from "./certificate.ts";
 import type { Link } from "./link.ts";
 import { formatAddress, SocketLink } from "./socket_link.ts";
 
@@ -85,7 +91,7 @@ export async function dial(options: DialOptions): Promise<Link> {
  * @see docs/PROTOCOL.md §2
  */
 export async function peekServerKey(address: RelayAddress): Promise<Uint8Array> {
-  return await connect(address, { rejectUnauthorized: false }, (raw, secured) => {
+  return await connect(address, trustNobody(), (raw, secured) => {
     const key = relayKeyIn(shownCertificate(secured));
     if (key === null) {
       const where = formatAddress(address.host, address.port);
@@ -99,13 +105,76 @@ export async function peekServerKey(address: RelayAddress): Promise<Uint8Array> 
   });
 }
 
+/** What somebody who is not the pinned relay says for itself; nothing of it is proven. */
+export interface ClaimedKey {
+  /** The key of the certificate that was shown. */
+  readonly key: RelayKey;
+  /** The first thing it said, if that was KEY_CHANGES; else none. */
+  readonly statements: readonly KeyChangeStatement[];
+}
+
+/**
+ * Asks what answers in the place of a pinned relay whether it follows it (PROTOCOL §2.1). Nothing but the
+ * handshake is spoken, and nothing that comes back is proven: verify the statements under the pin, then `dial`
+ * with the key that they name, which proves it.
+ *
+ * @throws {DialError} as `peekServerKey`
+ */
+export async function peekKeyChanges(address: RelayAddress): Promise<ClaimedKey> {
+  const where = formatAddress(address.host, address.port);
+  const [key, link] = await connect(address, trustNobody(), (raw, secured) => {
+    const shown = relayKeyIn(shownCertificate(secured));
+    if (shown === null) throw new DialError("handshake-failed", `${where} is not an stm relay`);
+    return [relayKey(shown), new SocketLink(raw, secured, where)] as const;
+  });
+  const decoder = new FrameDecoder(MAX_KEY_CHANGES_BYTES);
+  const statements = await new Promise<readonly KeyChangeStatement[]>((resolve) => {
+    const deadline = setTimeout(() => resolve([]), address.timeoutMs ?? DIAL_TIMEOUT_MS);
+    const done = (found: readonly KeyChangeStatement[]) => {
+      clearTimeout(deadline);
+      resolve(found);
+    };
+    link.start({
+      onData: (bytes) => {
+        try {
+          for (const body of decoder.push(bytes)) return done(statementsIn(body));
+        } catch (error) {
+          if (!(error instanceof WireError)) throw error;
+          done([]); // it is no relay, or means to be none
+        }
+      },
+      onEnd: () => done([]),
+    });
+  });
+  link.destroy();
+  return { key, statements };
+}
+
+/**
+ * To look at a certificate without believing it. The anchor is nobody's and is for this connection alone:
+ * without one all such connections of a process share a cache of sessions under Deno 2.9, and the second relay
+ * that is asked is taken for the first (docs/decisions/2026-11-28-key-change.md).
+ */
+function trustNobody(): { ca: string[]; rejectUnauthorized: boolean } {
+  const nobody = crypto.getRandomValues(new Uint8Array(RELAY_KEY_BYTES));
+  return { ca: [toPem("CERTIFICATE", relayCertificate(nobody))], rejectUnauthorized: false };
+}
+
+/** The list of §2.1 at its longest, with its type and count; CHALLENGE is shorter. */
+const MAX_KEY_CHANGES_BYTES = 3 + MAX_KEY_CHANGES * 144;
+
+function statementsIn(body: Uint8Array): readonly KeyChangeStatement[] {
+  const message = decodeRelayMessage(body);
+  return message.kind === "key-changes" ? message.statements : [];
+}
+
 /**
  * TCP, then TLS, within one deadline. `conclude` runs inside the event that ends the handshake, so
  * that no event of the sockets falls between two owners. Rejects with both sockets destroyed.
  */
 function connect<T>(
   address: RelayAddress,
-  trust: { ca?: string[]; rejectUnauthorized: boolean },
+  trust: { ca: string[]; rejectUnauthorized: boolean },
   conclude: (raw: net.Socket, secured: tls.TLSSocket) => T,
 ): Promise<T> {
   const { host, port, signal } = address;

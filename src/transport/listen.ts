@@ -7,6 +7,7 @@ import net from "node:net";
 import tls from "node:tls";
 import { type AddressRange, ipOf, isIn } from "./address_range.ts";
 import { fromPem, relayKeyIn, sameBytes } from "./certificate.ts";
+import { type RelayKey, relayKey } from "../wire/ids.ts";
 import type { Link, LinkEnd } from "./link.ts";
 import { MAX_PROXY_HEADER_BYTES, readProxyHeader } from "./proxy_protocol.ts";
 import { relayKeyOf } from "./server_key.ts";
@@ -82,8 +83,12 @@ export interface ListenOptions extends Credentials {
   readonly balancers?: readonly AddressRange[];
   /** Everybody, if there is none. */
   readonly admission?: Admission;
-  /** A handshake is over. `link.start` may be called at once or later; nothing is lost meanwhile. */
-  onLink(link: Link): void;
+  /**
+   * A handshake is over. `link.start` may be called at once or later; nothing is lost meanwhile.
+   *
+   * @param shown the relay key whose certificate was shown on it; of all such links the same array
+   */
+  onLink(link: Link, shown: RelayKey): void;
   /** Somebody was turned away. */
   onRefused?(refusal: Refusal): void;
 }
@@ -109,7 +114,7 @@ export interface Listener {
   /** Other limits and balancers from the next connection on. */
   adopt(rules: ListenRules): void;
   /**
-   * Looks at another certificate.
+   * Looks at another certificate, of the same key or another.
    *
    * @returns shows it from the next connection on; open links stay
    * @throws {ListenError} `bad-certificate`; the old one stays in use
@@ -153,7 +158,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   let handshakeTimeoutMs = options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS;
   let maxConnections = options.maxConnections ?? MAX_CONNECTIONS;
   let balancers = options.balancers ?? [];
-  let secureContext = await makeContext(options);
+  let identity = await makeIdentity(options);
   keepFreedMemory();
   const strangers = new Set<net.Socket>();
   const links = new Set<SocketLink>();
@@ -217,6 +222,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     const greet = () => {
       if (settled) return;
       // PROTOCOL §2, TLS 1.3 only: the context says so.
+      const { secureContext, shown } = identity;
       const greeted = secured = new tls.TLSSocket(raw, { isServer: true, secureContext });
       const succeed = () => {
         if (!settle()) return;
@@ -231,7 +237,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
         strangers.delete(raw);
         const link = new SocketLink(raw, greeted, remoteAddress, gone);
         links.add(link);
-        options.onLink(link);
+        options.onLink(link, shown);
       };
       greeted.on("_tlsError", fail);
       greeted.on("error", fail);
@@ -256,9 +262,9 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       ({ handshakeTimeoutMs, maxConnections, balancers } = rules);
     },
     async renew(credentials) {
-      const next = await makeContext(credentials);
+      const next = await makeIdentity(credentials);
       return () => {
-        secureContext = next;
+        identity = next;
       };
     },
     close: async () => {
@@ -431,7 +437,13 @@ function keepFreedMemory(): void {
   new ArrayBuffer(KEPT_BYTES / 2).transfer(0);
 }
 
-async function makeContext({ keyPem, certPem }: Credentials): Promise<tls.SecureContext> {
+/** What handshakes are made with, and the key in it. */
+interface Identity {
+  readonly secureContext: tls.SecureContext;
+  readonly shown: RelayKey;
+}
+
+async function makeIdentity({ keyPem, certPem }: Credentials): Promise<Identity> {
   // createSecureContext looks at neither under Deno 2.9; every handshake would fail instead. And a
   // certificate of another form no client would accept.
   const shown = relayKeyIn(fromPem("CERTIFICATE", certPem) ?? new Uint8Array());
@@ -442,7 +454,8 @@ async function makeContext({ keyPem, certPem }: Credentials): Promise<tls.Secure
       "the key and the certificate are not those of one relay; see certs/README.md",
     );
   }
-  return tls.createSecureContext({ key: keyPem, cert: certPem, minVersion: "TLSv1.3" });
+  const given = { key: keyPem, cert: certPem, minVersion: "TLSv1.3" } as const;
+  return { secureContext: tls.createSecureContext(given), shown: relayKey(shown) };
 }
 
 function listenError(cause: Error, { host, port }: ListenAddress): ListenError {

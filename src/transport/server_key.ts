@@ -1,6 +1,7 @@
 /**
  * The relay's long-term key and its certificate, in a folder of two files. The key is what every
- * invite pins, so nothing here ever replaces one; the certificate can be written anew at any time.
+ * invite pins, so nothing here ever replaces one (`key_change_files.ts` does, at a planned change); the
+ * certificate can be written anew at any time.
  */
 
 import { join } from "node:path";
@@ -90,8 +91,7 @@ export async function loadOrCreateServerKey(dir: string, writeFile: WriteFile): 
 
   const key = storedKey === null ? await generate() : await parseKey(keyPath, storedKey);
   const publicKey = await publicHalf(key);
-  const keyPem = storedKey ??
-    toPem("PRIVATE KEY", new Uint8Array(await crypto.subtle.exportKey("pkcs8", key)));
+  const keyPem = storedKey ?? await pemOf(key);
   if (storedKey === null) await write(keyPath, keyPem, 0o600);
 
   // Ed25519 has one signature per key and text (RFC 8032 §5.1.6): the key decides every byte.
@@ -118,6 +118,31 @@ export async function loadOrCreateServerKey(dir: string, writeFile: WriteFile): 
 export async function relayKeyOf(keyPem: string): Promise<Uint8Array | null> {
   const key = await importKey(keyPem);
   return key === null ? null : await publicHalf(key);
+}
+
+/** A fresh private key, PKCS #8 in PEM. */
+export async function makeRelayKeyPem(): Promise<string> {
+  return await pemOf(await generate());
+}
+
+/**
+ * Signs with a relay's private key.
+ *
+ * @param keyPem PKCS #8 in PEM
+ * @returns 64 bytes
+ * @throws {TypeError} if it is no Ed25519 key
+ */
+export async function signWithRelayKey(
+  keyPem: string,
+  bytes: Uint8Array<ArrayBuffer>,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const key = await importKey(keyPem);
+  if (key === null) throw new TypeError("not an Ed25519 key");
+  return new Uint8Array(await crypto.subtle.sign("Ed25519", key, bytes));
+}
+
+async function pemOf(key: CryptoKey): Promise<string> {
+  return toPem("PRIVATE KEY", new Uint8Array(await crypto.subtle.exportKey("pkcs8", key)));
 }
 
 async function read(path: string): Promise<string | null> {

@@ -46,6 +46,8 @@ function linesOf(notice: Notice, context: WordsContext): readonly Line[] | null 
         wholeLine("server link: ", as(cleanLine(notice.link), "strong")),
         line(["fingerprint: ", cleanLine(notice.fingerprint)]),
       ];
+    case "server-key":
+      return serverKeyLines(notice);
     case "stopping":
       return [line([`stopping: ${cleanLine(notice.reason)}`])];
     case "info":
@@ -274,6 +276,20 @@ function answerTo(notice: { readonly request: string; readonly name: string }): 
   const safe = shown === notice.name && !shown.includes('"');
   const name = !safe ? cleanLine(notice.request) : shown.includes(" ") ? `"${shown}"` : shown;
   return as(`/admit ${name} or /deny ${name}`, "strong");
+}
+
+function serverKeyLines(notice: Extract<Notice, { type: "server-key" }>): Line[] {
+  const fingerprint = cleanLine(notice.fingerprint);
+  if (notice.state === "changed") {
+    return [line([
+      `the relay has a new key, as it announced under its old one; its fingerprint is ${fingerprint}`,
+    ])];
+  }
+  const from = notice.from === undefined ? "" : ` on ${cleanLine(notice.from).slice(0, 10)}`;
+  return [line([
+    `the relay will have a new key${from}, as it says under its key of now; stm will follow; ` +
+    `its fingerprint will be ${fingerprint}`,
+  ])];
 }
 
 /** A person's name in their colour. */

@@ -52,3 +52,8 @@ export const CHAIN_LIFE_MS = 120_000;
 export const HEARTBEAT_MS = 30_000;
 /** Having heard nothing authenticated of the admin for so long, membership may be stale. §8 */
 export const STALE_AFTER_MS = 90_000;
+
+/** Longest chain of statements about the relay's key. §2.1 */
+export const MAX_KEY_CHANGES = 8;
+/** How long after its time the key that goes is still taken: clocks differ, and relays are late. §2.1 */
+export const KEY_CHANGE_GRACE_S = 3600;

@@ -40,6 +40,7 @@ import {
   type TicketBytes,
   type TicketEpoch,
 } from "./ids.ts";
+import { KEY_CHANGES, type KeyChangeStatement } from "./key_change.ts";
 import { MAX_CODE_BYTES, MAX_FRAME_BYTES, MAX_REASON_BYTES } from "./limits.ts";
 import { MAX_CREDENTIAL_BYTES, type Role, ROLES } from "./ticket.ts";
 
@@ -377,6 +378,14 @@ export interface LoginRefused {
   readonly message: string;
 }
 
+/** 0x40, the relay's key has changed, or will. §2.1 */
+export interface KeyChanges {
+  /** KEY_CHANGES */
+  readonly kind: "key-changes";
+  /** Oldest first. */
+  readonly statements: readonly KeyChangeStatement[];
+}
+
 /** The messages by their kind. */
 export interface RelayMessages {
   /** 0x01 */
@@ -431,6 +440,8 @@ export interface RelayMessages {
   readonly "registered": Registered;
   /** 0x38 */
   readonly "login-refused": LoginRefused;
+  /** 0x40 */
+  readonly "key-changes": KeyChanges;
 }
 
 /** Names of the messages. */
@@ -658,6 +669,11 @@ export const RELAY_MESSAGES: {
       waitMs: u32,
       message: MESSAGE,
     }),
+  },
+  "key-changes": {
+    type: 0x40,
+    from: "R",
+    body: struct<KeyChanges>({ kind: literal("key-changes"), statements: KEY_CHANGES }),
   },
 };
 

@@ -59,6 +59,7 @@ export function signedOf<T>(body: Codec<T>, value: T, signature: Signature): Sig
 
 /** Everything that is signed. §1 */
 export const SIGNATURE_KINDS = [
+  "key-change",
   "enter",
   "ticket",
   "hello",

@@ -322,20 +322,20 @@ Deno.test("messages of the next epoch are early, and open once its commit has co
 
 // ---- tickets, with the relay's own code
 
-const portsOf = (story: Story): GatePorts => ({
+const portsOf = (): GatePorts => ({
   needsLogin: false,
   limits: DEFAULT_RELAY_LIMITS,
-  relayKey: story.relayKey,
   verify: verifySignature,
   keyedRoomId,
   newHandle: () => handle(systemRandom(16)),
 });
 
-function connectionOf(nonce: Challenge): GateConnection {
+function connectionOf(nonce: Challenge, { relayKey }: Story): GateConnection {
   const bucket = { tokens: 1, atMs: 0 };
   return {
     id: 1,
     nonceHex: nonce.toHex(),
+    relayKey,
     started: true,
     authorized: true,
     seats: new Map(),
@@ -349,12 +349,18 @@ Deno.test("the relay's code takes every ticket and credential that comes with an
   const story = await Story.found();
   const persons = await story.join(["ada", "bob"]);
   await story.rekey();
-  const ports = portsOf(story);
+  const ports = portsOf();
   const now = { ms: story.nowMs, unixS: Math.floor(story.nowMs / 1000) };
   const nonce = challenge(systemRandom(32));
   const { room } = story;
   const judge = (entering: ReturnType<typeof story.admin.enter>) =>
-    judgeEnter(ports, connectionOf(nonce), undefined, { kind: "enter", room, ...entering }, now);
+    judgeEnter(
+      ports,
+      connectionOf(nonce, story),
+      undefined,
+      { kind: "enter", room, ...entering },
+      now,
+    );
   for (const { keys } of persons) {
     const { ticket } = keys;
     assert.ok(ticket !== null);

@@ -69,7 +69,7 @@ const roomOf = (profile: Profile, id: string) => profile.rooms.find(({ roomId })
 
 Deno.test("a commit is on the disk, with all that belongs to it, when saveCommit() resolves", () =>
   withProfile(async (store, onDisk) => {
-    await profileSessionStore(store, SERVER).saveCommit(COMMIT);
+    await profileSessionStore(store, () => SERVER).saveCommit(COMMIT);
     const room = roomOf(await onDisk(), ADMINISTERED);
     assert.ok(room?.role === "admin");
     assert.equal(room.highestEpoch, 5);
@@ -90,7 +90,7 @@ Deno.test("a commit is on the disk, with all that belongs to it, when saveCommit
 
 Deno.test("saveCommit() never takes an epoch that was stored before, nor a room that is not ours", () =>
   withProfile(async (store, onDisk) => {
-    const kept = profileSessionStore(store, SERVER);
+    const kept = profileSessionStore(store, () => SERVER);
     await kept.saveCommit(COMMIT);
     const before = await onDisk();
     await assert.rejects(kept.saveCommit({ ...COMMIT, h: hex("56", 32) }), /was signed before/);
@@ -106,13 +106,13 @@ Deno.test("saveCommit() never takes an epoch that was stored before, nor a room 
 Deno.test("saveInvites() changes the invites and nothing else", () =>
   withProfile(async (store, onDisk) => {
     const before = roomOf(await onDisk(), ADMINISTERED);
-    await profileSessionStore(store, SERVER).saveInvites(ADMINISTERED, []);
+    await profileSessionStore(store, () => SERVER).saveInvites(ADMINISTERED, []);
     assert.deepEqual(roomOf(await onDisk(), ADMINISTERED), { ...before, invites: [] });
   }));
 
 Deno.test("saveMembership() keeps what a returner needs, of a known room and of a new one", () =>
   withProfile(async (store, onDisk) => {
-    const kept = profileSessionStore(store, SERVER);
+    const kept = profileSessionStore(store, () => SERVER);
     await kept.saveMembership(MEMBERSHIP);
     assert.deepEqual(roomOf(await onDisk(), MEMBER), {
       role: "client",
@@ -140,7 +140,7 @@ Deno.test("saveMembership() keeps what a returner needs, of a known room and of 
 
 Deno.test("saveMembership() never goes back, also where somebody has taken over from us", () =>
   withProfile(async (store, onDisk) => {
-    const kept = profileSessionStore(store, SERVER);
+    const kept = profileSessionStore(store, () => SERVER);
     const before = await onDisk();
     await assert.rejects(kept.saveMembership({ ...MEMBERSHIP, epoch: 3 }), TypeError);
     const behind = { ...MEMBERSHIP, room: ADMINISTERED, epoch: 1 };
@@ -150,13 +150,13 @@ Deno.test("saveMembership() never goes back, also where somebody has taken over 
 
 Deno.test("saveVerified() adds to those verified before", () =>
   withProfile(async (store, onDisk) => {
-    await profileSessionStore(store, SERVER).saveVerified([hex("e5", 32), hex("e6", 32)]);
+    await profileSessionStore(store, () => SERVER).saveVerified([hex("e5", 32), hex("e6", 32)]);
     assert.deepEqual((await onDisk()).verified, [hex("e5", 32), hex("e6", 32)]);
   }));
 
 Deno.test("saveFork() keeps the first eight, whatever is signed after them", () =>
   withProfile(async (store, onDisk) => {
-    const kept = profileSessionStore(store, SERVER);
+    const kept = profileSessionStore(store, () => SERVER);
     const other = hex("99", 16);
     const fork = (i: number) => ({
       admin: hex("e7", 32),
@@ -186,7 +186,7 @@ Deno.test("a generation is on the disk before it is given, and only grows, whate
 
 Deno.test("every save rejects when the disk fails, and nothing of it counts", () =>
   withProfile(async (store, _onDisk, folder) => {
-    const kept = profileSessionStore(store, SERVER);
+    const kept = profileSessionStore(store, () => SERVER);
     const before = store.profile;
     await Deno.rename(join(folder, "profiles"), join(folder, "gone"));
     await Deno.writeTextFile(join(folder, "profiles"), "");

@@ -27,6 +27,7 @@ function fakeKnown(pins: readonly ServerPin[] = []): KnownServers & { calls: str
         calls.push(`remember ${host} ${port} ${key}`);
         return Promise.resolve({ kind: "remembered" });
       },
+      follow: () => Promise.reject(new Error("nothing was announced")),
       forget: () => Promise.resolve(false),
     },
   };

@@ -127,3 +127,71 @@ Deno.test("the certificate is renewed under the same key without a restart; anot
   await owl.event("message");
   owl.endInput();
 });
+
+Deno.test("the key is changed under a conversation: who is there stays, old links and pins and profiles follow", async () => {
+  await using stage = await Stage.open();
+  const certs = join(stage.folder, "certs");
+  const relay = await stage.relay();
+  const at = ["--host", "127.0.0.1", "--port", String(relay.port), "--ui", "json"];
+  const owl = stage.start(
+    ["admin", relay.link, "--name", "owl", "--uses", "9", "--ui", "json"],
+  );
+  const { url: invite } = await owl.event("invite");
+  const fox = stage.start(["client", "-", "--name", "fox", "--ui", "json"]);
+  fox.write(`${invite}\n`);
+  await fox.event("joined");
+  // Somebody who only knows the relay, from before; and somebody with a room in a profile.
+  const machine = "hens";
+  const hen = stage.start(["admin", ...at, "--accept-new", "--room", "open"], { machine });
+  await hen.event("joined");
+  assert.equal((await hen.command("/quit")).type, "ok");
+  assert.equal(await hen.exit, 0);
+  const cat = ["--profile", "cat", "--no-passphrase"];
+  await stage.run(["profile", "create", "cat", "--no-passphrase"], { machine: "cats" });
+  const first = stage.start(["client", "-", ...cat, "--ui", "json"], { machine: "cats" });
+  first.write(`${invite}\n`);
+  await first.event("joined");
+  assert.equal((await first.command("/quit")).type, "ok");
+  assert.equal(await first.exit, 0);
+
+  const rotated = await stage.run(["server", "rotate-key", "--certs", certs, "--ui", "json"]);
+  assert.equal(await rotated.exit, 0, rotated.stderr);
+  const { pin: next } = v.parse(v.object({ pin: v.string() }), JSON.parse(rotated.stdout));
+  const shown = await relay.process.event("server-key");
+  assert.deepEqual([shown.state, shown.pin], ["changed", next]);
+  for (const person of [owl, fox]) {
+    assert.equal((await person.event("server-key")).pin, next);
+  }
+  owl.say("still the same connection");
+  await fox.event("message", (e) => e.text === "still the same connection");
+
+  // With nothing but what they had: an old invite, a remembered relay, a profile's room.
+  const bat = stage.client(invite, "bat");
+  await bat.event("joined");
+  assert.equal(bat.every("server-key")[0]?.state, "changed");
+  for (let run = 0; run < 2; run++) {
+    const again = stage.start(["admin", ...at, "--room", "open"], { machine });
+    await again.event("joined");
+    assert.equal(again.every("server-key").length, run === 0 ? 1 : 0, "kept");
+    assert.equal((await again.command("/quit")).type, "ok");
+    assert.equal(await again.exit, 0);
+    const back = stage.start(["client", ...cat, "--ui", "json"], { machine: "cats" });
+    await back.event("joined");
+    assert.equal(back.every("server-key").length, run === 0 ? 1 : 0, "kept");
+    assert.equal((await back.command("/quit")).type, "ok");
+    assert.equal(await back.exit, 0);
+  }
+  const known = await Deno.readTextFile(join(stage.home(machine), "known_servers.json"));
+  assert.ok(known.includes(next) && !known.includes(relay.pin));
+
+  // After a restart everybody comes back by themselves, and is told no second time.
+  relay.process.signal("SIGTERM");
+  assert.equal(await relay.process.exit, 0);
+  await stage.relay(["--port", String(relay.port)]);
+  for (const person of [owl, fox]) await person.event("reconnected");
+  fox.say("under the new key");
+  await owl.event("message", (e) => e.text === "under the new key");
+  for (const person of [owl, fox]) assert.equal(person.every("server-key").length, 1);
+  const made = await owl.command("/invite");
+  assert.equal(made.type, "ok");
+});

@@ -62,7 +62,8 @@ for (const { title, env } of WORLDS) {
       const args = ["admin", link, "--room", "R", "--name", "owl", "--ui", "json"];
       const admin = await stage.run(args, options);
       assert.equal(await admin.exit, 4, admin.stdout);
-      assert.deepEqual(await received(server, 2), [0, 0]);
+      // Each dials, and looks once more whether a statement leads to what answers.
+      assert.deepEqual(await received(server, 4), [0, 0, 0, 0]);
 
       const control = await new Deno.Command(Deno.execPath(), {
         args: [

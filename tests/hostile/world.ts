@@ -464,7 +464,7 @@ export class World implements AsyncDisposable {
     if (this.profiles === null) return noStore;
     const profile = memoryProfile(name, identity, rooms);
     this.profiles.set(name, profile);
-    return this.house.profileSessionStore(profile.store, SERVER);
+    return this.house.profileSessionStore(profile.store, () => SERVER);
   }
 
   /**
@@ -502,7 +502,7 @@ export class World implements AsyncDisposable {
       house.adminRole,
       initial,
       room.name,
-      house.profileSessionStore(profile.store, SERVER),
+      house.profileSessionStore(profile.store, () => SERVER),
     );
     return actor;
   }

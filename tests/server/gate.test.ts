@@ -38,7 +38,6 @@ class Bench {
     this.#ports = {
       limits: { ...DEFAULT_RELAY_LIMITS, ...limits },
       needsLogin: false,
-      relayKey: TEST_RELAY_KEY,
       verify: verifySignature,
       keyedRoomId,
       newHandle: () => handle(new Uint8Array(16).fill(++this.#handles)),
@@ -55,7 +54,8 @@ class Bench {
 
   open(started = true): GateConnection {
     const id = ++this.#ids;
-    this.step({ kind: "opened", id, nonce: challenge(new Uint8Array(32).fill(id)) });
+    const nonce = challenge(new Uint8Array(32).fill(id));
+    this.step({ kind: "opened", id, nonce, relayKey: TEST_RELAY_KEY });
     const connection = this.state.connections.get(id);
     assert.ok(connection);
     if (started) this.send(connection, { kind: "start", version: 1 });

@@ -10,8 +10,9 @@ import {
 import { DEFAULT_OPERATION } from "../../src/server/operation.ts";
 import { DEFAULT_RELAY_LIMITS } from "../../src/server/relay_limits.ts";
 import { sha256 } from "../../src/server/verify.ts";
-import { dial } from "../../src/transport/dial.ts";
-import { relayKey } from "../../src/wire/ids.ts";
+import { rotateKey } from "../../src/server/shell_commands.ts";
+import { dial, peekKeyChanges } from "../../src/transport/dial.ts";
+import { relayKey, toHex } from "../../src/wire/ids.ts";
 import { parseLink } from "../../src/wire/link_url.ts";
 import { OWNERS, Person, TestRoom } from "../support/gate_people.ts";
 
@@ -281,4 +282,73 @@ Deno.test("each limit is an option with its default, and is read within its boun
   });
   assert.deepEqual(bounds, LIMIT_OPTIONS.map((o) => o.name));
   assert.equal(largest.maxMembersPerRoom, 2000);
+});
+
+Deno.test("rotate-key: who is connected is told and stays, who comes follows, and the old key is over", async () => {
+  await withFolder(async (dir) => {
+    const served = new Served(options(dir));
+    await served.ready();
+    const { host, port, relayKey: pin } = served.link;
+    const arrive = async (key: Uint8Array) => {
+      const person = new Person(await dial({ host, port, pin: key }), relayKey(key));
+      await person.until(() => person.nonce !== null);
+      return person;
+    };
+    const room = new TestRoom();
+    const enter = async (person: Person, role: "owner" | "member") => {
+      person.enter(room, role);
+      await person.until(() => person.all("entered").length === 1);
+    };
+    const owl = await arrive(pin);
+    await enter(owl, "owner");
+    const fox = await arrive(pin); // connected, and in no room yet
+    const told: string[] = [];
+    const rotate = (times: { afterMs: number; followMs: number }) =>
+      rotateKey({ certs: join(dir, "certs"), ui: "json" }, {
+        out: (line) => told.push(line),
+        err: (line) => told.push(`err: ${line}`),
+      }, times);
+
+    assert.equal(await rotate({ afterMs: 0, followMs: 60_000 }), 0);
+    await served.says(/the key has changed as planned/);
+    const links = served.out.join("\n").match(/stm:\/\/\S+/g) ?? [];
+    const next = parseLink(links[1] ?? "", sha256).relayKey;
+    assert.notDeepEqual(next, pin);
+    for (const person of [owl, fox]) {
+      await person.until(() => person.all("key-changes").length === 1);
+      const [{ statements } = { statements: [] }] = person.all("key-changes");
+      assert.deepEqual(
+        statements.map(({ value }) => [toHex(value.old), toHex(value.next)]),
+        [[toHex(pin), toHex(next)]],
+      );
+    }
+    // A connection goes on under the key that it was shown; entering names that one.
+    await enter(fox, "member");
+    fox.say(room, "still here");
+    await owl.until(() => owl.texts().includes("still here"));
+
+    await assert.rejects(dial({ host, port, pin }), { code: "wrong-key" });
+    const hen = await arrive(next);
+    assert.equal(hen.all("key-changes").length, 1, "before CHALLENGE");
+    await enter(hen, "member");
+    hen.say(room, "and so am I");
+    await owl.until(() => owl.texts().includes("and so am I"));
+    const claimed = await peekKeyChanges({ host, port });
+    assert.deepEqual(claimed.key, next);
+    assert.equal(claimed.statements.length, 1);
+
+    // A second one, later: everybody is told at once, and nothing else changes yet.
+    assert.equal(await rotate({ afterMs: 3_600_000, followMs: 60_000 }), 0);
+    await owl.until(() => owl.all("key-changes").length === 2);
+    assert.equal(owl.all("key-changes")[1]?.statements.length, 2);
+    (await dial({ host, port, pin: next })).destroy();
+    assert.equal(await rotate({ afterMs: 0, followMs: 60_000 }), 1);
+    assert.match(told.at(-1) ?? "", /^err: a change is planned already/);
+    assert.equal(await served.stop(), 0);
+
+    const again = new Served(options(dir, { ui: "json" }));
+    await again.ready();
+    assert.deepEqual(again.link.relayKey, next);
+    assert.equal(await again.stop(), 0);
+  });
 });

@@ -301,3 +301,12 @@ Deno.test("dial() finds a relay by name", async () => {
   assert.equal(link.remoteAddress, `localhost:${relay.listener.port}`);
   link.destroy();
 });
+
+Deno.test("peekServerKey() asks each relay anew, also where another of this process was asked before", async () => {
+  await using first = await TestRelay.start();
+  await using second = await TestRelay.start();
+  for (const { address, key } of [first, second, first]) {
+    const { host, port } = address;
+    assert.deepEqual(await peekServerKey({ host, port }), key.pin);
+  }
+});

@@ -8,7 +8,8 @@ import { type Bytes, type Codec, decode, encode } from "../../src/wire/codec.ts"
 import * as commit from "../../src/wire/commit.ts";
 import * as handshake from "../../src/wire/handshake.ts";
 import * as ids from "../../src/wire/ids.ts";
-import { MAX_CODE_BYTES, MAX_REASON_BYTES } from "../../src/wire/limits.ts";
+import * as keyChange from "../../src/wire/key_change.ts";
+import { MAX_CODE_BYTES, MAX_KEY_CHANGES, MAX_REASON_BYTES } from "../../src/wire/limits.ts";
 import { isName } from "../../src/wire/name.ts";
 import { decodePadded, encodePadded } from "../../src/wire/padding.ts";
 import * as relay from "../../src/wire/relay_message.ts";
@@ -75,6 +76,7 @@ export function bytesUpTo(max: number, min = 0): fc.Arbitrary<Bytes> {
 const u8 = fc.nat({ max: 255 });
 const u32 = fc.nat({ max: 0xffffffff });
 const u64 = fc.maxSafeNat();
+const relayKey = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((b) => ids.relayKey(b));
 const text = fc.string({ unit: "grapheme", maxLength: 40 });
 const roomId = bytesOf(16).map(ids.roomId);
 const handle = bytesOf(16).map(ids.handle);
@@ -328,6 +330,16 @@ const relayMessages: {
     message: text.filter((s) => new TextEncoder().encode(s).length <= MAX_REASON_BYTES),
   }),
   "admit": record({ kind: fc.constant("admit"), room: roomId, handle, ticket: ticketBytes }),
+  "key-changes": record({
+    kind: fc.constant("key-changes"),
+    statements: fc.array(
+      ofSigned(
+        keyChange.KEY_CHANGE_BODY,
+        record({ old: relayKey, next: relayKey, from: u64, until: u64 }),
+      ),
+      { maxLength: MAX_KEY_CHANGES },
+    ),
+  }),
   "login-start": record({ kind: fc.constant("login-start"), account, ke1: bytesOf(96) }),
   "login-answer": record({ kind: fc.constant("login-answer"), ke2: bytesOf(320) }),
   "login-finish": record({
