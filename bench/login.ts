@@ -51,9 +51,14 @@ async function makeAccounts(certs: string, worker: OpaqueWorker, names: string[]
 
 /** The first line that says where the relay is. */
 async function linkOf(output: ReadableStream<Uint8Array>): Promise<string> {
+  // Not cancelled: the relay still has a goodbye to say.
+  const reader = output.getReader();
+  const decoder = new TextDecoder();
   let text = "";
-  for await (const chunk of output.pipeThrough(new TextDecoderStream() as never)) {
-    text += chunk;
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) break;
+    text += decoder.decode(value, { stream: true });
     const link = /stm:\/\/[^"\s]+/.exec(text)?.[0];
     if (link !== undefined) return link;
   }
