@@ -306,7 +306,7 @@ class Driver<S> {
         return this.#say(effect);
       case "send-held":
         for (const payload of this.#held.get(effect.room) ?? []) {
-          this.#broadcast(effect.room, payload);
+          this.#broadcast(effect.room, this.#keys(effect.room).maskedAnew(payload));
         }
         this.#held.delete(effect.room);
         return;

@@ -71,7 +71,7 @@ export type Effect =
     readonly epoch: number;
     readonly n: number;
     readonly message: OutgoingMessage;
-    /** We have no member's place at the relay: it is sealed now, and sent at `send-held`. */
+    /** We have no member's place at the relay, or catch up: it is sealed now, and sent at `send-held`. */
     readonly held?: true;
   }
   /** Sends what was held, in its order. */

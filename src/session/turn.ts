@@ -60,8 +60,10 @@ export class Turn {
   send(id: string, message: OutgoingMessage): void {
     const room = this.room(id);
     if (room?.phase !== "joined") return;
-    // Without a member's place it waits for `send-held`.
-    const held = room.handle === null || room.seat === "none" || room.seat === "knocker";
+    const noPlace = room.handle === null || room.seat === "none" || room.seat === "knocker";
+    // While we catch up we send nothing of epochs that pass (PROTOCOL §9); a goodbye is one all the same.
+    const held = noPlace ||
+      (message.kind === "close" && (room.awaySince > 0 || room.resumeBy > 0));
     this.do({
       kind: "seal-and-send",
       room: id,

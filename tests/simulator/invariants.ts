@@ -2,7 +2,7 @@
 import type { WarningCode } from "../../src/session/notice.ts";
 import { opensTexts, recordedPayloads } from "../hostile/opener.ts";
 import {
-  adminOf,
+  adminAmong,
   hasEnded,
   isThere,
   type Person,
@@ -133,14 +133,16 @@ function allInOneEpoch(played: Played): string | null {
   const newest = Math.max(...live.map(({ program }) => program.epoch));
   for (const { program, name } of live) {
     const isIn = program.toldAt("joined") !== null;
-    if (!isIn && (played.lossy || played.attacked)) continue;
+    if (!isIn && (played.lossy || played.attacked || hasOldInvite(program))) continue;
     if (program.epoch !== newest) return `${name} ${program.epoch} of ${newest}`;
   }
   return null;
 }
 
 /** What was typed is sent; what was typed into a program that was killed may be gone with it. */
-function typedIsSent({ people }: Played): string | null {
+function typedIsSent({ people, attacked }: Played): string | null {
+  // A deputy that claims without taking over leaves the room without an admin: it was trusted with that.
+  if (attacked) return null;
   for (const { program, said, name } of people.filter(isThere)) {
     if (program.toldAt("joined") === null) continue;
     const sent = program.every("sent").map((e) => e.text);
@@ -287,19 +289,8 @@ function oldCopiesOut({ people, oldCopies }: Played): string | null {
 }
 
 /** Nobody gives its keys to somebody who claims the room and may not. */
-function oneAdminLine({ world: { relay }, claims }: Played): string | null {
-  if (claims.length === 0) return null;
-  for (const carried of relay.record) {
-    if (carried.direction !== "up" || carried.message.kind !== "direct") continue;
-    const seen = relay.look(carried);
-    if (seen.kind !== "keys") continue;
-    const { successor, h } = seen.content.value;
-    const isWrong = claims.some((claim) =>
-      claim.identity === successor.toHex() && claim.h === h.toHex()
-    );
-    if (isWrong) return `${carried.who} follows`;
-  }
-  return null;
+function oneAdminLine({ followed }: Played): string | null {
+  return followed.length === 0 ? null : `${followed[0]} follows`;
 }
 
 /** What an honest relay and honest people may make a program say. */
@@ -308,12 +299,21 @@ const HARMLESS: readonly WarningCode[] = [
   "stale-membership",
   // Somebody was removed while its words were on their way.
   "unknown-sender",
+  // Somebody was away for so long, and the admin after it, that the keys of its epoch are gone at the others.
+  "replay",
 ];
 
 function noFalseAlarm({ people, lossy, attacked }: Played): string | null {
   if (lossy || attacked) return null;
+  // Whoever missed how another became the admin cannot know it, until it has come in anew.
+  const changed = programsOf(people).some((program) =>
+    program.every("epoch").some((e) => e.reason === "claim" || e.reason === "hand-over")
+  );
+  const harmless = changed
+    ? [...HARMLESS, "bad-claim", "bad-commit", "unverified-admin"]
+    : HARMLESS;
   for (const program of programsOf(people)) {
-    const alarm = program.every("warning").find(({ code }) => !HARMLESS.includes(code));
+    const alarm = program.every("warning").find(({ code }) => !harmless.includes(code));
     if (alarm !== undefined) return `${program.name}: ${alarm.code}, ${alarm.message}`;
     const [missing] = program.every("missing");
     if (missing !== undefined) {
@@ -324,9 +324,9 @@ function noFalseAlarm({ people, lossy, attacked }: Played): string | null {
 }
 
 /** Nothing was lost: then everybody's badge says so. */
-function allAgree({ people, lossy }: Played): string | null {
+function allAgree({ people, lossy, attacked }: Played): string | null {
   const live = people.filter(isThere).filter(({ program }) => program.toldAt("joined") !== null);
-  if (lossy || live.length < 2) return null;
+  if (lossy || attacked || live.length < 2) return null;
   for (const { program, name } of live) {
     const told = program.every("agreement").at(-1);
     if (told === undefined || told.agree !== live.length || told.of !== live.length) {
@@ -338,10 +338,12 @@ function allAgree({ people, lossy }: Played): string | null {
 
 // ---- what they look at
 
-function programsOf(people: readonly Person[]): Program[] {
-  return people.flatMap(({ before, program }) => [...before, program]);
+/** It knocks with an invite of an admin before: that one's invites are over. */
+function hasOldInvite(program: Program): boolean {
+  return program.toldAt("joined") === null &&
+    program.every("warning").some(({ code }) => code === "unverified-admin");
 }
 
-function adminAmong(people: readonly Person[]): Person | undefined {
-  return people.filter(isThere).find(({ name, program }) => adminOf(program) === name);
+function programsOf(people: readonly Person[]): Program[] {
+  return people.flatMap(({ before, program }) => [...before, program]);
 }

@@ -8,7 +8,7 @@ import type { MemberKeys } from "../../src/crypto/member_keys.ts";
 import { systemRandom } from "../../src/crypto/primitives.ts";
 import { generateSigningKey, type SigningKey } from "../../src/crypto/session_keys.ts";
 import { makeSuccession } from "../../src/crypto/succession.ts";
-import { epoch as epochOf, leaf as leafOf } from "../../src/wire/ids.ts";
+import { epoch as epochOf, leaf as leafOf, sameBytes } from "../../src/wire/ids.ts";
 import type { Notice } from "../../src/session/notice.ts";
 import type { RelayMessage } from "../../src/wire/relay_message.ts";
 import { asMember, certOf, forgeCommit, sendsCommit } from "../hostile/hostile_admin.ts";
@@ -59,8 +59,8 @@ export interface Played {
   readonly forged: ReadonlySet<string>;
   /** Who was there when it was kicked, and was not told. */
   readonly unaware: readonly string[];
-  /** Claims that nobody may follow: whose, by identity, and in which epoch, by hash; in hex. */
-  readonly claims: readonly { readonly identity: string; readonly h: string }[];
+  /** Who gave its keys to somebody who claimed the room and may not. */
+  readonly followed: readonly string[];
 }
 
 /** A violation, and what each person was told. */
@@ -145,7 +145,7 @@ class Simulation implements AsyncDisposable, Played {
   readonly oldCopies: string[] = [];
   readonly forged = new Set<string>();
   readonly unaware: string[] = [];
-  readonly claims: { identity: string; h: string }[] = [];
+  readonly followed: string[] = [];
   /** Requests that the admin's person has answered. */
   readonly #answered = new Set<string>();
   readonly #story: string[] = [];
@@ -197,9 +197,9 @@ class Simulation implements AsyncDisposable, Played {
     return live[index % Math.max(1, live.length)];
   }
 
-  /** Who runs the room, as its own program has it. */
+  /** Who runs the room. */
   get #admin(): Person | undefined {
-    return this.#live.find(({ name, program }) => adminOf(program) === name);
+    return adminAmong(this.people);
   }
 
   /** Lets what is on its way arrive. */
@@ -514,22 +514,21 @@ class Simulation implements AsyncDisposable, Played {
   /** Somebody claims the room that may not: a deputy while the admin is there, or who was one while it is silent. */
   async #staleClaim(person: Person, n: number): Promise<void> {
     const admin = this.#admin;
-    if (admin === undefined || person === admin || n % 3 === 0) return this.#claim(person);
+    if (admin === undefined || person === admin || n % 3 === 0) return await this.#claim(person);
     this.#order(admin, `/deputy ${person.name}`);
     await this.#quiet();
-    if (n % 3 === 1) return this.#claim(person);
+    if (n % 3 === 1) return await this.#claim(person);
     this.#order(admin, `/deputy ${person.name} off`);
     await this.#quiet();
     this.world.offline.add(admin.name);
     this.world.relay.cut(admin.name);
     await this.#pass(95);
-    this.#claim(person);
-    await this.#quiet();
+    await this.#claim(person);
     this.world.offline.delete(admin.name);
   }
 
   /** Says that it takes over, with the last warrant that it has. */
-  #claim(person: Person): void {
+  async #claim(person: Person): Promise<void> {
     const { relay, house } = this.world;
     const { name, program } = person;
     const mine = keysOf(person);
@@ -553,11 +552,17 @@ class Simulation implements AsyncDisposable, Played {
     const isDeputy = last?.type === "joined" || last?.type === "epoch"
       ? last.members.some((m) => m.name === name && m.deputy)
       : true;
-    if (isThere || !isDeputy) {
-      this.claims.push({ identity: mine.keys.own.identity.publicKey.toHex(), h: h.toHex() });
-    }
     const seal = new house.OuterSeal(mine.keys.room, leak.roomSecret);
+    const before = relay.record.length;
     this.#broadcast(person, seal.seal("succession", succession, systemRandom));
+    await this.#quiet();
+    if (!isThere && isDeputy) return;
+    const follows = relay.record.slice(before).find((c) => {
+      const seen = c.direction === "up" && c.message.kind === "direct" ? relay.look(c) : null;
+      return seen?.kind === "keys" &&
+        sameBytes(seen.content.value.successor, mine.keys.own.identity.publicKey);
+    });
+    if (follows !== undefined) this.followed.push(follows.who);
   }
 
   /** The founder, while it is the admin, confirms one roster and shows another. */
@@ -711,6 +716,12 @@ export function adminOf(program: Program): string | undefined {
   const last = program.events.findLast((e) => e.type === "joined" || e.type === "epoch");
   if (last?.type !== "joined" && last?.type !== "epoch") return undefined;
   return last.members.find((m) => m.admin)?.name;
+}
+
+/** Who runs the room, as its own program has it; one that was succeeded while it was away may not know. */
+export function adminAmong(people: readonly Person[]): Person | undefined {
+  return people.filter((person) => isThere(person) && adminOf(person.program) === person.name)
+    .sort((a, b) => b.program.epoch - a.program.epoch)[0];
 }
 
 /** The keys with which somebody is in an epoch. */
