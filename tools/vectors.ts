@@ -80,6 +80,7 @@ import {
 import { encodeSealedMessage } from "../src/wire/sealed_message.ts";
 import { keyedRoomId } from "../src/wire/room_id.ts";
 import { encodeSigned } from "../src/wire/signed.ts";
+import { KEY_CHANGE_BODY } from "../src/wire/key_change.ts";
 import { encodeTicket, enterBody, type Role, ROLES, TICKET_BODY } from "../src/wire/ticket.ts";
 import {
   deterministicRandom,
@@ -1229,6 +1230,55 @@ async function tickets(w: World): Promise<VectorFile> {
   };
 }
 
+// ---- §2.1
+
+async function keyChanges(w: World): Promise<VectorFile> {
+  const now = 1_700_000_000;
+  const [one, two, three, thief] = [await w.key(), await w.key(), await w.key(), await w.key()];
+  const statement = (old: SigningKey, next: SigningKey, until = now + 10, signer = old): Bytes => {
+    const change = {
+      old: relayKey(old.publicKey),
+      next: relayKey(next.publicKey),
+      from: now - 10,
+      until,
+    };
+    const body = encode(KEY_CHANGE_BODY, change);
+    return encodeSigned(body, signature(sign(signer.privateKey, "key-change", body)));
+  };
+  const list = (...statements: Bytes[]): string =>
+    concat(new Uint8Array([0, statements.length]), ...statements).toHex();
+  const [first, second] = [statement(one, two), statement(two, three)];
+  const bad = (name: string, refusal: string, ...statements: Bytes[]): Negative =>
+    refused(name, refusal, { "KEY_CHANGES": list(...statements) });
+  const input = {
+    "pinned relay key": one.publicKey.toHex(),
+    "now, seconds since 1970": now,
+    "KEY_CHANGES": list(first, second),
+  };
+  return {
+    section: "2.1",
+    about:
+      "KEY_CHANGES without its type, as somebody follows it who has the first relay key pinned. `relay keys` are " +
+      "the keys after that one.",
+    vectors: [
+      await vector("2.1", "accept KEY_CHANGES", "two changes", input, [
+        bad("signed by another key", "bad-signature", first, statement(two, thief, now, thief)),
+        bad("of another relay", "other-relay", statement(thief, two)),
+        bad("expired", "expired", statement(one, two, now - 1), second),
+        bad("a cycle", "no-chain", first, statement(two, one)),
+        bad("torn", "no-chain", first, statement(three, thief)),
+        bad("an end before the beginning", "no-chain", statement(one, two, now - 11)),
+        bad("none", "other-relay"),
+        bad("one byte changed", "bad-signature", Uint8Array.fromHex(flip(first, 79))),
+      ]),
+      await vector("2.1", "accept KEY_CHANGES", "seen from the second key", {
+        ...input,
+        "pinned relay key": two.publicKey.toHex(),
+      }),
+    ],
+  };
+}
+
 /** All files that are the same at every run, by their name without `.json`. */
 export async function makeVectors(): Promise<Record<string, VectorFile>> {
   const w = await makeWorld();
@@ -1241,6 +1291,7 @@ export async function makeVectors(): Promise<Record<string, VectorFile>> {
     message: await messages(w),
     safety: await safety(w),
     ticket: await tickets(w),
+    key_change: await keyChanges(w),
   };
 }
 

@@ -82,6 +82,7 @@ import {
 import { SEALED_TYPES } from "../../src/wire/sealed_message.ts";
 import { keyedRoomId, openRoomId, openRoomIdInput } from "../../src/wire/room_id.ts";
 import { decodeSigned } from "../../src/wire/signed.ts";
+import { followKeyChanges, KEY_CHANGES } from "../../src/wire/key_change.ts";
 import { decodeTicket, enterBody, type Role } from "../../src/wire/ticket.ts";
 import { ticketBytes } from "../../src/wire/ids.ts";
 import { importKemSeed, kemPublicKey } from "./deterministic.ts";
@@ -569,6 +570,15 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
       [identityKey(f.hex("admin identity"))],
     );
     return { rosterHash: rosterHash(roster).toHex() };
+  },
+
+  "accept KEY_CHANGES"(f) {
+    const statements = decode(KEY_CHANGES, f.hex("KEY_CHANGES"), "KEY_CHANGES");
+    const pin = relayKey(f.hex("pinned relay key"));
+    const now = f.number("now, seconds since 1970");
+    const followed = followKeyChanges(pin, statements, verifyRaw, now);
+    if (typeof followed === "string") throw new Refused(followed);
+    return { "relay keys": followed.map(({ key }) => key.toHex()) };
   },
 
   "verify a TICKET"(f) {

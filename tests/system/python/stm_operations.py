@@ -82,6 +82,16 @@ def read_a_link(given: Input) -> Fields:
     return room.read_link(given["link"])
 
 
+def accept_key_changes(given: Input) -> Fields:
+    """§2.1."""
+    keys = room.follow_key_changes(
+        given.bytes("KEY_CHANGES"),
+        given.bytes("pinned relay key"),
+        given["now, seconds since 1970"],
+    )
+    return {"relay keys": keys}
+
+
 def verify_a_ticket(given: Input) -> Fields:
     """§3.1."""
     ticket = room.read_ticket(
@@ -343,6 +353,7 @@ OPERATIONS = {
     "room id and secret of an open room": open_room,
     "invite id and MAC key": invite,
     "read a link": read_a_link,
+    "accept KEY_CHANGES": accept_key_changes,
     "verify a TICKET": verify_a_ticket,
     "verify an ENTER": verify_an_enter,
     "unmask a header": unmask_a_header,

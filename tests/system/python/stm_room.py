@@ -20,6 +20,9 @@ TICKET = layout(
     "room bytes[16] ‖ ticket epoch u64 ‖ expires u64 ‖ gate key bytes[32]"
     " ‖ reserved bytes[56] zero ‖ signature bytes[64]"
 )
+KEY_CHANGE = layout(
+    "old relay key bytes[32] ‖ new relay key bytes[32] ‖ from u64 ‖ until u64 ‖ signature bytes[64]"
+)
 SERVER_LINK = layout("version u8{1-1} ‖ kind u8{0-0} ‖ relay key bytes[32]")
 INVITE = layout(
     "version u8{1-1} ‖ kind u8{1-1} ‖ relay key bytes[32] ‖ room id bytes[16]"
@@ -127,6 +130,25 @@ def read_link(link: str) -> Fields:
     fields = decode(INVITE if body[1:2] == b"\1" else SERVER_LINK, body)
     del fields["version"]
     return {**fields, "host": host.lower(), "port": int(port)}
+
+
+def follow_key_changes(data: bytes, pin: bytes, now: int) -> list[bytes]:
+    """§2.1: the relay keys after the pinned one."""
+    count = int.from_bytes(data[:2], "big")
+    require(len(data) == 2 + 144 * count and count <= 8, "leftover", "statements")
+    chain = [decode(KEY_CHANGE, data[2 + 144 * i : 146 + 144 * i]) for i in range(count)]
+    keys = [change["old relay key"] for change in chain[:1]]
+    for change in chain:
+        torn = change["old relay key"] != keys[-1] or change["new relay key"] in keys
+        require(not torn and change["until"] >= change["from"], "no-chain", "")
+        keys.append(change["new relay key"])
+    require(pin in keys, "other-relay", "")
+    at = keys.index(pin)
+    for i, change in enumerate(chain[at:], at):
+        body = data[2 + 144 * i : 82 + 144 * i]
+        verify(change["old relay key"], "key-change", body, change["signature"])
+        require(change["until"] >= now, "expired", "")
+    return keys[at + 1 :]
 
 
 def read_ticket(data: bytes, room: bytes, room_key: bytes, now: int, lowest: int) -> Fields:
