@@ -195,3 +195,36 @@ Deno.test("the key is changed under a conversation: who is there stays, old link
   const made = await owl.command("/invite");
   assert.equal(made.type, "ok");
 });
+
+Deno.test("the log of a whole conversation has no address, room, name or word of it, also at debug", async () => {
+  await using stage = await Stage.open();
+  const relay = await stage.relay(["--log", "json", "--log-level", "debug"]);
+  const owl = stage.start(
+    ["admin", relay.link, "--room", "heronry", "--name", "owl", "--uses", "9", "--ui", "json"],
+  );
+  const { url: invite } = await owl.event("invite");
+  const { roomId } = await owl.event("joined");
+  const fox = stage.client(invite, "fox");
+  await fox.event("joined");
+  fox.say("a very particular sentence");
+  await owl.event("message", (e) => e.text === "a very particular sentence");
+  // Somebody who is not understood, and an end by the relay.
+  const stranger = await Deno.connect({ hostname: "127.0.0.1", port: relay.port });
+  await stranger.write(new TextEncoder().encode("GET /heronry HTTP/1.1\r\n\r\n"));
+  await stranger.read(new Uint8Array(64));
+  stranger.close();
+  assert.equal((await owl.command("/kick fox")).type, "ok");
+  await fox.event("bye");
+  relay.process.signal("SIGTERM");
+  assert.equal(await relay.process.exit, 0);
+
+  const log = relay.process.stderr;
+  for (const event of ["ready", "turned-away", "stopping", "stopped"]) {
+    assert.ok(log.includes(`"event":"${event}"`), `${event} is missing:\n${log}`);
+  }
+  const data = Uint8Array.fromBase64(invite.split("#")[1] ?? "", { alphabet: "base64url" });
+  const secrets = ["127.0.0.1", "::1", "owl", "fox", "heronry", "particular", roomId, data.toHex()];
+  for (const secret of secrets) {
+    assert.ok(!log.includes(secret), `${secret} is in the log:\n${log}`);
+  }
+});
