@@ -132,7 +132,8 @@ export class AccountRelay implements AsyncDisposable {
         certs: this.certs,
         public: null,
         ui: "line",
-        limits: { ...DEFAULT_RELAY_LIMITS, ...limits },
+        // A busy machine may take long for a login.
+        limits: { ...DEFAULT_RELAY_LIMITS, handshakeMs: 60_000, ...limits },
         operation: { ...DEFAULT_OPERATION, access },
       },
       {
