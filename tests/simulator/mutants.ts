@@ -59,8 +59,8 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       patch(
         "src/crypto/sender_chain.ts",
-        "    const value = open(message);\n    message.key.fill(0);\n    chainKey.fill(0);\n\n    const gap = n - this.#next;\n    let lost = gap - skipped.length;\n    for (const [i, key] of skipped) this.#skipped.set(i, key);\n    for (const [i, { key }] of this.#skipped) {\n      if (this.#skipped.size <= MAX_SKIPPED_KEYS) break;\n      key.fill(0);\n      this.#skipped.delete(i);\n      lost++;\n    }\n    this.#lost += lost;\n    this.#chainKey.fill(0);\n    this.#chainKey = next;\n    this.#next = n + 1;\n",
-        "    const gap = n - this.#next;\n    this.#next = n + 1;\n    this.#chainKey = next;\n    const value = open(message);\n    message.key.fill(0);\n    chainKey.fill(0);\n    let lost = gap - skipped.length;\n    for (const [i, key] of skipped) this.#skipped.set(i, key);\n    for (const [i, { key }] of this.#skipped) {\n      if (this.#skipped.size <= MAX_SKIPPED_KEYS) break;\n      key.fill(0);\n      this.#skipped.delete(i);\n      lost++;\n    }\n    this.#lost += lost;\n",
+        "    const value = open(message);\n    message.key.fill(0);\n    chainKey.fill(0);\n\n    const gap = n - this.#next;",
+        "    const gap = n - this.#next;\n    this.#next = n + 1;\n    this.#chainKey = next.slice();\n    const value = open(message);\n    message.key.fill(0);\n    chainKey.fill(0);\n",
       ),
     ],
   },

@@ -1,6 +1,7 @@
 /** A short run of the simulator. The long ones are tasks: `simulate`, `simulate:mutants`, see README.md. */
 import assert from "node:assert/strict";
 import { loadHouse } from "../hostile/house.ts";
+import { applyPatch } from "../support/patched_copy.ts";
 import { withFolder } from "../support/temporary_folder.ts";
 import { find, toyHouse } from "./find.ts";
 import { MUTANTS } from "./mutants.ts";
@@ -35,6 +36,15 @@ Deno.test("a room that is played with the real cryptography holds every invarian
   for (const seed of [1, 2]) {
     const failure = await simulate(await loadHouse(), { seed, script: scriptOf(seed) });
     assert.ok(failure === null, `seed ${seed}: ${failure?.rule} (${failure?.detail})`);
+  }
+});
+
+Deno.test("every mutant fits the program", async () => {
+  for (const { name, patches } of MUTANTS) {
+    for (const patch of patches) {
+      const text = await Deno.readTextFile(new URL(`../../${patch.file}`, import.meta.url));
+      assert.notEqual(applyPatch(text, { name, ...patch }), text);
+    }
   }
 });
 
