@@ -27,7 +27,9 @@ import {
   CERTIFICATE_FILE,
   KEY_FILE,
   makeRelayKeyPem,
+  readPem,
   relayKeyOf,
+  sayCause,
   ServerKeyError,
   signWithRelayKey,
   type WriteFile,
@@ -82,7 +84,7 @@ async function readStatements(path: string): Promise<readonly KeyChangeStatement
     bytes = await Deno.readFile(path);
   } catch (cause) {
     if (cause instanceof Deno.errors.NotFound) return [];
-    throw new ServerKeyError("unreadable", path, `cannot read ${path}: ${String(cause)}`, {
+    throw new ServerKeyError("unreadable", path, `cannot read ${path}: ${sayCause(cause)}`, {
       cause,
     });
   }
@@ -118,7 +120,7 @@ export async function planKeyChange(
     readonly untilS: number;
   },
 ): Promise<KeyChange | NotPlanned> {
-  const keyPem = await readKey(join(dir, KEY_FILE));
+  const keyPem = await readPem(join(dir, KEY_FILE));
   const current = keyPem === null ? null : await relayKeyOf(keyPem);
   if (keyPem === null || current === null) return "no-key";
   const { statements, pending } = await readKeyChanges(dir, current, nowS);
@@ -145,14 +147,14 @@ export async function planKeyChange(
  */
 export async function carryOutKeyChange(dir: string, nowS: number): Promise<boolean> {
   const keyPath = join(dir, KEY_FILE);
-  const keyPem = await readKey(keyPath);
+  const keyPem = await readPem(keyPath);
   const current = keyPem === null ? null : await relayKeyOf(keyPem);
   if (current === null) return false; // there is none, or a damaged one: who loads it says so
   const { pending } = await readKeyChanges(dir, current, nowS);
   if (pending === null || pending.from > nowS) return false;
 
   const path = join(dir, NEXT_KEY_FILE);
-  const next = await readKey(path);
+  const next = await readPem(path);
   const made: RelayKey | Uint8Array | null = next === null ? null : await relayKeyOf(next);
   if (made === null || !sameBytes(made, pending.next)) {
     throw new ServerKeyError(
@@ -175,17 +177,6 @@ export async function carryOutKeyChange(dir: string, nowS: number): Promise<bool
   return true;
 }
 
-async function readKey(path: string): Promise<string | null> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (cause) {
-    if (cause instanceof Deno.errors.NotFound) return null;
-    throw new ServerKeyError("unreadable", path, `cannot read ${path}: ${String(cause)}`, {
-      cause,
-    });
-  }
-}
-
 async function write(
   writeFile: WriteFile,
   path: string,
@@ -200,7 +191,7 @@ async function write(
 }
 
 function unwritable(path: string, cause: unknown): ServerKeyError {
-  return new ServerKeyError("unwritable", path, `cannot write ${path}: ${String(cause)}`, {
+  return new ServerKeyError("unwritable", path, `cannot write ${path}: ${sayCause(cause)}`, {
     cause,
   });
 }

@@ -73,13 +73,13 @@ export async function loadOrCreateServerKey(dir: string, writeFile: WriteFile): 
       await Deno.mkdir(dir, { recursive: true, mode: 0o700 });
       await writeFile(path, new TextEncoder().encode(text), mode);
     } catch (cause) {
-      throw new ServerKeyError("unwritable", path, `cannot write ${path}: ${say(cause)}`, {
+      throw new ServerKeyError("unwritable", path, `cannot write ${path}: ${sayCause(cause)}`, {
         cause,
       });
     }
   };
 
-  const [storedKey, storedCert] = await Promise.all([read(keyPath), read(certPath)]);
+  const [storedKey, storedCert] = await Promise.all([readPem(keyPath), readPem(certPath)]);
   if (storedKey === null && storedCert !== null) {
     throw new ServerKeyError(
       "key-missing",
@@ -145,12 +145,15 @@ async function pemOf(key: CryptoKey): Promise<string> {
   return toPem("PRIVATE KEY", new Uint8Array(await crypto.subtle.exportKey("pkcs8", key)));
 }
 
-async function read(path: string): Promise<string | null> {
+/** The text of a file, or null if there is none. @throws {ServerKeyError} `unreadable` */
+export async function readPem(path: string): Promise<string | null> {
   try {
     return await Deno.readTextFile(path);
   } catch (cause) {
     if (cause instanceof Deno.errors.NotFound) return null;
-    throw new ServerKeyError("unreadable", path, `cannot read ${path}: ${say(cause)}`, { cause });
+    throw new ServerKeyError("unreadable", path, `cannot read ${path}: ${sayCause(cause)}`, {
+      cause,
+    });
   }
 }
 
@@ -213,7 +216,8 @@ async function checkOwner(path: string, pem: string, publicKey: Uint8Array): Pro
   }
 }
 
-function say(cause: unknown): string {
+/** Why a file could not be used, in a person's words. */
+export function sayCause(cause: unknown): string {
   // The runtime's advice is for those who start it themselves.
   if (cause instanceof Deno.errors.NotCapable) return "stm was started without the right to";
   return cause instanceof Error ? cause.message : String(cause);

@@ -142,6 +142,16 @@ const told: [Notice, string][] = [
     "1/3 see the same conversation; 2 not compared yet",
   ],
   [{ type: "ask", ref: "q", question: "sure?", choices: ["yes", "no"] }, "? sure? [yes/no]"],
+  [
+    { type: "server-key", state: "announced", pin: PIN, fingerprint: "5665 de0f", from: AT },
+    `the relay will have a new key on ${
+      AT.slice(0, 10)
+    }, as it says under its key of now; stm will follow; its fingerprint will be 5665 de0f`,
+  ],
+  [
+    { type: "server-key", state: "changed", pin: PIN, fingerprint: "5665 de0f" },
+    "the relay has a new key, as it announced under its old one; its fingerprint is 5665 de0f",
+  ],
   [{ type: "ok", ref: "1" }, ""],
   [{ type: "error", code: "no-such-member", message: "no fax here" }, "! no fax here"],
   [{ type: "bye", reason: "you left", exitCode: 0 }, "bye: you left"],
