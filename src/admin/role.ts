@@ -360,6 +360,10 @@ function decide(
     // Before the invite: who comes back with the link that let them in the first time spends nothing.
     const member = room.members.some((m) => m.identity === event.identity && !m.left);
     if (!barred && (member || admin.known.includes(event.identity))) return add("known");
+    // It asks again before the commit that lets it in.
+    const coming = [...admin.adds, ...(admin.making?.adds ?? [])]
+      .find((a) => a.identity === event.identity);
+    if (!barred && coming !== undefined) return add(coming.via);
     if (event.invite !== null && !barred) {
       const invite = admin.invites.find((i) => i.id === event.invite);
       if (invite === undefined || !isUsable(invite, turn.at)) return deny("invite-invalid");

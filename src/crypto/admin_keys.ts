@@ -186,6 +186,8 @@ export class AdminKeys extends RoomKeys {
   readonly #roomKey: RoomKeyPair;
   readonly #generation: Generation;
   readonly #greetings = new Map<string, Greeting>();
+  /** From which handle the bundle for a greeting has come. */
+  readonly #taken = new Map<string, Handle>();
   readonly #requests = new Map<string, Request>();
   #requestCount = 0;
   readonly #generations = new Map<string, number>();
@@ -363,16 +365,16 @@ export class AdminKeys extends RoomKeys {
     for (const [na, greeting] of this.#greetings) {
       if (sameBytes(greeting.handle, handle)) this.#greetings.delete(na);
     }
+    for (const [na, from] of this.#taken) if (sameBytes(from, handle)) this.#taken.delete(na);
     for (const [id, request] of this.#requests) {
       if (sameBytes(request.handle, handle)) this.#requests.delete(id);
     }
   }
 
-  /** Whether this bundle has been taken from this handle, and has not been answered. */
-  hasRequest(handle: Handle, { na }: Bundle): boolean {
-    return [...this.#requests.values()].some((request) =>
-      sameBytes(request.na, na) && sameBytes(request.handle, handle)
-    );
+  /** Whether a bundle for this greeting has been taken from this handle, whatever came of it. */
+  hasTaken(handle: Handle, { na }: Bundle): boolean {
+    const taken = this.#taken.get(na.toHex());
+    return taken !== undefined && sameBytes(taken, handle);
   }
 
   /**
@@ -393,6 +395,11 @@ export class AdminKeys extends RoomKeys {
     ) {
       throw new CryptoError("no-key", "a bundle answers no greeting of ours");
     }
+    for (const oldest of this.#taken.keys()) {
+      if (this.#taken.size < MAX_GREETINGS) break;
+      this.#taken.delete(oldest);
+    }
+    this.#taken.set(bundle.na.toHex(), handle);
     const opened = await openBundle(
       bundle,
       greeting.oneUse,
@@ -899,6 +906,7 @@ export class AdminKeys extends RoomKeys {
   override wipe(): void {
     super.wipe();
     this.#greetings.clear();
+    this.#taken.clear();
     this.#requests.clear();
     this.#wrapKeys.clear();
     this.#invites.clear();

@@ -124,6 +124,8 @@ export class MemberKeys extends RoomKeys {
   /** Of our CERT in this room. */
   readonly generation: Generation;
   #hello: Hello | null = null;
+  /** The greeting that our bundle answers. */
+  #answered: Hello | null = null;
   #admin: IdentityKey | null = null;
   #roomKey: RoomKey | null = null;
   #ticket: TicketBytes | null = null;
@@ -229,10 +231,16 @@ export class MemberKeys extends RoomKeys {
     return admin === null ? null : this.#lineage.follow(admin, highestEpoch, deputies);
   }
 
-  /** Our bundle for the last greeting. @throws {RangeError} without one */
-  async makeBundle(): Promise<Bytes> {
+  /**
+   * Our bundle for the last greeting; `null` if that was answered: the WELCOME is made for the keys in the first.
+   *
+   * @throws {RangeError} without a greeting
+   */
+  async makeBundle(): Promise<Bytes | null> {
     const hello = this.#hello;
     if (hello === null) throw new RangeError("no HELLO was taken");
+    if (hello === this.#answered) return null;
+    this.#answered = hello;
     const kem = await generateKemKeyPair();
     const { rsaSpki, signing } = this.own.session;
     const cert = makeCert({
@@ -728,6 +736,7 @@ export class MemberKeys extends RoomKeys {
     this.#kem = [];
     this.#wraps.clear();
     this.#hello = null;
+    this.#answered = null;
     this.#granted.clear();
     this.#claim = null;
   }

@@ -338,8 +338,8 @@ export class Inbound {
       case "knock":
         return [{ kind: "knocked", room, handle }];
       case "bundle": {
-        // Whose request it repeats is let in or waits, and is not to be told that it is refused.
-        if (keys.hasRequest(delivered.from, message.content)) return [];
+        // Whose request it repeats is let in, waits or was told why not: that is not to be changed.
+        if (keys.hasTaken(delivered.from, message.content)) return [];
         try {
           const { request, opened } = await keys.takeBundle(
             delivered.from,

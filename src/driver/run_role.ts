@@ -299,8 +299,8 @@ class Driver<S> {
         return this.#toOwners(effect.room, this.#member(effect.room).knock());
       case "send-bundle":
         return this.#slowly(this.#cryptoWorker, "joining", effect.room, async () => {
-          const keys = this.#member(effect.room);
-          this.#toOwners(effect.room, await keys.makeBundle());
+          const bundle = await this.#member(effect.room).makeBundle();
+          if (bundle !== null) this.#toOwners(effect.room, bundle);
         });
       case "seal-and-send":
         return this.#say(effect);

@@ -45,6 +45,17 @@ Deno.test("a single invite admits one, the second of the same moment is refused"
   assert.deepEqual(stage.names, ["owl", "fox"]);
 });
 
+Deno.test("who asks again before the commit that lets it in spends the invite once", () => {
+  const stage = AdminStage.founded();
+  const invite = stage.invites(1);
+  stage.asks("fox", { invite });
+  const again = stage.asks("fox", { invite });
+  assert.deepEqual(denials(again), []);
+  stage.finishAll();
+  assert.deepEqual(stage.names, ["owl", "fox"]);
+  assert.equal(stage.admin.invites[0]?.usesLeft, 0);
+});
+
 Deno.test("an invite is good until its last millisecond", () => {
   const early = AdminStage.founded();
   const good = early.invites(1, 1000);

@@ -7,7 +7,14 @@ import { DEFAULT_RELAY_LIMITS } from "../../src/server/relay_limits.ts";
 import { type Challenge, challenge, handle, relayKey, roomKey } from "../../src/wire/ids.ts";
 import { decodeTicket } from "../../src/wire/ticket.ts";
 import { systemRandom } from "../../src/crypto/primitives.ts";
-import { codeOf, type Person, Story, type Taken, textOf } from "../support/room_story.ts";
+import {
+  codeOf,
+  type Person,
+  requestOf,
+  Story,
+  type Taken,
+  textOf,
+} from "../support/room_story.ts";
 
 /** Everybody hears everybody, once. */
 async function assertConversation(story: Story): Promise<void> {
@@ -302,6 +309,24 @@ Deno.test("a returner joins again with a new session, and its old leaf is replac
   assert.equal(again.keys.current?.myLeaf, 3);
   assertAgreed(story);
   await assertConversation(story);
+});
+
+Deno.test("a greeting is answered once: the WELCOME is made for the keys of that bundle", async () => {
+  const story = await Story.found();
+  const ada = await story.person("ada");
+  await story.greets(ada);
+  const bundle = await ada.keys.makeBundle();
+  assert.ok(bundle !== null);
+  assert.equal(await ada.keys.makeBundle(), null);
+  const request = requestOf(await story.adminTakes(ada.handle, bundle));
+  await story.commit({ reason: "join", adds: [{ request, via: "approved" }], removes: [] }, [ada]);
+  assertAgreed(story);
+  // Another greeting is another request.
+  const bob = await story.person("bob");
+  await story.greets(bob);
+  await bob.keys.makeBundle();
+  await story.greets(bob);
+  assert.ok(await bob.keys.makeBundle() !== null);
 });
 
 Deno.test("messages of the next epoch are early, and open once its commit has come", async () => {

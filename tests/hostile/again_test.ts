@@ -16,6 +16,22 @@ Deno.test("a relay that gives every payload twice keeps nobody out of the room",
   assert.equal(owl.members, "owl+ada");
 });
 
+Deno.test("a request that comes once more between the commit and its WELCOME refuses nobody", async () => {
+  await using world = new World(await loadHouse());
+  const { relay } = world;
+  const { owl, invite } = await world.founds("owl");
+  relay.delay(relay.aim("down", "ada", "welcome"));
+  const ada = await world.knocks("ada", invite);
+  await owl.sees("member-joined");
+  assert.equal(relay.rollback("owl", relay.aim("down", "owl", "bundle")), 1);
+  await world.settle(owl);
+  relay.release();
+  await ada.sees("joined");
+  await world.settleAll(owl, ada);
+  assert.deepEqual(ada.every("error"), []);
+  assert.equal(owl.every("info").some((e) => e.text.includes("refused")), false);
+});
+
 Deno.test("a text that its author says again, because both came in anew, is shown once", async () => {
   await using world = new World(await loadHouse(), {}, { profiles: true });
   world.retryMs = Infinity;

@@ -61,7 +61,8 @@ async function joins(name: string, invite: InviteLink, session: SessionKeys): Pr
       if (opened.kind !== "sealed") return;
       if (opened.message.kind === "hello") {
         keys.takeHello(opened.message.content);
-        toAdmin(await keys.makeBundle());
+        const bundle = await keys.makeBundle();
+        if (bundle !== null) toAdmin(bundle);
       } else if (opened.message.kind === "welcome") {
         welcome = true;
         resolve();

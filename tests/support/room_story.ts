@@ -297,6 +297,7 @@ export class Story {
   async knocks(person: Person): Promise<string> {
     await this.greets(person);
     const bundle = await person.keys.makeBundle();
+    if (bundle === null) throw new Error("this greeting was answered");
     this.post(person.handle, this.adminHandle, bundle, "BUNDLE");
     const taken = await this.adminTakes(person.handle, bundle);
     return requestOf(taken);
