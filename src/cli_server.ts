@@ -37,8 +37,10 @@ const RELOAD: CommandSpec = {
   name: "server reload",
   args: "",
   maxArgs: 0,
-  summary: "Tells the relay that runs with this folder to read its limits, bans and certificate\n" +
-    "anew, as SIGHUP does. If anything is wrong, all stays as it was, and it says what.",
+  summary:
+    "Tells the relay that runs with this folder to read its limits, bans, accounts and certificate\n" +
+    "anew, as SIGHUP does. If anything is wrong, all stays as it was, and it says what; likewise\n" +
+    "which options (--access, --host) have changed and count only when it is started again.",
   options: [CERTS, UI],
   examples: ["stm server reload"],
 };

@@ -299,3 +299,21 @@ export function readLimits(
   }
   return given;
 }
+
+/**
+ * Names of the options that a relay which runs has otherwise than they are read now, and takes over
+ * only when it is started again.
+ */
+export function waitingForStart(running: ServerOptions, read: ServerOptions): string[] {
+  const forGood = ({ listen, certs, public: shown, operation }: ServerOptions) => ({
+    host: listen.map(({ host }) => host).join(),
+    port: listen.map(({ port }) => port).join(),
+    certs,
+    public: shown,
+    access: operation.access,
+    metrics: operation.metrics && formatAddress(operation.metrics.host, operation.metrics.port),
+  });
+  const has = new Map<string, string | null>(Object.entries(forGood(running)));
+  return Object.entries(forGood(read)).filter(([name, value]) => has.get(name) !== value)
+    .map(([name]) => name);
+}

@@ -104,8 +104,17 @@ export async function reloadRelay(options: CommandOptions, output: CommandOutput
     output.err(`the relay goes on as before: ${answer.error}`);
     return 1;
   }
-  const { dismissed } = answer;
-  tell(options, output, { reloaded: true, dismissed }, `reloaded; connections ended: ${dismissed}`);
+  const { dismissed, waitingForStart } = answer;
+  tell(
+    options,
+    output,
+    { reloaded: true, dismissed, waitingForStart },
+    `reloaded; connections ended: ${dismissed}`,
+  );
+  if (Array.isArray(waitingForStart) && waitingForStart.length > 0) {
+    const names = waitingForStart.map((name) => `--${name}`).join(", ");
+    output.err(`as before until the relay is started again: ${names}`);
+  }
   return 0;
 }
 

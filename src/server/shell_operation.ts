@@ -18,7 +18,7 @@ import type { Guard } from "./guard.ts";
 import type { OpenAccounts } from "./shell_accounts.ts";
 import type { Journal } from "./journal.ts";
 import { metricsPage } from "./metrics_page.ts";
-import type { ServerOptions } from "./options.ts";
+import { type ServerOptions, waitingForStart } from "./options.ts";
 import { Relay, type RelayCounters, SYSTEM_PORTS, TICK_MS } from "./relay.ts";
 import { readBans } from "./shell_bans.ts";
 import {
@@ -77,6 +77,9 @@ export class Operation {
   /** When the key changes, in ms since 1970; Infinity for not yet known. */
   #keyDueMs = Infinity;
   #reloading: Promise<unknown> = Promise.resolve();
+  #drainMs: number;
+  /** Options that were read and count from the next start. */
+  #waiting: readonly string[] = [];
   #ready = true;
   #dueMs = performance.now() + TICK_MS;
   #tickDelayMs = 0;
@@ -88,6 +91,7 @@ export class Operation {
     const { journal, guard, key, options, accounts } = parts;
     this.#parts = parts;
     this.#key = key;
+    this.#drainMs = options.operation.drainMs;
     this.relay = new Relay(key, options.limits, {
       ...SYSTEM_PORTS,
       allowanceOf: (address) => guard.allowanceOf(address),
@@ -135,11 +139,10 @@ export class Operation {
   /** Says "not ready" from now on, waits as long as was asked for, and empties the relay. */
   async stop(reason: string, hurry: Promise<unknown>): Promise<void> {
     this.#ready = false;
-    const { options, journal } = this.#parts;
+    const { journal } = this.#parts;
     const { connections } = this.relay.counters;
     journal.log("info", "stopping", { reason, connections });
-    const { drainMs } = options.operation;
-    if (drainMs > 0) await within(drainMs, hurry);
+    if (this.#drainMs > 0) await within(this.#drainMs, hurry);
     await this.relay.shutDown();
     journal.log("info", "stopped");
   }
@@ -203,8 +206,15 @@ export class Operation {
     }
     const dismissed = this.relay.dismiss((address) => guard.isBanned(address)) +
       this.relay.logOut((account) => accounts?.mayStay(account) ?? true);
-    journal.log("info", "reloaded", { dismissed });
-    return { reloaded: true, dismissed, access: accounts?.access ?? "open" };
+    const waiting = this.#waiting;
+    if (waiting.length === 0) journal.log("info", "reloaded", { dismissed });
+    else journal.log("warn", "reloaded", { dismissed, waitingForStart: waiting.join() });
+    return {
+      reloaded: true,
+      dismissed,
+      access: accounts?.access ?? "open",
+      waitingForStart: waiting,
+    };
   }
 
   /** Limits, exemptions, log and bans. */
@@ -222,6 +232,8 @@ export class Operation {
       });
       guard.adopt(limits, operation.exempt, bans);
       journal.adopt(operation.log);
+      this.#drainMs = operation.drainMs;
+      this.#waiting = waitingForStart(first, options);
     };
   }
 

@@ -101,6 +101,31 @@ Deno.test("a reload takes limits and the log's level from the file; a wrong file
   owl.endInput();
 });
 
+Deno.test("what a reload cannot change, as --access, is named, and the relay goes on with what it has", async () => {
+  await using stage = await Stage.open();
+  const certs = join(stage.folder, "certs");
+  const config = join(stage.folder, "stm.json");
+  await Deno.writeTextFile(config, '{"log": "json"}');
+  const relay = await stage.relay(["--config", config]);
+  const reload = () => stage.run(["server", "reload", "--certs", certs, "--ui", "json"]);
+  const Reloaded = v.object({ waitingForStart: v.array(v.string()) });
+  const waiting = async (text: string) => {
+    await Deno.writeTextFile(config, text);
+    const told = await reload();
+    assert.equal(await told.exit, 0, told.stderr);
+    return { ...v.parse(Reloaded, JSON.parse(told.stdout)), stderr: told.stderr };
+  };
+  const changed = await waiting('{"log": "json", "access": "account", "public": "example.org"}');
+  assert.deepEqual(changed.waitingForStart, ["public", "access"]);
+  assert.match(changed.stderr, /as before until the relay is started again: --public, --access/);
+  assert.match(relay.process.stderr, /"level":"warn","event":"reloaded".*"public,access"/);
+  const { owl } = await stage.admin(relay);
+  owl.endInput();
+  // Put back: nothing waits any more. Limits alone never do.
+  const back = await waiting('{"log": "json", "max-connections": 7, "drain-ms": 1}');
+  assert.deepEqual([back.waitingForStart, back.stderr], [[], ""]);
+});
+
 Deno.test("the certificate is renewed under the same key without a restart; another key is refused", async () => {
   await using stage = await Stage.open();
   const certs = join(stage.folder, "certs");
