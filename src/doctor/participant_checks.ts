@@ -2,6 +2,7 @@
 import { fingerprintOf } from "../crypto/join.ts";
 import { givenCredentials, type LoginOptions } from "../driver/credentials.ts";
 import type { ParticipantPorts } from "../driver/participant.ts";
+import { successorsOf } from "../driver/pinned_relay.ts";
 import { openSessionProfile, profileFile, type ProfileOptions } from "../driver/session_profile.ts";
 import { trustedKey } from "../driver/server_trust.ts";
 import { type FoundProfile, profilesIn } from "../driver/session_profile.ts";
@@ -15,6 +16,7 @@ import { StoreError } from "../store/store_error.ts";
 import { DialError, peekServerKey } from "../transport/dial.ts";
 import { askSecret } from "../ui/prompt.ts";
 import { formatFingerprint, fromHex, type RelayKey, relayKey } from "../wire/ids.ts";
+import type { Successor } from "../wire/key_change.ts";
 import { formatAddress, type Link } from "../wire/link_url.ts";
 import { factsOf, modeFinding, ownerFinding, reasonOf, tryWriting } from "./file_checks.ts";
 import { fail, type Finding, ok, warn } from "./finding.ts";
@@ -287,8 +289,10 @@ async function* relays(
     return;
   }
   const places = new Map(saved.map((one) => [`${one.host} ${one.port} ${one.pin}`, one]));
-  for (const { host, port, pin } of places.values()) {
-    yield* relayFindings({ host, port, key: relayKey(fromHex(pin)), ...account }, Date.now);
+  for (const { host, port, pin, ...later } of places.values()) {
+    const key = relayKey(fromHex(pin));
+    const successors = successorsOf(later);
+    yield* relayFindings({ host, port, key, successors, ...account }, Date.now);
   }
   if (places.size === 0) {
     yield ok(
@@ -304,6 +308,7 @@ async function* namedRelay(
   account: Pick<RelayTarget, "account">,
 ): AsyncGenerator<Finding> {
   let key: RelayKey;
+  let successors: readonly Successor[] = [];
   const path = folder === null ? null : serverPinsPath(Deno.build.os, folder);
   try {
     const remembered = path === null ? undefined : await serverPins(path).pinFor(host, port);
@@ -318,6 +323,7 @@ async function* namedRelay(
     } else {
       const known = path === null ? null : { path, pins: serverPins(path) };
       key = await trustedKey({ host, port, pin, acceptNew: false, known, confirm: null });
+      if (pin === undefined) successors = successorsOf(remembered);
     }
   } catch (error) {
     if (error instanceof DialError) yield unreached(error);
@@ -335,5 +341,5 @@ async function* namedRelay(
     return;
   }
   const rememberedIn = pin === undefined && path !== null ? { rememberedIn: path } : {};
-  yield* relayFindings({ host, port, key, ...rememberedIn, ...account }, Date.now);
+  yield* relayFindings({ host, port, key, successors, ...rememberedIn, ...account }, Date.now);
 }

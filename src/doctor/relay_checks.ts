@@ -4,10 +4,12 @@
  */
 import { fingerprintOf } from "../crypto/join.ts";
 import { type Credentials, loginWith } from "../driver/login.ts";
+import { PinnedRelay } from "../driver/pinned_relay.ts";
 import { EXIT } from "../session/exit_code.ts";
-import { dial, DialError } from "../transport/dial.ts";
+import { DialError } from "../transport/dial.ts";
 import type { Link } from "../transport/link.ts";
-import { formatFingerprint, type RelayKey } from "../wire/ids.ts";
+import { formatFingerprint, type RelayKey, sameBytes } from "../wire/ids.ts";
+import type { Successor } from "../wire/key_change.ts";
 import { MAX_TICKET_LIFE_S, TICKET_CLOCK_SKEW_S } from "../wire/limits.ts";
 import { formatAddress } from "../wire/link_url.ts";
 import { narrowed, nextOffset, offsetOf, UNKNOWN_OFFSET } from "./clock_offset.ts";
@@ -19,6 +21,8 @@ export interface RelayTarget {
   readonly host: string;
   readonly port: number;
   readonly key: RelayKey;
+  /** Keys that it is to have after that one, as it announced them before; oldest first. */
+  readonly successors?: readonly Successor[];
   /** The file that remembers the key, if that is where it came from. */
   readonly rememberedIn?: string;
   /** The account to log in with, if it was given. */
@@ -39,19 +43,31 @@ export async function* relayFindings(
   target: RelayTarget,
   now: () => number,
 ): AsyncGenerator<Finding> {
-  const where = formatAddress(target.host, target.port);
+  // As a session follows a planned change of the key; what is followed is kept by the next session.
+  const { host, port, key, successors = [] } = target;
+  const where = formatAddress(host, port);
+  const pinned = new PinnedRelay(host, port, { key, successors }, {
+    keep: () => Promise.resolve(),
+    notice: () => {},
+    now,
+  });
   const before = performance.now();
   let link: Link;
   try {
-    link = await dial({ host: target.host, port: target.port, pin: target.key });
+    link = await pinned.dial();
   } catch (error) {
     if (!(error instanceof DialError)) throw error;
     yield unreached(error, target.rememberedIn);
     return;
   }
   yield ok("relay", `${where} answers; connected in ${Math.round(performance.now() - before)} ms`);
-  const shown = formatFingerprint(fingerprintOf(target.key));
-  yield ok("pin", `it has proven the key with the fingerprint ${shown}`);
+  const shown = formatFingerprint(fingerprintOf(pinned.key));
+  yield ok(
+    "pin",
+    sameBytes(key, pinned.key)
+      ? `it has proven the key with the fingerprint ${shown}`
+      : `its key has changed as it announced: it has proven the one with the fingerprint ${shown}`,
+  );
   try {
     let loggedIn = false;
     const login = target.account === undefined ? null : loginWith({
@@ -62,7 +78,7 @@ export async function* relayFindings(
         return Promise.resolve();
       },
     });
-    await using talk = await RelayTalk.start(link, target.key, login);
+    await using talk = await RelayTalk.start(link, pinned.key, login);
     yield ok("protocol", "it speaks the protocol of this stm");
     if (loggedIn) yield ok("login", `logged in as ${target.account?.account}`);
     else yield ok("login", "the relay wants none");

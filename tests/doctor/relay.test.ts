@@ -1,29 +1,35 @@
 /** What `stm doctor` finds at a relay: a real one over real TLS, and others that are none. */
 import assert from "node:assert/strict";
+import { fingerprintOf } from "../../src/crypto/join.ts";
 import type { Finding } from "../../src/doctor/finding.ts";
 import { relayFindings } from "../../src/doctor/relay_checks.ts";
 import { DEFAULT_RELAY_LIMITS } from "../../src/server/relay_limits.ts";
 import { Relay, SYSTEM_PORTS } from "../../src/server/relay.ts";
-import { challenge, relayKey } from "../../src/wire/ids.ts";
+import { challenge, formatFingerprint, relayKey } from "../../src/wire/ids.ts";
+import type { KeyChangeStatement, Successor } from "../../src/wire/key_change.ts";
 import { frameRelayMessage } from "../../src/wire/relay_message.ts";
-import { startEvilServer } from "../support/evil_server.ts";
+import { firstWords, Speaker, statementOf } from "../support/key_changes.ts";
 import { makeRelayKey } from "../support/relay_key.ts";
 import { TestRelay } from "../support/test_relay.ts";
 
-/** A relay on loopback that anybody may use. */
-async function startRelay(): Promise<TestRelay> {
-  const key = makeRelayKey();
+/** A relay on loopback that anybody may use. @param changes how it came to its key */
+async function startRelay(
+  key = makeRelayKey(),
+  changes: readonly KeyChangeStatement[] = [],
+): Promise<TestRelay> {
   const relay = new Relay(relayKey(key.pin), DEFAULT_RELAY_LIMITS, SYSTEM_PORTS);
+  relay.changeKey(relayKey(key.pin), changes);
   return await TestRelay.start({ onLink: (link) => relay.accept(link) }, key);
 }
 
 /** @param aheadS how far our clock is ahead */
 async function look(
-  at: { port: number; pin: Uint8Array; host?: string },
+  at: { port: number; pin: Uint8Array; host?: string; successors?: readonly Successor[] },
   aheadS = 0,
 ): Promise<readonly Finding[]> {
   const found: Finding[] = [];
-  const target = { host: at.host ?? "127.0.0.1", port: at.port, key: relayKey(at.pin) };
+  const { host = "127.0.0.1", port, pin, successors = [] } = at;
+  const target = { host, port, key: relayKey(pin), successors };
   for await (const finding of relayFindings(target, () => Date.now() + aheadS * 1000)) {
     found.push(finding);
   }
@@ -69,11 +75,38 @@ Deno.test("a clock that is off is found, and fails where nobody could enter a ro
 });
 
 Deno.test("somebody else than the pinned relay is exit code 4, and hears nothing", async () => {
-  const evil = makeRelayKey();
-  await using server = await startEvilServer(evil);
-  const fault = theFault(await look({ port: server.port, pin: makeRelayKey().pin }));
+  await using stranger = await Speaker.start(makeRelayKey(), firstWords([]));
+  const fault = theFault(await look({ port: stranger.port, pin: makeRelayKey().pin }));
   assert.deepEqual([fault.check, fault.exitCode], ["pin", 4]);
-  assert.equal(await server.received.next(), 0);
+  // The handshake that was refused made no link; the second look only listens.
+  for (const { ended } of stranger.heard) await ended;
+  assert.deepEqual(stranger.heard.map(({ received }) => received), [0]);
+});
+
+Deno.test("a planned change of the key is followed as a session follows it, by statement or by what was kept", async () => {
+  const [old, next] = [makeRelayKey(), makeRelayKey()];
+  const nowS = Math.floor(Date.now() / 1000);
+  const statement = await statementOf(old, next, { from: nowS, until: nowS + 86_400 });
+  await using told = await startRelay(next, [statement]);
+  await using silent = await startRelay(next);
+  const kept = [{ key: relayKey(next.pin), from: nowS - 86_400 }];
+  for (
+    const at of [
+      { port: told.address.port, pin: old.pin },
+      { port: silent.address.port, pin: old.pin, successors: kept },
+    ]
+  ) {
+    const found = await look(at);
+    assert.deepEqual(found.filter(({ verdict }) => verdict !== "ok"), []);
+    const pin = found.find(({ check }) => check === "pin")?.text ?? "";
+    assert.match(pin, /its key has changed as it announced/);
+    assert.ok(pin.includes(formatFingerprint(fingerprintOf(relayKey(next.pin)))));
+  }
+  // Another's statement opens nothing.
+  const forged = await statementOf(old, next, { from: nowS, until: nowS + 86_400 }, next);
+  await using thief = await startRelay(next, [forged]);
+  const fault = theFault(await look({ port: thief.address.port, pin: old.pin }));
+  assert.deepEqual([fault.check, fault.exitCode], ["pin", 4]);
 });
 
 Deno.test("nobody there, no such name, and somebody who speaks something else are exit code 3", async () => {
