@@ -88,7 +88,8 @@ const PARTICIPANT_OPTIONS: readonly OptionSpec[] = [
     name: "password-file",
     value: "FILE",
     help:
-      "the account's password is its first line (or STM_PASSWORD_FILE); - is the next line of standard input",
+      "the account's password is its first line (or STM_PASSWORD_FILE), also of a pipe, <(command) or " +
+      "/dev/fd/3; - is the next line of standard input",
     example: "password.txt",
   },
   {

@@ -5,7 +5,7 @@ import { EXIT } from "../session/exit_code.ts";
 import { askSecret } from "../ui/prompt.ts";
 import type { Terminal } from "../ui/terminal.ts";
 import { type InviteLink, parseLink } from "../wire/link_url.ts";
-import { nextLine } from "./secret_input.ts";
+import { firstLineOfFile, nextLine } from "./secret_input.ts";
 import { StartError } from "./start_error.ts";
 
 /**
@@ -23,7 +23,9 @@ export async function readInvites(
 ): Promise<{ invites: readonly [InviteLink, ...InviteLink[]]; warning: Notice | null }> {
   const texts: string[] = [];
   for (const text of given.invites) texts.push(text === "-" ? await nextLine(terminal) : text);
-  if (given.inviteFile !== undefined) texts.push(await readInviteFile(given.inviteFile));
+  if (given.inviteFile !== undefined) {
+    texts.push(await firstLineOfFile(given.inviteFile, "--invite-file"));
+  }
   if (texts.length === 0) {
     if (given.ui !== "line" || !terminal.isTerminal) {
       throw new StartError(
@@ -63,15 +65,4 @@ function parseInvite(text: string): InviteLink {
     EXIT.usage,
     "that is a server link, not an invite: stm admin takes it; ask whoever runs the room for an invite",
   );
-}
-
-async function readInviteFile(path: string): Promise<string> {
-  try {
-    return (await Deno.readTextFile(path)).trim();
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new StartError("usage", EXIT.usage, `--invite-file ${path} cannot be read: ${why}`, {
-      cause,
-    });
-  }
 }

@@ -8,50 +8,77 @@ const MAX_LINE_BYTES = 4096;
 const LINE_FEED = 10;
 
 /**
- * The first line of a file.
+ * The first line of a file, or of what comes by a descriptor (`/dev/fd/3`); no more than it is read.
  *
  * @param what it is, for the message: "the passphrase file"
  * @throws {StartError} exit code 2 if it cannot be read, is too long or no text
  */
 export async function firstLineOfFile(path: string, what: string): Promise<string> {
-  let bytes: Uint8Array;
   try {
-    bytes = await Deno.readFile(path);
+    using file = await Deno.open(path);
+    const buffer = new Uint8Array(MAX_LINE_BYTES);
+    const read = async () => {
+      const length = await file.read(buffer);
+      return length === null ? null : buffer.subarray(0, length);
+    };
+    try {
+      return await nextLine({ read, unread: () => {} }, `the first line of ${path}`);
+    } finally {
+      buffer.fill(0);
+    }
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw usage(`${what} ${path} cannot be read: ${why}`, cause);
-  }
-  const end = bytes.indexOf(LINE_FEED);
-  const line = bytes.subarray(0, end < 0 ? bytes.length : end);
-  if (line.length > MAX_LINE_BYTES) throw usage(`the first line of ${path} is too long`);
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(line).replace(/\r$/, "");
-  } catch (cause) {
-    throw usage(`the first line of ${path} is no text in UTF-8`, cause);
-  } finally {
-    bytes.fill(0);
+    if (cause instanceof StartError) throw cause;
+    throw usage(`${what} ${path} cannot be read: ${reasonOf(path, cause)}`, cause);
   }
 }
 
-/** The next line of standard input; what follows it stays for the session. */
-export async function nextLine(input: ByteInput): Promise<string> {
-  let line = new Uint8Array(0);
-  for (;;) {
-    const chunk = await input.read();
-    if (chunk === null) break;
-    const end = chunk.indexOf(LINE_FEED);
-    const part = end < 0 ? chunk : chunk.subarray(0, end);
-    const longer = new Uint8Array(line.length + part.length);
-    longer.set(line);
-    longer.set(part, line.length);
-    line = longer;
-    if (end >= 0) {
+function reasonOf(path: string, cause: unknown): string {
+  // What the launchers allow to be read is read by its name; of descriptors the runtime takes pipes.
+  if (
+    cause instanceof Deno.errors.NotCapable && /^\/(dev\/(fd\/|stdin)|proc\/self\/fd\/)/.test(path)
+  ) {
+    return "a descriptor has to be a pipe, as <(command) makes one; give a file by its own name";
+  }
+  return cause instanceof Error ? cause.message : String(cause);
+}
+
+/**
+ * The next line of standard input; what follows it stays for the session.
+ *
+ * @param where it comes from, for the message
+ * @throws {StartError} exit code 2 if it is too long or no text
+ */
+export async function nextLine(
+  input: ByteInput,
+  where = "the line of standard input",
+): Promise<string> {
+  const line = new Uint8Array(MAX_LINE_BYTES);
+  let length = 0;
+  try {
+    for (;;) {
+      const chunk = await input.read();
+      if (chunk === null) break;
+      const end = chunk.indexOf(LINE_FEED);
+      const part = end < 0 ? chunk : chunk.subarray(0, end);
+      if (length + part.length > line.length) throw usage(`${where} is too long`);
+      line.set(part, length);
+      length += part.length;
+      if (end < 0) continue;
       input.unread(chunk.slice(end + 1));
       break;
     }
-    if (line.length > MAX_LINE_BYTES) break;
+    return textOf(line.subarray(0, length), where);
+  } finally {
+    line.fill(0);
   }
-  return new TextDecoder().decode(line);
+}
+
+function textOf(line: Uint8Array, where: string): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(line).replace(/\r$/, "");
+  } catch (cause) {
+    throw usage(`${where} is no text in UTF-8`, cause);
+  }
 }
 
 function usage(message: string, cause?: unknown): StartError {

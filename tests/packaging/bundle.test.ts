@@ -189,6 +189,19 @@ Deno.test("the doctor does with the rights that a package gives it", async () =>
     assert.equal(own.code, 0, own.out + own.err);
     assert.match(own.out, /^ok +profile +owl opens and is whole/m);
 
+    if (Deno.build.os === "linux") {
+      const password = join(folder, "password");
+      await Deno.writeTextFile(password, "correct horse battery\n");
+      const asked = [stm, "doctor", "--user", "fox", "--password-file", "/dev/fd/7"];
+      const file = ["-c", 'exec "$@" 7<password', "sh", ...asked];
+      const refused = await start("sh", file, { env, cwd: folder });
+      assert.equal(refused.code, 2);
+      assert.match(refused.err, /a descriptor has to be a pipe, as <\(command\) makes one/);
+      const pipe = ["-c", 'cat password | { exec 7<&0 </dev/null; exec "$@"; }', "sh", ...asked];
+      const taken = await start("sh", pipe, { env, cwd: folder });
+      assert.equal(taken.code, 0, taken.out + taken.err);
+    }
+
     const certs = join(folder, "certs");
     await loadOrCreateServerKey(certs, writeFileAtomic);
     const relay = await start(stm, ["server", "doctor", "--port", "0"], { env, cwd: folder });

@@ -98,6 +98,27 @@ for (const [name, unpack] of Object.entries(LAUNCHERS)) {
     });
   });
 
+  Deno.test(`${name} lets a secret come by a descriptor that is a pipe`, {
+    ignore: Deno.build.os !== "linux", // where the runtime was seen to take them
+  }, async () => {
+    await withFolder(async (folder) => {
+      const { program, before } = await unpack(join(folder, "package"));
+      const env = { HOME: folder, STM_CACHE: join(folder, "cache") };
+      const cases: readonly [string[], Record<string, string>][] = [
+        [["--password-file", "/dev/fd/7"], {}],
+        [["--code-file=/dev/fd/7"], {}],
+        [[], { STM_PASSWORD_FILE: "/dev/fd/7" }],
+      ];
+      for (const [given, more] of cases) {
+        // Whoever started us gives us the pipe as 7, and nothing as standard input.
+        const piped = ["-c", 'echo secret | { exec 7<&0 </dev/null; exec "$@"; }', "sh", program];
+        const tried = [...before, "client", ...given, "--try-read", "/dev/fd/7"];
+        const { out, err } = await start("sh", [...piped, ...tried], { env: { ...env, ...more } });
+        assert.ok(v.parse(WORKED, JSON.parse(out)).includes("read /dev/fd/7"), out + err);
+      }
+    });
+  });
+
   Deno.test(`${name} grants the relay the folder of STM_CERTS, unless --certs names another`, async () => {
     await withFolder(async (folder) => {
       const { program, before } = await unpack(join(folder, "package"));
