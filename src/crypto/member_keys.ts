@@ -509,9 +509,9 @@ export class MemberKeys extends RoomKeys {
     if (this.#admin === null || !verifyRaw(this.#admin, "caught-up", body, signature)) {
       throw new CryptoError("bad-signature", "a CAUGHT_UP is not the admin's");
     }
-    const { myLeaf, place } = this.#here();
-    if (!sameBytes(value.room, this.room) || value.leaf !== myLeaf) return null;
-    if (!sameBytes(value.h, place.h)) return null;
+    const { current } = this;
+    if (!sameBytes(value.room, this.room) || value.leaf !== current?.myLeaf) return null;
+    if (!sameBytes(value.h, current.place.h)) return null;
     for (const { leaf, count } of value.counts) this.expect(leaf, count);
     return value.counts.map(({ leaf }) => leaf).filter((leaf) => this.gapsOf(leaf).length > 0);
   }
@@ -552,11 +552,12 @@ export class MemberKeys extends RoomKeys {
   /**
    * The admin gives us the room key, to take over now or as its deputy.
    *
-   * @returns for which; `null` if the epoch that it was for is over
+   * @returns for which; `null` if the epoch that it was for is over, or we are outside
    * @throws {CryptoError} as `openGrant`
    */
   async takeGrant(signed: Signed<Grant>): Promise<WarrantPurpose | null> {
-    const { place } = this.#here();
+    if (this.current === null) return null;
+    const { place } = this.current;
     const { admin, identity, certHash, rsa, kem } = this.#acceptor();
     if (this.#roomKey === null) throw new CryptoError("no-key", "a GRANT came before our WELCOME");
     const granted = await openGrant(
@@ -623,11 +624,12 @@ export class MemberKeys extends RoomKeys {
     { value, body, signature: signed }: Signed<MemberWrapKeys>,
     from: Handle,
   ): Promise<Leaf | null> {
-    const { roster, place, myLeaf } = this.#here();
     const claim = this.#claim;
+    if (claim === null || this.current === null) return null;
+    const { roster, place, myLeaf } = this.current;
     const isForUs = sameBytes(value.room, this.room) && sameBytes(value.h, place.h) &&
       sameBytes(value.successor, this.own.identity.publicKey);
-    if (claim === null || !isForUs || value.leaf === myLeaf) return null;
+    if (!isForUs || value.leaf === myLeaf) return null;
     const member = roster.find(({ leaf }) => leaf === value.leaf);
     if (member === undefined) throw new CryptoError("no-key", "KEYS are of nobody here");
     if (!verify(member.verifyKey, "keys", body, signed)) {

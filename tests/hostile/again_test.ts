@@ -56,3 +56,53 @@ Deno.test("a text that its author says again, because both came in anew, is show
   await world.settleAll(again, ada, bob);
   assert.deepEqual(bob.textsOf("ada"), ["hello"]);
 });
+
+Deno.test("what a member was given, given again while it comes in anew, does not break its program", async () => {
+  await using world = new World(await loadHouse());
+  world.retryMs = Infinity;
+  const { relay } = world;
+  const { owl, invite } = await world.founds("owl");
+  const ada = await world.joins("ada", invite, [owl]);
+  const bob = await world.joins("bob", invite, [owl, ada]);
+  // A CAUGHT_UP, a GRANT, and KEYS of two.
+  relay.cut("ada");
+  await ada.sees("disconnected");
+  await world.pass(2000, owl, bob);
+  await ada.sees("reconnected");
+  // Until it has heard of everybody.
+  await world.pass(31_000, owl, ada, bob);
+  const takes = async (who: typeof ada | typeof owl): Promise<void> => {
+    const asked = await who.sees("ask", (e) => e.ref.startsWith("take-over-"));
+    await who.answers(asked.ref, "take");
+  };
+  assert.equal(await owl.command("/handover ada"), "ok");
+  await takes(ada);
+  for (const person of [owl, ada, bob]) await person.reaches(4);
+  await owl.sees("joined", (e) => e.epoch === 4);
+  await world.settleAll(owl, ada, bob);
+  // It hands the room back, and waits for a HELLO that does not come.
+  assert.equal(await ada.command("/handover owl"), "ok");
+  relay.drop(relay.aim("down", "ada", "hello"));
+  await takes(owl);
+  await ada.sees("info", (e) => e.text.includes("you come in as a member"));
+  const given = relay.rollback(
+    "ada",
+    relay.aim(
+      "down",
+      "ada",
+      "grant",
+      "keys",
+      "caught-up",
+      "kem-ack",
+      "commit",
+      "wrap",
+      "succession",
+      "message",
+      "denied",
+    ),
+  );
+  assert.ok(given > 10);
+  await world.settle(ada);
+  assert.deepEqual(ada.every("error"), []);
+  assert.deepEqual(ada.every("bye"), []);
+});
