@@ -181,6 +181,8 @@ class Simulation implements AsyncDisposable, Played {
   async [Symbol.asyncDispose](): Promise<void> {
     this.world.offline.clear();
     await this.world[Symbol.asyncDispose]();
+    // What is still on its way would take its turns from the next simulation.
+    await this.turns.settle();
   }
 
   #add(name: string, program: Program): void {

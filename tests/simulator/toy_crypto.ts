@@ -75,4 +75,11 @@ export const TOY_CRYPTO: readonly Patch[] = [
       `    ${TAKES_TIME}    if (!ctx.every((byte, i) => byte === sealed[32 + i])) throw new Error("another label");
     return sealed.slice(0, 32);`,
   },
+  {
+    // How long the machine takes for something is no part of a seed.
+    name: "no breath by the wall clock",
+    file: "src/driver/breath.ts",
+    from: `now - this.#since >= MAX_WORK_MS`,
+    to: `now - this.#since === Infinity`,
+  },
 ];

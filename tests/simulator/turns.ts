@@ -11,6 +11,9 @@ const CALM_TURNS = 4;
 /** The turns of one simulation; only one runs at a time. */
 export class Turns {
   #underWay = 0;
+  /** Settles when all work outside the event loop that was begun is done; `null` while there is none. */
+  #working: Promise<void> | null = null;
+  readonly #waiting: (() => void)[] = [];
 
   /** @param random numbers in [0, 1) */
   constructor(private readonly random: () => number) {}
@@ -20,32 +23,51 @@ export class Turns {
     const count = Math.floor(this.random() * (most + 1));
     if (count === 0) return;
     this.#underWay++;
-    for (let i = 0; i < count; i++) await turn();
+    for (let i = 0; i < count; i++) await this.#turn();
     this.#underWay--;
   }
 
-  /** Work outside the event loop, such as the runtime's own cryptography; `settle` waits for that. */
+  /**
+   * Work outside the event loop, such as the runtime's own cryptography. No turn ends before it is done, however long
+   * that takes, and several are done in the order in which they were begun: else a seed would not be the same room on
+   * another day.
+   */
   async work<T>(work: Promise<T>): Promise<T> {
     this.#underWay++;
+    const before = this.#working;
+    const done = Promise.all([work.then(() => {}, () => {}), before]).then(() => {
+      if (this.#working === done) this.#working = null;
+    });
+    this.#working = done;
     try {
+      await before;
       return await work;
     } finally {
       this.#underWay--;
     }
   }
 
+  /** In one turn, everything that waits for nothing but its turn is done; who waits longest has the next. */
+  #turn(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve);
+      if (this.#waiting.length === 1) setImmediate(this.#next);
+    });
+  }
+
+  readonly #next = (): void => {
+    if (this.#working !== null) return void this.#working.then(() => setImmediate(this.#next));
+    this.#waiting.shift()?.();
+    if (this.#waiting.length > 0) setImmediate(this.#next);
+  };
+
   /** Waits until everything that is under way, and what comes of it, has happened. */
   async settle(): Promise<void> {
     for (let calm = 0; calm < CALM_TURNS;) {
-      await turn();
+      await this.#turn();
       calm = this.#underWay === 0 ? calm + 1 : 0;
     }
   }
-}
-
-/** In one turn, everything that waits for nothing but its turn is done. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }
 
 /** How the copy of the program with toy cryptography says that a key operation takes time. */
