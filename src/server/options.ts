@@ -128,6 +128,14 @@ export const LIMIT_OPTIONS: readonly LimitOption[] = [
     max: 600_000,
   },
   {
+    limit: "loginMs",
+    name: "login-ms",
+    value: "MS",
+    help: "time for the login, where one is wanted",
+    min: 1000,
+    max: 600_000,
+  },
+  {
     limit: "idleMs",
     name: "idle-ms",
     value: "MS",

@@ -650,7 +650,7 @@ export class Relay {
     if (!gate.started && nowMs - connection.openedMs >= this.#limits.handshakeMs) {
       return this.#close(connection, "idle", "no START came");
     }
-    if (!gate.authorized && nowMs - connection.openedMs >= this.#limits.handshakeMs) {
+    if (!gate.authorized && nowMs - connection.openedMs >= this.#limits.loginMs) {
       return this.#close(connection, "login-required", "no login came");
     }
     if (roomlessMs !== null && nowMs - roomlessMs >= this.#limits.idleMs) {

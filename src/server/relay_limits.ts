@@ -24,6 +24,8 @@ export interface RelayLimits {
   readonly maxLagBytes: number;
   /** Milliseconds for the TLS handshake, and again for START. */
   readonly handshakeMs: number;
+  /** Milliseconds from the TLS handshake to the end of the login, where one is wanted. */
+  readonly loginMs: number;
   /** Milliseconds that a connection may stay without being in any room. */
   readonly idleMs: number;
   /** Bytes a second that one connection may send; above it the relay reads it more slowly. 0: no limit. */
@@ -57,6 +59,7 @@ export const DEFAULT_RELAY_LIMITS: RelayLimits = {
   maxFrameBytes: MAX_FRAME_BYTES,
   maxLagBytes: 8 * 1024 * 1024,
   handshakeMs: 10_000,
+  loginMs: 60_000,
   idleMs: 2 * DEAD_AFTER_MS,
   bytesPerSecond: 8 * 1024 * 1024,
   framesPerSecond: 5000,

@@ -3,12 +3,9 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { Stage, type StmProcess } from "../support/stm_process.ts";
 
-/** A busy machine may take long for a login. */
-const PATIENT = ["--handshake-ms", "60000"];
-
 /** A relay with accounts, and the operator's commands. */
 async function operated(stage: Stage, access = "account") {
-  const relay = await stage.relay(["--access", access, ...PATIENT]);
+  const relay = await stage.relay(["--access", access]);
   const certs = join(stage.folder, "certs");
   const command = async (...args: string[]): Promise<StmProcess> => {
     const run = await stage.run(["server", ...args, "--certs", certs, "--ui", "json"]);
@@ -132,7 +129,7 @@ Deno.test("a client goes back to a relay that was restarted with its password, a
   await owl.event("invite");
   relay.process.signal("SIGTERM");
   await owl.event("reconnecting");
-  await stage.relay(["--access", "code", ...PATIENT, "--port", String(relay.port)]);
+  await stage.relay(["--access", "code", "--port", String(relay.port)]);
   await owl.event("reconnected");
   owl.send({ type: "command", line: "/quit" });
   assert.equal(await owl.exit, 0, owl.stdout);

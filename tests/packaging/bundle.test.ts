@@ -230,8 +230,7 @@ Deno.test("a packaged relay and a packaged admin do a login with the rights that
     const running = { env, cwd: folder };
     const relay = new Running(
       stm,
-      ["server", "--access", "account", "--host", "127.0.0.1", "--port", "0", "--ui", "json"]
-        .concat(["--handshake-ms", "60000"]),
+      ["server", "--access", "account", "--host", "127.0.0.1", "--port", "0", "--ui", "json"],
       running,
     );
     try {

@@ -542,6 +542,21 @@ Deno.test("who never says START, or stays out of every room, is sent away", asyn
   assert.equal(fox.closing, undefined);
 });
 
+Deno.test("a login may take longer than the first message, and not for ever", async () => {
+  const login = { access: "account" as const, take: () => Promise.reject(new Error("unasked")) };
+  const story = new Story({ handshakeMs: 5000, loginMs: 20_000, idleMs: 30_000 }, { login });
+  const silent = story.connectRaw();
+  let ended = false;
+  silent.start({ onData: () => {}, onEnd: () => ended = true });
+  const slow = await story.arrive();
+  await story.pass(5000);
+  assert.deepEqual([ended, slow.closing], [true, undefined]);
+  await story.pass(14_000);
+  assert.equal(slow.closing, undefined);
+  await story.pass(1000);
+  assert.equal(slow.closing, "login-required");
+});
+
 Deno.test("connections are bounded, and a place that is left is free again", async () => {
   const story = new Story({ maxConnections: 2 });
   const one = await story.arrive();

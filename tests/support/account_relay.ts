@@ -132,8 +132,7 @@ export class AccountRelay implements AsyncDisposable {
         certs: this.certs,
         public: null,
         ui: "line",
-        // A busy machine may take long for a login.
-        limits: { ...DEFAULT_RELAY_LIMITS, handshakeMs: 60_000, ...limits },
+        limits: { ...DEFAULT_RELAY_LIMITS, ...limits },
         operation: { ...DEFAULT_OPERATION, access },
       },
       {
