@@ -136,43 +136,31 @@ const USER_ADD: CommandSpec = {
   examples: ["stm server user add fox", "stm server user add fox --expires 2d"],
 };
 
-const USER_RESET: CommandSpec = {
-  name: "server user reset",
-  args: "NAME",
-  maxArgs: 1,
-  summary:
-    "Takes the password of an account away and prints a code for choosing another. A relay\nthat runs ends the account's connections at once.",
-  options: [EXPIRES, CERTS, UI],
-  examples: ["stm server user reset fox"],
-};
+/** A command about an account that is there. */
+function onUser(word: string, summary: string, more: readonly OptionSpec[] = []): CommandSpec {
+  const name = `server user ${word}`;
+  const options = [...more, CERTS, UI];
+  return { name, args: "NAME", maxArgs: 1, summary, options, examples: [`stm ${name} fox`] };
+}
 
-const USER_DISABLE: CommandSpec = {
-  name: "server user disable",
-  args: "NAME",
-  maxArgs: 1,
-  summary:
-    "Lets an account log in no longer, and keeps it. A relay that runs ends its connections.",
-  options: [CERTS, UI],
-  examples: ["stm server user disable fox"],
-};
+const USER_RESET = onUser(
+  "reset",
+  "Takes the password of an account away and prints a code for choosing another. A relay\n" +
+    "that runs ends the account's connections at once.",
+  [EXPIRES],
+);
 
-const USER_ENABLE: CommandSpec = {
-  name: "server user enable",
-  args: "NAME",
-  maxArgs: 1,
-  summary: "Lets an account log in again that was disabled.",
-  options: [CERTS, UI],
-  examples: ["stm server user enable fox"],
-};
+const USER_DISABLE = onUser(
+  "disable",
+  "Lets an account log in no longer, and keeps it. A relay that runs ends its connections.",
+);
 
-const USER_REMOVE: CommandSpec = {
-  name: "server user remove",
-  args: "NAME",
-  maxArgs: 1,
-  summary: "Removes an account. A relay that runs ends its connections at once.",
-  options: [CERTS, UI],
-  examples: ["stm server user remove fox"],
-};
+const USER_ENABLE = onUser("enable", "Lets an account log in again that was disabled.");
+
+const USER_REMOVE = onUser(
+  "remove",
+  "Removes an account. A relay that runs ends its connections at once.",
+);
 
 const USER_LIST: CommandSpec = {
   name: "server user list",

@@ -18,13 +18,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "buffer.h"
+
 #define READ_BYTES (1 << 18)
 #define RECORD_BYTES 16384
-
-struct buffer {
-  uint8_t *bytes;
-  size_t start, end, capacity;
-};
 
 struct member {
   int fd, index;  // -1 until the handshake is over
@@ -36,16 +33,6 @@ struct member {
 
 static struct member **members, **dirty, *graveyard;
 static int member_count, dirty_count, capacity, epoll_fd;
-
-static void append(struct buffer *b, const uint8_t *bytes, size_t count) {
-  if (b->end + count > b->capacity) {
-    b->capacity = (b->end + count) * 2;
-    b->bytes = realloc(b->bytes, b->capacity);
-    if (b->bytes == NULL) abort();
-  }
-  memcpy(b->bytes + b->end, bytes, count);
-  b->end += count;
-}
 
 static void want_write(struct member *m, bool wants) {
   if (m->wants_write == wants) return;

@@ -31,16 +31,6 @@ uint64_t now_ns(void) {
   return t.tv_sec * 1000000000ull + t.tv_nsec;
 }
 
-static void append(struct buffer *b, const void *bytes, size_t count) {
-  if (b->end + count > b->capacity) {
-    b->capacity = (b->end + count) * 2;
-    b->bytes = realloc(b->bytes, b->capacity);
-    if (b->bytes == NULL) abort();
-  }
-  memcpy(b->bytes + b->end, bytes, count);
-  b->end += count;
-}
-
 static void drop(struct buffer *b, size_t count) {
   b->start += count;
   if (b->start < b->end) {

@@ -7,11 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Bytes that grow at the end and are taken from the front.
-struct buffer {
-  uint8_t *bytes;
-  size_t start, end, capacity;
-};
+#include "buffer.h"
 
 enum link_state { WAITING, CONNECTING, BEFORE_TLS, HANDSHAKE, ENTERING, READY, DEAD };
 

@@ -174,14 +174,17 @@ Deno.test("withCommit() refuses a bundle without its one place for the commit", 
   assert.throws(() => withCommit("", "a1"), /0 places/);
 });
 
+/** The program as the archive has it, and an environment in which it keeps to a folder. */
+async function packaged(folder: string) {
+  const unpacked = join(folder, "package");
+  const stm = await unpackArchive(unpacked, { link: Deno.execPath() }, BUNDLE.code);
+  const env = { HOME: folder, STM_CACHE: join(folder, "cache"), STM_HOME: join(folder, "state") };
+  return { stm, env };
+}
+
 Deno.test("the doctor does with the rights that a package gives it", async () => {
   await withFolder(async (folder) => {
-    const stm = await unpackArchive(
-      join(folder, "package"),
-      { link: Deno.execPath() },
-      BUNDLE.code,
-    );
-    const env = { HOME: folder, STM_CACHE: join(folder, "cache"), STM_HOME: join(folder, "state") };
+    const { stm, env } = await packaged(folder);
     const profile = ["profile", "create", "owl", "--no-passphrase"];
     const made = await start(stm, profile, { env, cwd: folder });
     assert.equal(made.code, 0, made.err);
@@ -214,12 +217,7 @@ Deno.test("the doctor does with the rights that a package gives it", async () =>
 
 Deno.test("a packaged relay and a packaged admin do a login with the rights that a package gives them", async () => {
   await withFolder(async (folder) => {
-    const stm = await unpackArchive(
-      join(folder, "package"),
-      { link: Deno.execPath() },
-      BUNDLE.code,
-    );
-    const env = { HOME: folder, STM_CACHE: join(folder, "cache"), STM_HOME: join(folder, "state") };
+    const { stm, env } = await packaged(folder);
     const made = await start(stm, ["server", "user", "add", "fox", "--ui", "json"], {
       env,
       cwd: folder,

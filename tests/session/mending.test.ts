@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { MissingNumbers } from "../../src/session/state.ts";
 import { orders, outline, said } from "../support/pure_step.ts";
-import { entry, handleOf, ROOM, SessionStage } from "../support/session_stage.ts";
+import { handleOf, ROOM, SessionStage } from "../support/session_stage.ts";
 
 const AWAY = { kind: "link-ended", code: "reset", message: "it broke" } as const;
 const BACK = { kind: "connected", host: "127.0.0.1", port: 5000, pin: "07".repeat(32) } as const;
@@ -194,20 +194,7 @@ Deno.test("nobody gets more repair of us than 512 messages at once and 64 a seco
 
 Deno.test("an owner that comes back tells the relay who may not enter, and waits for signs of life", () => {
   const stage = new SessionStage([], "owl");
-  stage.take(BACK);
-  stage.take({ kind: "room-prepared", room: ROOM, name: "den" });
-  enters(stage, "owner");
-  stage.take({
-    kind: "joined",
-    room: ROOM,
-    roomName: "den",
-    epoch: 1,
-    myLeaf: 0,
-    adminLeaf: 0,
-    deputies: [],
-    roster: [entry(0, "owl"), entry(1, "fox")],
-    safetyCode: "x",
-  });
+  stage.founds(["fox"]);
   stage.take(AWAY);
   stage.take(BACK);
   assert.deepEqual(outline(enters(stage, "owner")), [

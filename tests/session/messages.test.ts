@@ -4,7 +4,7 @@ import { MAX_TEXT_BYTES } from "../../src/wire/limits.ts";
 import { MAX_PENDING_TEXTS } from "../../src/session/state.ts";
 import { notices, orders, outline, said } from "../support/pure_step.ts";
 import { assertProperty } from "../support/property.ts";
-import { entry, MY_HANDLE, ROOM, SessionStage } from "../support/session_stage.ts";
+import { entry, ROOM, SessionStage } from "../support/session_stage.ts";
 
 Deno.test("a text said before joined waits, and is sent once and in order when joined", () => {
   const stage = new SessionStage();
@@ -103,20 +103,7 @@ Deno.test("CLOSE is the first message of an epoch if something was sent in the o
 
 Deno.test("there is no CLOSE after an epoch in which nothing was sent", () => {
   const admin = new SessionStage([], "owl");
-  admin.take({ kind: "room-prepared", room: ROOM, name: "den" });
-  admin.take({ kind: "entered", room: ROOM, handle: MY_HANDLE, role: "owner", ownerPresent: true });
-  const founder = {
-    kind: "joined",
-    room: ROOM,
-    roomName: "den",
-    epoch: 1,
-    myLeaf: 0,
-    adminLeaf: 0,
-    deputies: [],
-    roster: [entry(0, "owl")],
-    safetyCode: "x",
-  } as const;
-  assert.deepEqual(outline(admin.take(founder)), ["joined"]);
+  assert.deepEqual(outline(admin.founds()), ["joined"]);
   assert.deepEqual(outline(admin.epoch()), ["epoch"]);
   admin.says("hi");
   assert.deepEqual(outline(admin.epoch()), ["epoch", "send close 3/0"]);

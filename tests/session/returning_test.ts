@@ -168,20 +168,7 @@ Deno.test("who comes in anew speaks after what is missing of its leaf before, in
 
 Deno.test("an admin that comes back gives those their time whom it had seen go before", () => {
   const stage = new SessionStage([], "owl");
-  stage.take(BACK);
-  stage.take({ kind: "room-prepared", room: ROOM, name: "den" });
-  enters(stage, "owner");
-  stage.take({
-    kind: "joined",
-    room: ROOM,
-    roomName: "den",
-    epoch: 1,
-    myLeaf: 0,
-    adminLeaf: 0,
-    deputies: [],
-    roster: [entry(0, "owl"), entry(1, "fox")],
-    safetyCode: "x",
-  });
+  stage.founds(["fox"]);
   stage.hears(1, undefined, { epoch: 1 });
   stage.take({ kind: "gone", room: ROOM, handle: handleOf(1), reason: "closed" });
   assert.ok(stage.member(1).goneAt > 0);

@@ -3,7 +3,7 @@ import { CHAIN_LIFE_MS, HEARTBEAT_MS, STALE_AFTER_MS } from "../../src/wire/limi
 import { MAX_PAST_EPOCHS } from "../../src/session/state.ts";
 import { heartbeatPeriodMs } from "../../src/session/room_turn.ts";
 import { notices, orders, outline, said } from "../support/pure_step.ts";
-import { entry, handleOf, identityOf, ROOM, SessionStage } from "../support/session_stage.ts";
+import { handleOf, identityOf, ROOM, SessionStage } from "../support/session_stage.ts";
 
 const ASK = `stale-${ROOM}`;
 
@@ -110,25 +110,7 @@ Deno.test("a commit vouches for the membership", () => {
 
 Deno.test("an admin does not wait for itself", () => {
   const stage = new SessionStage([], "owl");
-  stage.take({ kind: "room-prepared", room: ROOM, name: "den" });
-  stage.take({
-    kind: "entered",
-    room: ROOM,
-    handle: handleOf(0),
-    role: "owner",
-    ownerPresent: true,
-  });
-  stage.take({
-    kind: "joined",
-    room: ROOM,
-    roomName: "den",
-    epoch: 1,
-    myLeaf: 0,
-    adminLeaf: 0,
-    deputies: [],
-    roster: [entry(0, "owl")],
-    safetyCode: "x",
-  });
+  stage.founds();
   assert.deepEqual(outline(stage.ticks(10 * STALE_AFTER_MS)), ["send heartbeat 1/0"]);
 });
 

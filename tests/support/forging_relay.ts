@@ -20,7 +20,8 @@ import {
   randomBytes,
   sign,
 } from "node:crypto";
-import net from "node:net";
+import type net from "node:net";
+import { startRawServer } from "./raw_server.ts";
 
 const CLIENT_HELLO = 1;
 const FINISHED = 20;
@@ -49,29 +50,16 @@ export interface ForgingRelay {
 /** Starts a forger on 127.0.0.1. It answers one byte to each client that is fooled. */
 export async function startForgingRelay(forgery: Forgery): Promise<ForgingRelay> {
   const seen = { fooled: 0, received: 0 };
-  const sockets = new Set<net.Socket>();
-  const server = net.createServer((socket) => {
-    sockets.add(socket);
-    socket.on("close", () => sockets.delete(socket));
-    socket.on("error", () => socket.destroy());
-    serve(socket, forgery, seen);
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("no port");
+  const server = await startRawServer((socket) => serve(socket, forgery, seen));
   return {
-    port: address.port,
+    port: server.port,
     get fooled() {
       return seen.fooled;
     },
     get received() {
       return seen.received;
     },
-    close: () =>
-      new Promise((resolve) => {
-        for (const socket of sockets) socket.destroy();
-        server.close(() => resolve());
-      }),
+    close: () => server[Symbol.asyncDispose](),
   };
 }
 

@@ -54,13 +54,39 @@ export class SessionStage extends Play<SessionState> {
     return member;
   }
 
-  /** Connects, and waits at a room as a knocker. */
-  knocking({ room = ROOM, name = "den", ownerPresent = true } = {}): readonly Effect[] {
+  /** Connects, and enters a room or waits at it. */
+  #enters(
+    role: "knocker" | "owner",
+    { room = ROOM, name = "den", ownerPresent = true } = {},
+  ): readonly Effect[] {
     if (this.state.connection !== "connected") {
       this.take({ kind: "connected", host: "127.0.0.1", port: 5000, pin: "07".repeat(32) });
     }
     this.take({ kind: "room-prepared", room, name });
-    return this.take({ kind: "entered", room, handle: MY_HANDLE, role: "knocker", ownerPresent });
+    return this.take({ kind: "entered", room, handle: MY_HANDLE, role, ownerPresent });
+  }
+
+  /** Connects, and waits at a room as a knocker. */
+  knocking(
+    where: { room?: string; name?: string; ownerPresent?: boolean } = {},
+  ): readonly Effect[] {
+    return this.#enters("knocker", where);
+  }
+
+  /** Connects, and is the admin of a room in epoch 1: leaf 0, the others follow. */
+  founds(others: readonly string[] = []): readonly Effect[] {
+    this.#enters("owner");
+    return this.take({
+      kind: "joined",
+      room: ROOM,
+      roomName: "den",
+      epoch: 1,
+      myLeaf: 0,
+      adminLeaf: 0,
+      deputies: [],
+      roster: [this.state.me.name, ...others].map((name, leaf) => entry(leaf, name)),
+      safetyCode: CODE,
+    });
   }
 
   /** Is welcomed: the admin `owl` is leaf 0, we are leaf 1, others follow. */

@@ -1,13 +1,13 @@
 import { Buffer } from "node:buffer";
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
-import net from "node:net";
 import tls from "node:tls";
 import { toPem } from "../../src/transport/certificate.ts";
 import { dial, DialError, type DialOptions, peekServerKey } from "../../src/transport/dial.ts";
 import { issue, makeEvilAuthority } from "../support/evil_ca.ts";
 import { startEvilServer } from "../support/evil_server.ts";
 import { type Forgery, startForgingRelay } from "../support/forging_relay.ts";
+import { startRawServer } from "../support/raw_server.ts";
 import { RecordedLink } from "../support/recorded_link.ts";
 import { makeRelayKey, type TestRelayKey } from "../support/relay_key.ts";
 import { TestRelay } from "../support/test_relay.ts";
@@ -192,32 +192,12 @@ Deno.test("after a peek at a forger, dial() still finds it out", async () => {
   await forger.close();
 });
 
-/** A TCP server that does one thing with each connection; gives its first bytes. */
-async function rawServer(onConnection: (socket: net.Socket) => void) {
-  const sockets = new Set<net.Socket>();
-  const server = net.createServer((socket) => {
-    sockets.add(socket);
-    socket.on("error", () => {});
-    onConnection(socket);
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  assert.ok(address !== null && typeof address !== "string");
-  return {
-    port: address.port,
-    async [Symbol.asyncDispose]() {
-      for (const socket of sockets) socket.destroy();
-      await new Promise<void>((resolve) => server.close(() => resolve()));
-    },
-  };
-}
-
 Deno.test("the ClientHello names nothing: no SNI, whatever was dialled", async () => {
   const { pin } = makeRelayKey();
   for (const host of ["127.0.0.1", "localhost"]) {
     for (const connect of [dial, peekServerKey]) {
       let hello = Buffer.of();
-      await using server = await rawServer((socket) => {
+      await using server = await startRawServer((socket) => {
         socket.once("data", (bytes) => {
           hello = Buffer.from(bytes);
           socket.destroy();
@@ -251,17 +231,19 @@ function extensionsOf(record: Buffer): number[] {
 Deno.test("dial() tells apart nobody there, silence, and something else than a relay", async () => {
   const { pin } = makeRelayKey();
   const host = "127.0.0.1";
-  const closed = await rawServer(() => {});
+  const closed = await startRawServer(() => {});
   await closed[Symbol.asyncDispose]();
   assert.equal(await refusalOf({ host, port: closed.port, pin }), "unreachable");
 
-  await using silent = await rawServer(() => {});
+  await using silent = await startRawServer(() => {});
   assert.equal(await refusalOf({ host, port: silent.port, pin, timeoutMs: 50 }), "timeout");
 
-  await using web = await rawServer((socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
+  await using web = await startRawServer((socket) =>
+    socket.end("HTTP/1.1 400 Bad Request\r\n\r\n")
+  );
   assert.equal(await refusalOf({ host, port: web.port, pin }), "handshake-failed");
 
-  await using hangsUp = await rawServer((socket) => socket.destroy());
+  await using hangsUp = await startRawServer((socket) => socket.destroy());
   assert.equal(await refusalOf({ host, port: hangsUp.port, pin }), "handshake-failed");
 });
 
@@ -272,7 +254,7 @@ Deno.test("dial() refuses a relay that speaks TLS 1.2 at most", async () => {
     cert: key.certPem,
     maxVersion: "TLSv1.2",
   });
-  await using old = await rawServer((raw) => {
+  await using old = await startRawServer((raw) => {
     new tls.TLSSocket(raw, { isServer: true, secureContext }).on("error", () => raw.destroy());
   });
   const code = await refusalOf({ host: "127.0.0.1", port: old.port, pin: key.pin });
@@ -281,7 +263,7 @@ Deno.test("dial() refuses a relay that speaks TLS 1.2 at most", async () => {
 
 Deno.test("dial() gives up when its signal says so, before or during the attempt", async () => {
   const { pin } = makeRelayKey();
-  await using silent = await rawServer((socket) =>
+  await using silent = await startRawServer((socket) =>
     socket.once("data", () => abort.abort("enough"))
   );
   const abort = new AbortController();

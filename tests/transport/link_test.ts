@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import net from "node:net";
 import { dial } from "../../src/transport/dial.ts";
+import { startRawServer } from "../support/raw_server.ts";
 import { RecordedLink } from "../support/recorded_link.ts";
 import { TestRelay } from "../support/test_relay.ts";
 
@@ -148,36 +149,18 @@ Deno.test("every done is called exactly once, also after the end", async () => {
 
 Deno.test("a connection cut without goodbye ends the link", async () => {
   await using relay = await TestRelay.start();
-  const proxy = await cuttingProxy(relay.listener.port);
+  const proxy = await startRawServer((near) => {
+    const far = net.connect(relay.listener.port, "127.0.0.1");
+    far.on("error", () => {});
+    near.on("close", () => far.destroy());
+    near.pipe(far);
+    far.pipe(near);
+  });
   const here = new RecordedLink(await dial({ ...relay.address, port: proxy.port }));
   const there = new RecordedLink(await relay.links.next());
   await here.write(Uint8Array.of(1));
   await there.atLeast(1);
-  proxy.cut();
+  await proxy[Symbol.asyncDispose]();
   const codes = [(await here.ended).code, (await there.ended).code];
   for (const code of codes) assert.ok(code === "reset" || code === "closed-by-peer", code);
-  await proxy.close();
 });
-
-/** Forwards to a port until it is told to drop everything. */
-async function cuttingProxy(port: number) {
-  const sockets = new Set<net.Socket>();
-  const server = net.createServer((near) => {
-    const far = net.connect(port, "127.0.0.1");
-    for (const socket of [near, far]) {
-      sockets.add(socket);
-      socket.on("error", () => {});
-    }
-    near.pipe(far);
-    far.pipe(near);
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  assert.ok(address !== null && typeof address !== "string");
-  const cut = () => sockets.forEach((socket) => socket.destroy());
-  return {
-    port: address.port,
-    cut,
-    close: () => new Promise<void>((resolve) => server.close(() => resolve())),
-  };
-}

@@ -5,6 +5,7 @@ import { parseRange } from "../../src/transport/address_range.ts";
 import { dial } from "../../src/transport/dial.ts";
 import type { NotAdmitted } from "../../src/transport/listen.ts";
 import { MAX_PROXY_HEADER_BYTES, readProxyHeader } from "../../src/transport/proxy_protocol.ts";
+import { startRawServer } from "../support/raw_server.ts";
 import { RecordedLink } from "../support/recorded_link.ts";
 import { TestRelay } from "../support/test_relay.ts";
 
@@ -101,11 +102,9 @@ Deno.test("readProxyHeader() takes no garbage for a header, and asks for no more
  * first bytes, or one byte at a time before them.
  */
 async function balancer(to: number, head: Uint8Array, how: "joined" | "bytewise") {
-  const sockets = new Set<net.Socket>();
-  const server = net.createServer((client) => {
+  return await startRawServer((client) => {
     const up = net.connect({ host: "127.0.0.1", port: to, noDelay: true });
     for (const socket of [client, up]) {
-      sockets.add(socket);
       socket.on("error", () => {});
       socket.on("close", () => {
         client.destroy();
@@ -125,16 +124,6 @@ async function balancer(to: number, head: Uint8Array, how: "joined" | "bytewise"
       all.then(() => up.write(bytes));
     });
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  assert.ok(address !== null && typeof address !== "string");
-  return {
-    port: address.port,
-    async [Symbol.asyncDispose]() {
-      for (const socket of sockets) socket.destroy();
-      await new Promise<void>((resolve) => server.close(() => resolve()));
-    },
-  };
 }
 
 const LOOPBACK = parseRange("127.0.0.1");
