@@ -10,6 +10,7 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import type { Flushable, Turn } from "./turn.ts";
 
 /** Bytes of the first chunk after a quiet time. */
@@ -41,8 +42,9 @@ export interface LogReader {
   settle(): void;
 }
 
+/** A view of a Buffer is one: node's sockets write it as it is, and would make one of each other array. */
 function chunkAt(base: number, size: number): Chunk {
-  return { bytes: new Uint8Array(size), base, end: 0, next: null };
+  return { bytes: Buffer.alloc(size), base, end: 0, next: null };
 }
 
 /** The log of one room. Positions count bytes since the room came into being. */

@@ -24,6 +24,8 @@ interface Owned {
   readonly [LINK]: SocketLink;
 }
 
+type Done = (error: Error | null) => void;
+
 /** A TLS connection whose handshake is over. Made by `listen` and `dial` only. */
 export class SocketLink implements Link {
   /** As in `Link`. */
@@ -36,7 +38,9 @@ export class SocketLink implements Link {
   #end: LinkEnd | null = null;
   #state: "open" | "lingering" | "destroyed" | "gone" = "open";
   #linger: ReturnType<typeof setTimeout> | undefined;
-  readonly #waiting: ((error: Error | null) => void)[] = [];
+  /** Who waits for the oldest write that the runtime has not taken; others, if any, behind it. */
+  #done: Done | null = null;
+  #further: Done[] | null = null;
 
   /**
    * Takes the sockets over.
@@ -80,7 +84,7 @@ export class SocketLink implements Link {
   }
 
   /** As in `Link`. After the end `done` gets an error. */
-  write(bytes: Uint8Array, done?: (error: Error | null) => void): void {
+  write(bytes: Uint8Array, done?: Done): void {
     if (this.#state !== "open") {
       if (done) queueMicrotask(() => done(new Error("the link is closed")));
       return;
@@ -89,8 +93,10 @@ export class SocketLink implements Link {
       this.#tls.write(bytes);
       return;
     }
-    // One callback for all writes instead of a closure each: the hot path writes often.
-    this.#waiting.push(done);
+    // One callback for all writes instead of a closure each, and no array for the one in flight: the
+    // hot path writes often, and an array that is filled and emptied by turns is made anew each time.
+    if (this.#done === null) this.#done = done;
+    else (this.#further ??= []).push(done);
     this.#tls.write(bytes, this.#taken);
   }
 
@@ -133,9 +139,7 @@ export class SocketLink implements Link {
     link.#handlers?.onData(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   };
 
-  readonly #taken = (error?: Error | null): void => {
-    this.#waiting.shift()?.(error ?? null);
-  };
+  readonly #taken = (error?: Error | null): void => this.#next(error ?? null);
 
   static readonly #failed = function (this: Owned, error: Error): void {
     this[LINK].#finish("reset", error.message);
@@ -148,6 +152,12 @@ export class SocketLink implements Link {
   static readonly #gone = function (this: Owned): void {
     this[LINK].#wentAway();
   };
+
+  #next(error: Error | null): void {
+    const done = this.#done;
+    this.#done = this.#further?.shift() ?? null;
+    done?.(error);
+  }
 
   #finish(code: LinkEnd["code"], message: string): void {
     this.#end ??= { code, message };
@@ -179,7 +189,7 @@ export class SocketLink implements Link {
     this.#state = "gone";
     this.#whenGone?.(this);
     const error = new Error(this.#end.message);
-    for (const done of this.#waiting.splice(0)) done(error);
+    while (this.#done !== null) this.#next(error);
     this.#report();
   }
 
