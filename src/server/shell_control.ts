@@ -30,6 +30,8 @@ export type ControlKind = "socket" | "port";
 const MAX_LINE_BYTES = 65_536;
 /** A request is short and written at once. */
 const REQUEST_MS = 5_000;
+/** After an accept that failed. */
+const ACCEPT_AGAIN_MS = 100;
 const LOOPBACK = "127.0.0.1";
 const FILE_MODE = 0o600;
 
@@ -66,20 +68,35 @@ export async function openControl(
     ? await listenOnPort(certs, token)
     : await listenInFolder(certs);
   const open = new Set<Deno.Conn>();
+  let closed = false;
   const serving = (async () => {
-    for await (const connection of listener) {
+    while (!closed) {
+      const connection = await accepted(listener);
+      if (connection === null) continue;
       open.add(connection);
       serveOne(connection, token, answer).finally(() => open.delete(connection));
     }
   })();
   return {
     close: async () => {
+      closed = true;
       listener.close();
       for (const connection of open) close(connection);
       await serving;
       await Deno.remove(path).catch(ignoreMissing);
     },
   };
+}
+
+/** The next connection; null if there is none yet: a flood leaves no descriptors, which is no end. */
+async function accepted(listener: Deno.Listener): Promise<Deno.Conn | null> {
+  try {
+    return await listener.accept();
+  } catch (error) {
+    if (error instanceof Deno.errors.BadResource) return null; // it was closed
+    await new Promise((resolve) => setTimeout(resolve, ACCEPT_AGAIN_MS));
+    return null;
+  }
 }
 
 async function listenInFolder(certs: string): Promise<[Deno.Listener, string]> {
@@ -204,6 +221,7 @@ function field(value: unknown, name: string): unknown {
 function isOfConnection(error: unknown): boolean {
   return error instanceof SyntaxError || error instanceof Deno.errors.BadResource ||
     error instanceof Deno.errors.BrokenPipe || error instanceof Deno.errors.ConnectionReset ||
+    error instanceof Deno.errors.ConnectionAborted || error instanceof Deno.errors.NotConnected ||
     error instanceof Deno.errors.Interrupted;
 }
 

@@ -7,6 +7,9 @@
 import { METRICS_TYPE } from "./metrics_page.ts";
 import type { ListenAddress } from "../transport/listen.ts";
 
+/** After an end that nobody wanted. */
+const OPEN_AGAIN_MS = 500;
+
 /** What is served. */
 export interface MetricsSource {
   /** The Prometheus page. */
@@ -30,23 +33,51 @@ export interface MetricsListener {
  */
 export function serveMetrics(address: ListenAddress, source: MetricsSource): MetricsListener {
   const abort = new AbortController();
-  const server = Deno.serve({
-    hostname: address.host,
-    port: address.port,
-    signal: abort.signal,
-    onListen: () => {},
-  }, (request) => answer(request, source));
+  const open = ({ host, port }: ListenAddress) =>
+    Deno.serve({
+      hostname: host,
+      port,
+      signal: abort.signal,
+      onListen: () => {},
+    }, (request) => answer(request, source));
+  let server = open(address);
+  const bound = { host: address.host, port: server.addr.port };
+  const served = (async () => {
+    while (!await finished(server, abort.signal)) {
+      try {
+        server = open(bound);
+      } catch {
+        // There are no descriptors yet, as before: the next time, then.
+      }
+    }
+  })();
   return {
-    address: { host: address.host, port: server.addr.port },
+    address: bound,
     close: async () => {
       abort.abort();
-      await server.finished;
+      await served;
     },
   };
 }
 
+/**
+ * Waits for a server's end. `Deno.serve` ends with the first accept that fails (Deno 2.9), as while a flood
+ * leaves no descriptors; it is to be opened again, a moment later.
+ *
+ * @returns whether it was told to end
+ */
+async function finished(server: Deno.HttpServer, signal: AbortSignal): Promise<boolean> {
+  try {
+    await server.finished;
+  } catch {
+    if (!signal.aborted) await new Promise((resolve) => setTimeout(resolve, OPEN_AGAIN_MS));
+  }
+  return signal.aborted;
+}
+
 function answer(request: Request, source: MetricsSource): Response {
-  const { pathname } = new URL(request.url);
+  // What stands as the host is a stranger's, and may be no part of a URL.
+  const pathname = /^https?:\/\/[^/]*([^?#]*)/.exec(request.url)?.[1] ?? "";
   if (request.method !== "GET" && request.method !== "HEAD") {
     return plain(405, "only GET\n", { allow: "GET, HEAD" });
   }

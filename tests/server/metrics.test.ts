@@ -90,6 +90,13 @@ Deno.test("health, readiness and the page are answered, everything else is refus
     assert.deepEqual(await ask("/metrics"), [200, metricsPage(MEASURED)]);
     assert.equal((await ask("/"))[0], 404);
     assert.equal((await ask("/metrics", "POST"))[0], 405);
+    // Whatever a stranger calls us, the answer is the same, and nothing of it is printed.
+    for (const host of ["[", "a b", "h/healthz?x"]) {
+      const stranger = await Deno.connect({ hostname: "127.0.0.1", port: listener.address.port });
+      const asking = `GET /healthz?a HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`;
+      await stranger.write(new TextEncoder().encode(asking));
+      assert.match(await new Response(stranger.readable).text(), /^HTTP\/1\.1 200 /, host);
+    }
   } finally {
     await listener.close();
   }

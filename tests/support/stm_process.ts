@@ -24,6 +24,8 @@ export interface StmOptions {
   readonly env?: Record<string, string>;
   /** `null`: standard input has ended from the start. */
   readonly stdin?: "piped" | "null";
+  /** How many descriptors it may have, where a shell can say that. */
+  readonly descriptors?: number;
   /** Do not read standard output before `readOutput()`. */
   readonly unread?: boolean;
 }
@@ -80,8 +82,12 @@ export class Stage implements AsyncDisposable {
   /** Starts `stm ARGS`. */
   start(args: readonly string[], options: StmOptions = {}): StmProcess {
     const command = this.command(args, options.machine);
-    const child = new Deno.Command(Deno.execPath(), {
-      args: command.args,
+    const { descriptors } = options;
+    const [program, ...before] = descriptors === undefined
+      ? [Deno.execPath()]
+      : ["sh", "-c", `ulimit -n ${descriptors}; exec "$@"`, "sh", Deno.execPath()];
+    const child = new Deno.Command(program, {
+      args: [...before, ...command.args],
       env: { ...command.env, ...options.env },
       cwd: this.folder,
       stdin: options.stdin ?? "piped",
