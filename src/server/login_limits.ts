@@ -27,10 +27,15 @@ export class LoginLimits {
    * @returns 0 if it may; else for how many ms none may
    */
   attempt(account: string, source: string | null, nowMs: number): number {
-    const drawn = this.#drawnOn(account, source, nowMs);
-    const waitMs = Math.max(0, ...drawn.map(([bucket, rate]) => wait(bucket, rate)));
-    if (waitMs === 0) { for (const [bucket] of drawn) bucket.tokens -= 1; }
-    return waitMs;
+    const charged: Bucket[] = [];
+    for (const [bucket, rate] of this.#drawnOn(account, source, nowMs)) {
+      const waitMs = wait(bucket, rate);
+      // What stands behind is not even looked up: who may not try names would fill the memory with them.
+      if (waitMs > 0) return waitMs;
+      charged.push(bucket);
+    }
+    for (const bucket of charged) bucket.tokens -= 1;
+    return 0;
   }
 
   /** The attempt has ended in a login. */
@@ -45,23 +50,18 @@ export class LoginLimits {
    * Where somebody has logged in from before, others' guesses at the account hold nobody up: else a
    * stranger could keep everybody out of their accounts.
    */
-  #drawnOn(account: string, source: string | null, nowMs: number): [Bucket, Rate][] {
-    const drawn: [Bucket, Rate][] = [];
-    if (source !== null) {
-      drawn.push([this.#bucket(source, ADDRESS_LOGIN_RATE, nowMs), ADDRESS_LOGIN_RATE]);
-    }
+  *#drawnOn(account: string, source: string | null, nowMs: number): Generator<[Bucket, Rate]> {
+    if (source !== null) yield this.#bucket(source, ADDRESS_LOGIN_RATE, nowMs);
     if (source === null || !this.#proven.has(`${account} ${source}`)) {
-      const name = `account ${account}`;
-      drawn.push([this.#bucket(name, ACCOUNT_LOGIN_RATE, nowMs), ACCOUNT_LOGIN_RATE]);
+      yield this.#bucket(`account ${account}`, ACCOUNT_LOGIN_RATE, nowMs);
     }
-    for (const [bucket, rate] of drawn) charge(bucket, rate, nowMs, 0);
-    return drawn;
   }
 
-  #bucket(name: string, rate: Rate, nowMs: number): Bucket {
+  #bucket(name: string, rate: Rate, nowMs: number): [Bucket, Rate] {
     const bucket = this.#buckets.get(name) ?? fullBucket(rate, nowMs);
     remember(this.#buckets, name, bucket);
-    return bucket;
+    charge(bucket, rate, nowMs, 0);
+    return [bucket, rate];
   }
 }
 

@@ -318,6 +318,14 @@ Deno.test("LoginLimits slows down an address and an account, and not who has pro
   assert.equal(attempts("bear", null), 10);
 });
 
+Deno.test("LoginLimits keeps count of an account, however many names an address that may not try any tries", () => {
+  const limits = new LoginLimits();
+  for (let i = 0; i < 10; i++) assert.equal(limits.attempt("fox", `net${i % 3}`, 0), 0);
+  assert.equal(limits.attempt("fox", "net4", 0), 60_000);
+  for (let i = 0; i < 100_000; i++) limits.attempt(`name${i}`, "flooder", 0);
+  assert.equal(limits.attempt("fox", "net5", 0), 60_000);
+});
+
 Deno.test("a code has twenty letters, and its hash does not depend on how it is typed", () => {
   const code = formatCode(Uint8Array.from({ length: 20 }, (_, i) => i * 13));
   assert.match(code, /^([0-9a-z]{4}-){4}[0-9a-z]{4}$/);
