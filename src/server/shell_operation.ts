@@ -31,6 +31,9 @@ import {
 /** How often the log says what went through, if anything did. */
 const TRAFFIC_EVERY_MS = 60_000;
 
+/** After a planned change of the key that failed. Clients take the old one for an hour more (PROTOCOL §2.1). */
+const KEY_AGAIN_MS = 60_000;
+
 /** Connections that never became one, by why. */
 export type TurnedAway = Record<string, number>;
 
@@ -126,9 +129,14 @@ export class Operation {
 
   /** Reads options, bans, certificate and the rest anew. What is wrong changes nothing at all. */
   async reload(): Promise<ControlAnswer> {
-    const after = this.#reloading.then(() => this.#reload());
+    return await this.#inTurn(() => this.#reload());
+  }
+
+  /** @param work never rejects */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const after = this.#reloading.then(work);
     this.#reloading = after;
-    return await after;
+    return after;
   }
 
   /** Whether new people are taken. */
@@ -268,6 +276,16 @@ export class Operation {
     };
   }
 
+  /** The time of a planned change has come. Clients expect the key, whatever else in the files is wrong. */
+  async #changeKey(): Promise<void> {
+    try {
+      (await this.#rereadKey())();
+    } catch (error) {
+      this.#parts.journal.log("error", "failed", { what: "key-change", why: messageOf(error) });
+      this.#keyDueMs = Date.now() + KEY_AGAIN_MS;
+    }
+  }
+
   #adoptKey(key: RelayKey, { statements, pending }: PlannedChanges): void {
     this.#key = key;
     this.#keyDueMs = pending === null ? Infinity : pending.from * 1000;
@@ -281,8 +299,8 @@ export class Operation {
     this.#dueMs = nowMs + TICK_MS;
     relay.tick();
     if (Date.now() >= this.#keyDueMs) {
-      this.#keyDueMs = Infinity; // what fails then is logged, and tried again at the next reload
-      void this.reload();
+      this.#keyDueMs = Infinity;
+      void this.#inTurn(() => this.#changeKey());
     }
     if (nowMs - this.#toldMs >= TRAFFIC_EVERY_MS) {
       this.#toldMs = nowMs;

@@ -284,6 +284,22 @@ Deno.test("each limit is an option with its default, and is read within its boun
   assert.equal(largest.maxMembersPerRoom, 2000);
 });
 
+Deno.test("rotate-key --after: the change comes at its time, though the file of options is wrong by then", async () => {
+  await withFolder(async (dir) => {
+    const given = options(dir);
+    let damaged = false;
+    const reread = () => damaged ? Promise.reject(new Error("no JSON")) : Promise.resolve(given);
+    const served = new Served(given, { reread });
+    await served.ready();
+    const silent = { out: () => {}, err: () => {} };
+    const where = { certs: join(dir, "certs"), ui: "line" } as const;
+    assert.equal(await rotateKey(where, silent, { afterMs: 2000, followMs: 60_000 }), 0);
+    damaged = true;
+    await served.says(/the key has changed as planned/);
+    assert.equal(await served.stop(), 0);
+  });
+});
+
 Deno.test("rotate-key: who is connected is told and stays, who comes follows, and the old key is over", async () => {
   await withFolder(async (dir) => {
     const served = new Served(options(dir));
