@@ -363,10 +363,16 @@ async function sessionLogin(
     loggedIn: async () => {
       if (profile === null || account === remembered) return;
       const pin = relay.key.toHex(); // it may be another by now
-      await profile.store.update((p) => ({
-        ...p,
-        accounts: [...(p.accounts ?? []).filter((one) => one.pin !== pin), { pin, name: account }],
-      }));
+      try {
+        await profile.store.update((p) => ({
+          ...p,
+          accounts: [...(p.accounts ?? []).filter((o) => o.pin !== pin), { pin, name: account }],
+        }));
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error;
+        // The login is good; the next session asks with --user again.
+        face.notice({ type: "error", code: error.code, message: error.message });
+      }
     },
   });
 }

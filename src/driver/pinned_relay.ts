@@ -6,6 +6,7 @@
 import { fingerprintOf } from "../crypto/join.ts";
 import { verifyRaw } from "../crypto/primitives.ts";
 import type { Notice } from "../session/notice.ts";
+import { isoTime } from "../session/turn.ts";
 import { StoreError } from "../store/store_error.ts";
 import { type ClaimedKey, dial, DialError, peekKeyChanges } from "../transport/dial.ts";
 import type { Link } from "../transport/link.ts";
@@ -144,9 +145,7 @@ export class PinnedRelay {
       state,
       pin,
       fingerprint: formatFingerprint(fingerprintOf(key)),
-      ...(state === "changed" || fromS === undefined
-        ? {}
-        : { from: new Date(fromS * 1000).toISOString() }),
+      ...(state === "changed" || fromS === undefined ? {} : { from: isoTime(fromS * 1000) }),
     });
   }
 }

@@ -129,6 +129,15 @@ Deno.test("who is connected hears of it, is told once, and takes either key unti
   assert.equal(await late.dials(), "wrong-key", "the old key is over");
 });
 
+Deno.test("a change at the end of all time is told as that, and ends nothing", async () => {
+  const side = new Side(1, one);
+  const never = Number.MAX_SAFE_INTEGER;
+  await side.relay.hear([await statementOf(one, two, { from: never, until: never })]);
+  assert.deepEqual(side.said.map((n) => n.type === "server-key" && n.from), [
+    "+275760-09-13T00:00:00.000Z",
+  ]);
+});
+
 Deno.test("what a relay says by the way is not believed unless it holds", async () => {
   const side = new Side(1, one);
   await side.relay.hear([await statementOf(one, other, {}, other)]);
