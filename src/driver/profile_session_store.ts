@@ -1,5 +1,5 @@
 /** What a session keeps in a profile. Each call is one durable change of the file. */
-import { MAX_FORKS } from "../store/profile.ts";
+import { MAX_FORK_LETTERS, MAX_FORKS } from "../store/profile.ts";
 import type { Profile, SavedClientRoom, SavedRoom, SavedServer } from "../store/profile.ts";
 import type { ProfileStore } from "../store/profile_store.ts";
 import { fromHex, roomId } from "../wire/ids.ts";
@@ -44,10 +44,9 @@ export function profileSessionStore(
         const { forks = [], rooms } = profile;
         const room = rooms.find((saved) => saved.roomId === roomId)?.name ?? roomId;
         // What was found first is not pushed out by what somebody signs to push it out.
-        return {
-          ...profile,
-          forks: [...forks, { room, roomId, admin, commits }].slice(0, MAX_FORKS),
-        };
+        const letters = [...forks, { commits }].flatMap((fork) => fork.commits).join("").length;
+        if (forks.length >= MAX_FORKS || letters > MAX_FORK_LETTERS) return profile;
+        return { ...profile, forks: [...forks, { room, roomId, admin, commits }] };
       }),
   };
 }

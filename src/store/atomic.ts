@@ -2,6 +2,7 @@ import { dirname } from "node:path";
 import {
   FILE_MODE,
   makeFolder,
+  MAX_FILE_BYTES,
   reason,
   removeLeftovers,
   replaceFile,
@@ -28,6 +29,10 @@ export async function writeFileAtomic(
   bytes: Uint8Array,
   mode: number = FILE_MODE,
 ): Promise<void> {
+  if (bytes.length > MAX_FILE_BYTES) {
+    // It would never be read again.
+    throw new StoreError("unwritable", path, `would have ${bytes.length} bytes, which is too much`);
+  }
   await makeFolder(dirname(path));
   try {
     await removeLeftovers(path);

@@ -102,6 +102,8 @@ export interface SavedFork {
 
 /** Forks that are kept. A room of a thousand has commits of 64 KiB. */
 export const MAX_FORKS = 8;
+/** Letters of all their commits together: an admin can sign a megabyte of nothing, and each change writes all. */
+export const MAX_FORK_LETTERS = 4 * 1024 * 1024;
 
 /** A profile: one person's long-term state. */
 export interface Profile {

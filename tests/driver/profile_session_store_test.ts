@@ -171,6 +171,18 @@ Deno.test("saveFork() keeps the first eight, whatever is signed after them", () 
     assert.deepEqual(forks[7], { room: other, roomId: other, ...fork(7) });
   }));
 
+Deno.test("saveFork() does not let an admin who signs megabytes of nothing fill the profile", () =>
+  withProfile(async (store, onDisk) => {
+    const kept = profileSessionStore(store, () => SERVER);
+    const large = "AAAA".repeat(350_000);
+    const fork = { admin: hex("e7", 32), commits: [large, large] as const };
+    for (let i = 0; i < 3; i++) await kept.saveFork(ADMINISTERED, fork);
+    assert.equal((await onDisk()).forks?.length, 1);
+    // What is small finds its place all the same.
+    await kept.saveFork(ADMINISTERED, { ...fork, commits: [btoa("one"), btoa("two")] });
+    assert.equal((await onDisk()).forks?.length, 2);
+  }));
+
 Deno.test("a generation is on the disk before it is given, and only grows, whatever the clock says", () =>
   withProfile(async (store, onDisk) => {
     const taken: number[] = [];

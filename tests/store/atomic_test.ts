@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { writeFileAtomic } from "../../src/store/atomic.ts";
+import { MAX_FILE_BYTES, readIfThere } from "../../src/store/disk.ts";
 import { generationBytes, generationOf } from "../support/generation_bytes.ts";
 import { withFolder } from "../support/temporary_folder.ts";
 
@@ -50,6 +51,19 @@ async function writeUntilKilled(path: string, writes: number): Promise<number> {
   await child.status;
   return reported;
 }
+
+Deno.test("writeFileAtomic() writes nothing that would be too large to be read again", async () => {
+  await withFolder(async (folder) => {
+    const path = join(folder, "file");
+    await writeFileAtomic(path, generationBytes(1));
+    await assert.rejects(writeFileAtomic(path, new Uint8Array(MAX_FILE_BYTES + 1)), {
+      code: "unwritable",
+    });
+    assert.equal(generationOf(await Deno.readFile(path)), 1);
+    await writeFileAtomic(path, new Uint8Array(MAX_FILE_BYTES));
+    assert.equal((await readIfThere(path))?.length, MAX_FILE_BYTES);
+  });
+});
 
 Deno.test("writeFileAtomic() of two writers at once leaves one of the two, whole", async () => {
   await withFolder(async (folder) => {
