@@ -1,11 +1,19 @@
 /** The files of a relay, as `stm server doctor` sees them. */
 import { join } from "node:path";
 import { Bans, BANS_FILE } from "../server/bans.ts";
+import { isoTime } from "../session/turn.ts";
 import { Accounts, ACCOUNTS_FILE } from "../store/accounts.ts";
 import { openSetup, SETUP_FILE } from "../store/opaque_setup.ts";
 import { StoreError } from "../store/store_error.ts";
 import { fromPem, relayKeyIn, sameBytes } from "../transport/certificate.ts";
-import { CERTIFICATE_FILE, KEY_FILE, relayKeyOf } from "../transport/server_key.ts";
+import { NEXT_KEY_FILE, readKeyChanges } from "../transport/key_change_files.ts";
+import {
+  CERTIFICATE_FILE,
+  KEY_FILE,
+  readPem,
+  relayKeyOf,
+  ServerKeyError,
+} from "../transport/server_key.ts";
 import { factsOf, modeFinding, ownerFinding, quoted, reasonOf, tryWriting } from "./file_checks.ts";
 import type { Access } from "../wire/relay_message.ts";
 import { fail, type Finding, ok, warn } from "./finding.ts";
@@ -36,8 +44,40 @@ export async function* keyFindings(certs: string): AsyncGenerator<Finding, Uint8
     );
   }
   const key = yield* privateKeyFindings(certs, folder.facts.uid);
-  if (key !== null) yield await certificateFinding(certs, key);
+  if (key !== null) {
+    yield await certificateFinding(certs, key);
+    yield* keyChangeFindings(certs, key);
+  }
   return key;
+}
+
+/** Whether the planned change of the key can be carried out; nothing if none is planned. */
+async function* keyChangeFindings(certs: string, key: Uint8Array): AsyncGenerator<Finding> {
+  const check = "key-change";
+  const path = join(certs, NEXT_KEY_FILE);
+  try {
+    const { pending } = await readKeyChanges(certs, key, Date.now() / 1000);
+    if (pending === null) return;
+    const at = isoTime(pending.from * 1000);
+    const text = await readPem(path);
+    const next = text === null ? null : await relayKeyOf(text);
+    if (next === null || !sameBytes(next, pending.next)) {
+      yield fail(
+        check,
+        `${path} is not the key that was announced for ${at}`,
+        "bring it back from a backup before then: clients that heard of it expect it",
+      );
+      return;
+    }
+    const facts = await factsOf(path);
+    const mode = facts === null ? null : modeFinding(check, facts, "read");
+    yield mode === null || mode.verdict === "ok"
+      ? ok(check, `${path} takes the place of the key at ${at}`)
+      : mode;
+  } catch (error) {
+    if (!(error instanceof ServerKeyError)) throw error;
+    yield fail(check, error.message, "the relay will not start with it");
+  }
 }
 
 async function* privateKeyFindings(

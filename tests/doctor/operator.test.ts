@@ -10,6 +10,11 @@ import { DEFAULT_RELAY_LIMITS, type RelayLimits } from "../../src/server/relay_l
 import { writeFileAtomic } from "../../src/store/atomic.ts";
 import { openSetup } from "../../src/store/opaque_setup.ts";
 import { parseRange } from "../../src/transport/address_range.ts";
+import {
+  KEY_CHANGES_FILE,
+  NEXT_KEY_FILE,
+  planKeyChange,
+} from "../../src/transport/key_change_files.ts";
 import { loadOrCreateServerKey } from "../../src/transport/server_key.ts";
 import { Stage } from "../support/stm_process.ts";
 import { withFolder } from "../support/temporary_folder.ts";
@@ -71,6 +76,32 @@ Deno.test("a key folder that is well is well, bans counted, and is left as it wa
     assert.deepEqual(faults(found), []);
     assert.match(found.find(({ check }) => check === "bans")?.text ?? "", /: 1 in force/);
     assert.deepEqual([...Deno.readDirSync(certs)].map(({ name }) => name).sort(), before);
+  });
+});
+
+Deno.test("a key that was announced and is not there, or is another, or can be read, is found in time", async () => {
+  await withCerts(async (certs) => {
+    const nowS = Math.floor(Date.now() / 1000);
+    const times = { nowS, fromS: nowS + 86_400, untilS: nowS + 100_000 };
+    assert.ok(typeof await planKeyChange(certs, writeFileAtomic, times) !== "string");
+    const found = await look(certs);
+    assert.deepEqual(faults(found), []);
+    assert.match(
+      found.find(({ check }) => check === "key-change")?.text ?? "",
+      /relay\.next\.key\.pem takes the place of the key at \d{4}-/,
+    );
+    const path = join(certs, NEXT_KEY_FILE);
+    if (Deno.build.os !== "windows") {
+      await Deno.chmod(path, 0o644);
+      assert.deepEqual(faults(await look(certs)), ["key-change fail"]);
+    }
+    await Deno.copyFile(join(certs, "relay.key.pem"), path);
+    assert.deepEqual(faults(await look(certs)), ["key-change fail"]);
+    await Deno.remove(path);
+    const fault = (await look(certs)).find(({ verdict }) => verdict === "fail");
+    assert.match(fault?.text ?? "", /is not the key that was announced for/);
+    await Deno.writeTextFile(join(certs, KEY_CHANGES_FILE), "x");
+    assert.deepEqual(faults(await look(certs)), ["key-change fail"]);
   });
 });
 
