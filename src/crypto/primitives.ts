@@ -76,14 +76,14 @@ export function concat(...parts: readonly Uint8Array[]): Bytes {
 export function sha256(...parts: readonly Uint8Array[]): Bytes {
   const hash = createHash("sha256");
   for (const part of parts) hash.update(part);
-  return copy(hash.digest());
+  return own(hash.digest());
 }
 
 /** HMAC-SHA-256, 32 bytes. */
 export function hmac(key: Uint8Array, ...parts: readonly Uint8Array[]): Bytes {
   const mac = createHmac("sha256", key);
   for (const part of parts) mac.update(part);
-  return copy(mac.digest());
+  return own(mac.digest());
 }
 
 /** HKDF-SHA-256 with both steps, `length` bytes. `salt` may be empty. */
@@ -143,7 +143,7 @@ export function gcmOpen(
   } catch (cause) {
     throw new CryptoError("open-failed", "the authentication tag does not hold", { cause });
   }
-  return copy(plaintext);
+  return own(plaintext);
 }
 
 const BLOCK_BYTES = 16;
@@ -154,6 +154,8 @@ const BLOCK_BYTES = 16;
  */
 export class ShortCtr {
   readonly #cipher: Cipheriv;
+  /** The two counters, which are no secret. */
+  readonly #blocks = new Uint8Array(2 * BLOCK_BYTES);
 
   /** @param key 32 bytes */
   constructor(key: Uint8Array) {
@@ -171,7 +173,7 @@ export class ShortCtr {
     if (counter.length !== BLOCK_BYTES || data.length > 2 * BLOCK_BYTES) {
       throw new RangeError(`a counter of ${counter.length} bytes, ${data.length} bytes of data`);
     }
-    const blocks = new Uint8Array(2 * BLOCK_BYTES);
+    const blocks = this.#blocks;
     blocks.set(counter);
     blocks.set(counter, BLOCK_BYTES);
     // The second counter is one more, over all 128 bits.
@@ -193,7 +195,7 @@ export function sameSecret(a: Uint8Array, b: Uint8Array): boolean {
 
 /** An Ed25519 signature of a kind over `body`, 64 bytes. */
 export function sign(key: KeyObject, kind: SignatureKind, body: Uint8Array): Bytes {
-  return copy(signWith(null, signatureInput(kind, body), key));
+  return own(signWith(null, signatureInput(kind, body), key));
 }
 
 /**
@@ -246,8 +248,15 @@ export function verifyRaw(
 
 const ED25519_SPKI_PREFIX = Uint8Array.fromHex("302a300506032b6570032100");
 
-/** Node's Buffers may be views of a shared pool, which would keep secrets alive: hand out own memory. */
-function copy(bytes: Uint8Array): Bytes {
+/**
+ * Node's Buffers may be views of a shared pool, which would keep secrets alive, and share memory where arrays copy:
+ * hand out own memory as a plain array.
+ */
+function own(bytes: Uint8Array): Bytes {
+  const { buffer } = bytes;
+  if (bytes.length === buffer.byteLength && buffer instanceof ArrayBuffer) {
+    return new Uint8Array(buffer);
+  }
   const out = new Uint8Array(bytes.length);
   out.set(bytes);
   return out;

@@ -26,10 +26,11 @@ const CHECKPOINT_EVERY = 256;
 /** One step: the key of message `n` and the chain key after it. */
 function step(chainKey: Bytes, n: number): { message: MessageKey; next: Bytes } {
   const out = derive(chainKey, messageKeyInfo(n), 76);
-  const message = { key: out.slice(0, 32), nonce: out.slice(32, 44) };
-  const next = out.slice(44);
-  out.fill(0);
-  return { message, next };
+  // Views: a copy of each would be one more place that holds a key.
+  return {
+    message: { key: out.subarray(0, 32), nonce: out.subarray(32, 44) },
+    next: out.subarray(44),
+  };
 }
 
 /** `H(n+1) = SHA-256(H(n) ‖ SHA-256(header ‖ body))`, begun with 32 zero bytes. */

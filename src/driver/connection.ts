@@ -16,11 +16,11 @@ import {
 } from "../wire/relay_message.ts";
 import { type LoginDialogue, type LoginEnd, type LoginStep, OF_LOGIN } from "./login.ts";
 
-/** What a connection tells the driver, in order; each is awaited before the next. */
+/** What a connection tells the driver, in order; a promise is awaited before the next. */
 export interface ConnectionHandlers {
   /** The relay has spoken; we have answered START. */
   onStart(nonce: Challenge): Promise<void>;
-  onMessage(message: RelayMessage | UnknownRelayMessage): Promise<void>;
+  onMessage(message: RelayMessage | UnknownRelayMessage): Promise<void> | undefined;
   onEnd(code: ConnectionEnd, message: string): void;
   /** The login of this connection, if the relay wants one and there is one. */
   readonly login?: ((nonce: Challenge) => LoginDialogue) | undefined;
@@ -124,7 +124,8 @@ export class Connection {
       if (bodies.length === 0) break;
       this.#waiting = [];
       for (const body of bodies) {
-        await this.#body(body);
+        const pending = this.#body(body);
+        if (pending !== undefined) await pending;
         this.#waitingBytes -= body.length;
       }
       if (this.#paused && this.#waitingBytes < MAX_WAITING_BYTES / 2) {
@@ -136,26 +137,31 @@ export class Connection {
     if (this.#linkEnd !== null) this.#end(this.#linkEnd.code, this.#linkEnd.message);
   }
 
-  async #body(body: Uint8Array): Promise<void> {
+  #body(body: Uint8Array): Promise<void> | undefined {
     let message: RelayMessage | UnknownRelayMessage;
     try {
       message = decodeRelayMessage(body);
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
-      return this.#broken(error);
+      return void this.#broken(error);
     }
     // The only message that may come before CHALLENGE (PROTOCOL §2.1).
-    if (message.kind === "key-changes") return await this.#handlers.onMessage(message);
-    if (message.kind === "challenge" && !this.#started) return await this.#start(message);
-    if (!this.#started) return this.#broken(new Error("the relay did not begin with CHALLENGE"));
+    if (message.kind === "key-changes") return this.#handlers.onMessage(message);
+    if (message.kind === "challenge" && !this.#started) return this.#start(message);
+    if (!this.#started) {
+      return void this.#broken(new Error("the relay did not begin with CHALLENGE"));
+    }
     if (this.#login !== null && message.kind !== "unknown" && OF_LOGIN.has(message.kind)) {
-      return await this.#loginStep(this.#login.take(message));
+      return this.#loginStep(this.#login.take(message));
     }
     switch (message.kind) {
       case "ping":
-        return this.send({ kind: "pong", token: message.token });
+        return void this.send({ kind: "pong", token: message.token });
       case "closing":
-        return this.#end(message.code, message.message === "" ? message.code : message.message);
+        return void this.#end(
+          message.code,
+          message.message === "" ? message.code : message.message,
+        );
       case "unknown":
         if (message.critical) {
           this.#broken(
@@ -164,7 +170,7 @@ export class Connection {
         }
         return;
       default:
-        return await this.#handlers.onMessage(message);
+        return this.#handlers.onMessage(message);
     }
   }
 

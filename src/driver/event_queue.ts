@@ -22,9 +22,14 @@ export class EventQueue<T> {
     this.#add({ value });
   }
 
-  /** Adds an item once fewer than the capacity wait. */
+  /** Whether fewer than the capacity wait, so that {@linkcode pushWhenRoom} would not wait. */
+  get hasRoom(): boolean {
+    return this.#items.length < this.capacity;
+  }
+
+  /** Adds an item, where the queue is full once everything in it has been taken: so a burst goes on by batches. */
   async pushWhenRoom(value: T): Promise<void> {
-    while (this.#items.length >= this.capacity) {
+    while (!this.hasRoom) {
       await new Promise<void>((resolve) => this.#room.push(resolve));
     }
     this.push(value);
@@ -48,12 +53,23 @@ export class EventQueue<T> {
 
   /** The next item; taking it says that the one before is dealt with. One taker at a time. */
   take(): Promise<T> {
-    this.#current?.();
-    this.#current = undefined;
-    const item = this.#items.shift();
+    const item = this.#next();
     if (item === undefined) return new Promise((resolve) => this.#taker = resolve);
-    this.#current = item.taken;
-    this.#room.shift()?.();
     return Promise.resolve(item.value);
+  }
+
+  /** As {@linkcode take}, if there is one now. */
+  takeNow(): T | undefined {
+    return this.#next()?.value;
+  }
+
+  #next(): Item<T> | undefined {
+    this.#current?.();
+    const item = this.#items.shift();
+    this.#current = item?.taken;
+    if (this.#items.length === 0 && this.#room.length > 0) {
+      for (const resolve of this.#room.splice(0)) resolve();
+    }
+    return item;
   }
 }

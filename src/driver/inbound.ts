@@ -54,12 +54,17 @@ export class Inbound {
   /** @param now milliseconds since 1970 */
   constructor(private readonly ring: KeyRing, private readonly now: () => number) {}
 
-  /** The events of one message of the relay; PING and CHALLENGE are the connection's own. */
-  async take(message: RelayMessage | UnknownRelayMessage): Promise<readonly EventBody[]> {
+  /**
+   * The events of one message of the relay; PING and CHALLENGE are the connection's own. What people write to each
+   * other is there at once: in a burst a promise for each text would cost more than its ratchet.
+   */
+  take(
+    message: RelayMessage | UnknownRelayMessage,
+  ): readonly EventBody[] | Promise<readonly EventBody[]> {
     switch (message.kind) {
       case "broadcast":
       case "direct":
-        return await this.#payload({
+        return this.#payload({
           ...message,
           broadcast: message.kind === "broadcast",
           repaired: false,
@@ -96,10 +101,9 @@ export class Inbound {
     }
   }
 
-  async #payload(delivered: Delivered): Promise<readonly EventBody[]> {
+  #payload(delivered: Delivered): readonly EventBody[] | Promise<readonly EventBody[]> {
     const keys = this.ring.get(delivered.room);
     if (keys === undefined) return [];
-    const room = delivered.room.toHex();
     try {
       const opened = keys.open(delivered.payload);
       if (opened.kind === "message") {
@@ -112,11 +116,24 @@ export class Inbound {
       }
       if (opened.kind === "sealed") {
         if (keys instanceof AdminKeys) keys.spokeWith(delivered.from, opened.seal);
-        return await this.#sealed(keys, delivered, opened.message);
+        return this.#sealed(keys, delivered, opened.message)
+          .catch((error) => this.#nonsense(keys, delivered, error));
       }
     } catch (error) {
-      if (!(error instanceof WireError || error instanceof CryptoError)) throw error;
+      return this.#nonsense(keys, delivered, error);
     }
+    return this.#nonsense(keys, delivered);
+  }
+
+  /** What came is nothing that we can read. @throws what went wrong with us */
+  #nonsense(
+    keys: MemberKeys | AdminKeys,
+    delivered: Delivered,
+    error?: unknown,
+  ): readonly EventBody[] {
+    const foreign = error instanceof WireError || error instanceof CryptoError;
+    if (error !== undefined && !foreign) throw error;
+    const room = delivered.room.toHex();
     // Anybody may knock with nonsense; among members nonsense is the relay's doing, or a member's.
     if (!delivered.broadcast) return [];
     // We may not know the secret yet that WELCOME will bring.

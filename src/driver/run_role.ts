@@ -40,6 +40,7 @@ import { EventQueue } from "./event_queue.ts";
 import { epochEvent, Inbound, joinedEvent } from "./inbound.ts";
 import type { KeptInvite, Ports } from "./ports.ts";
 import { Worker } from "./worker.ts";
+import type { RelayMessage, UnknownRelayMessage } from "../wire/relay_message.ts";
 
 const TICK_MS = 1000;
 /** Events that mean nothing after their connection. */
@@ -52,8 +53,8 @@ const TURNING: ReadonlySet<string> = new Set([
   "succeeded",
   "keys-given",
 ]);
-/** Events that may wait before the network is held back. */
-const QUEUE_CAPACITY = 1024;
+/** Events that may wait before the network is held back: opened in one go, then carried out in one go. */
+const QUEUE_CAPACITY = 64;
 const WORKER_CAPACITY = 4096;
 /** Messages that wait for our place in a room: a CLOSE for each epoch that passes meanwhile. */
 const MAX_HELD = 64;
@@ -74,6 +75,8 @@ export async function runRole<S>(ports: Ports<S>): Promise<number> {
 class Driver<S> {
   readonly #ports: Ports<S>;
   #state: S;
+  /** The state that the face has seen. */
+  #shown: S | null = null;
   readonly #queue = new EventQueue<EventBody>(QUEUE_CAPACITY);
   /** Events that effects made: taken before anything else. */
   #inline: EventBody[] = [];
@@ -125,10 +128,18 @@ class Driver<S> {
     void this.#readFace();
     try {
       while (this.#stop === null) {
-        this.#dispatch(await this.#queue.take());
-        face.view(this.#ports.role.view(this.#state));
-        await this.#breath.taken();
+        let event = this.#queue.takeNow();
+        if (event === undefined) {
+          this.#show();
+          event = await this.#queue.take();
+        }
+        this.#dispatch(event);
+        const pause = this.#breath.taken();
+        if (pause === undefined) continue;
+        this.#show();
+        await pause;
       }
+      this.#show();
     } finally {
       this.#cancelDial();
       stopClock();
@@ -140,6 +151,13 @@ class Driver<S> {
     if (this.#failedLate === null) return this.#stop.exitCode;
     face.notice({ type: "error", ...this.#failedLate });
     return this.#stop.exitCode === EXIT.left ? EXIT.failed : this.#stop.exitCode;
+  }
+
+  /** What the face draws: once for all that was there at once. */
+  #show(): void {
+    if (this.#shown === this.#state) return;
+    this.#shown = this.#state;
+    this.#ports.face.view(this.#ports.role.view(this.#state));
   }
 
   /** A relay that reads no more must not keep us from leaving. */
@@ -166,26 +184,51 @@ class Driver<S> {
           pin: relay.key.toHex(),
         });
       },
-      onMessage: async (message) => {
-        await this.#breath.taken();
-        if (message.kind === "key-changes") {
-          await this.#ports.hearKeyChanges?.(message.statements);
-          return;
-        }
-        for (const event of await this.#inbound.take(message)) {
-          // Where somebody sits is a matter of this connection; what was opened has been opened.
-          if (!isCurrent() && OF_CONNECTION.has(event.kind)) continue;
-          // A new epoch is taken notice of before what follows it is opened.
-          const turning = TURNING.has(event.kind);
-          if (turning) await this.#queue.pushAndWait(event);
-          else await this.#queue.pushWhenRoom(event);
-        }
+      onMessage: (message) => {
+        const pause = this.#breath.taken();
+        return pause === undefined
+          ? this.#hear(message, isCurrent)
+          : pause.then(() => this.#hear(message, isCurrent));
       },
       onEnd: (code, message) => {
         if (isCurrent()) this.#queue.push({ kind: "link-ended", code, message });
       },
       login: login && ((nonce) => login.begin(relay.key, nonce)),
     }, clock.now);
+  }
+
+  #hear(
+    message: RelayMessage | UnknownRelayMessage,
+    isCurrent: () => boolean,
+  ): Promise<void> | undefined {
+    if (message.kind === "key-changes") {
+      return this.#ports.hearKeyChanges?.(message.statements);
+    }
+    const events = this.#inbound.take(message);
+    return events instanceof Promise
+      ? events.then((opened) => this.#queueAll(opened, isCurrent))
+      : this.#queueAll(events, isCurrent);
+  }
+
+  /** Hands on what came over a connection: at once, but for the first that has to wait and those after it. */
+  #queueAll(
+    events: readonly EventBody[],
+    isCurrent: () => boolean,
+  ): Promise<void> | undefined {
+    for (let i = 0; i < events.length; i++) {
+      const event = events[i];
+      if (event === undefined) break;
+      // Where somebody sits is a matter of this connection; what was opened has been opened.
+      if (!isCurrent() && OF_CONNECTION.has(event.kind)) continue;
+      // A new epoch is taken notice of before what follows it is opened.
+      const turning = TURNING.has(event.kind);
+      if (!turning && this.#queue.hasRoom) this.#queue.push(event);
+      else {
+        const taken = turning ? this.#queue.pushAndWait(event) : this.#queue.pushWhenRoom(event);
+        return taken.then(() => this.#queueAll(events.slice(i + 1), isCurrent));
+      }
+    }
+    return undefined;
   }
 
   /** Dials again after a while; the step hears what came of it. */
@@ -222,7 +265,8 @@ class Driver<S> {
   async #readFace(): Promise<void> {
     for await (const intent of this.#ports.face.intents()) {
       // Whoever pipes a file in waits for what it brought before, and for a relay that reads slowly.
-      if (intent.kind === "say") await this.#connection?.roomToSend();
+      const full = intent.kind === "say" ? this.#connection?.roomToSend() : undefined;
+      if (full !== undefined) await full;
       await this.#queue.pushAndWait(this.#wanted(intent));
     }
   }

@@ -87,10 +87,9 @@ export function flushPending(turn: Turn, id: string): void {
   const room = turn.room(id);
   if (room?.phase !== "joined" || room.stale === "asked" || !speaks(room)) return;
   if (room.pending.length === 0) return;
-  const recent = [
-    ...stillRecent(room.recent, room.pending.length, turn.at),
-    ...room.pending.slice(-MAX_RECENT_TEXTS).map(({ id, text }) => ({ id, text, at: turn.at })),
-  ];
+  const recent = stillRecent(room.recent, room.pending.length, turn.at).concat(
+    room.pending.slice(-MAX_RECENT_TEXTS).map(({ id, text }) => ({ id, text, at: turn.at })),
+  );
   turn.change(id, (r) => ({ ...r, pending: [], recent }));
   for (const { id: messageId, text, ref, again } of room.pending) {
     turn.send(id, { kind: "text", id: messageId, sentAt: turn.at, text });

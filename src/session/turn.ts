@@ -152,5 +152,9 @@ const LISTED = new WeakMap<
 
 /** ISO 8601; a foreign clock may say anything, also what no Date can hold. */
 export function isoTime(ms: number): string {
-  return new Date(Math.min(ms, 8.64e15)).toISOString();
+  // In a burst many have the same.
+  if (ms !== lastTime.ms) lastTime = { ms, iso: new Date(Math.min(ms, 8.64e15)).toISOString() };
+  return lastTime.iso;
 }
+
+let lastTime = { ms: 0, iso: "1970-01-01T00:00:00.000Z" };

@@ -28,29 +28,35 @@ export class IntentQueue implements AsyncIterable<UserIntent> {
   }
 
   /**
-   * Settles when fewer than `count` intents wait or the sequence has ended. For one writer: it stops
-   * reading its input meanwhile, so that a fast program on stdin cannot fill the memory.
+   * Settles when fewer than `count` intents wait or the sequence has ended; undefined if so now. For one writer: it
+   * stops reading its input meanwhile, so that a fast program on stdin cannot fill the memory.
    */
-  async below(count: number): Promise<void> {
+  below(count: number): Promise<void> | undefined {
+    return this.#waiting.length < count || this.#ended ? undefined : this.#fallsBelow(count);
+  }
+
+  async #fallsBelow(count: number): Promise<void> {
     while (this.#waiting.length >= count && !this.#ended) {
       await new Promise<void>((resolve) => this.#wakeWriter = resolve);
       this.#wakeWriter = null;
     }
   }
 
-  /** The intents, each once; for one reader. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<UserIntent, void, void> {
+  /** The intents, each once; for one reader. No generator: each of its values would cost three turns of promises. */
+  [Symbol.asyncIterator](): AsyncIterator<UserIntent, void, void> {
+    return { next: () => this.#next() };
+  }
+
+  async #next(): Promise<IteratorResult<UserIntent, void>> {
     while (true) {
-      const next = this.#waiting.shift();
-      if (next !== undefined) {
+      const value = this.#waiting.shift();
+      if (value !== undefined) {
         this.#wakeWriter?.();
-        yield next;
-      } else if (this.#ended) {
-        return;
-      } else {
-        await new Promise<void>((resolve) => this.#wakeReader = resolve);
-        this.#wakeReader = null;
+        return { value, done: false };
       }
+      if (this.#ended) return { value: undefined, done: true };
+      await new Promise<void>((resolve) => this.#wakeReader = resolve);
+      this.#wakeReader = null;
     }
   }
 }

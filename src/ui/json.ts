@@ -73,7 +73,8 @@ export function jsonFace(options: JsonFaceOptions): Face {
             ? readJsonLine(line.bytes)
             : { kind: "invalid", message: `a line of stdin is over ${MAX_JSON_LINE_BYTES} bytes` };
           if (intent !== null) intents.push(intent);
-          await intents.below(MAX_WAITING_INTENTS);
+          const full = intents.below(MAX_WAITING_INTENTS);
+          if (full !== undefined) await full;
         }
         if (chunk === null) break;
       }

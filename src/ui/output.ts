@@ -1,6 +1,9 @@
 import type { ByteOutput } from "./terminal.ts";
 
-/** What may wait for a slow reader before lines are left out. Chosen: minutes of a busy room. */
+/**
+ * What may wait for a slow reader before lines are left out. Chosen: minutes of a busy room. Texts are counted by
+ * their length before they are encoded, a letter a byte.
+ */
 export const MAX_WAITING_BYTES = 8 * 1024 * 1024;
 
 const encoder = new TextEncoder();
@@ -13,7 +16,7 @@ export class OutputQueue {
   #output: ByteOutput;
   #maxWaitingBytes: number;
   #onGone: () => void;
-  #waiting: Uint8Array[] = [];
+  #waiting: string[] = [];
   #waitingBytes = 0;
   #leftOut = 0;
   #gone = false;
@@ -43,9 +46,9 @@ export class OutputQueue {
     this.#leftOut++;
   }
 
-  /** True while a text of that many bytes would be taken. */
-  hasRoom(bytes = 0): boolean {
-    return this.#waitingBytes + bytes <= this.#maxWaitingBytes;
+  /** True while a text of that length would be taken. */
+  hasRoom(length = 0): boolean {
+    return this.#waitingBytes + length <= this.#maxWaitingBytes;
   }
 
   /**
@@ -56,13 +59,12 @@ export class OutputQueue {
    */
   push(text: string, needed = false): boolean {
     if (this.#gone) return false;
-    const bytes = encoder.encode(text);
-    if (!needed && !this.hasRoom(bytes.length)) {
+    if (!needed && !this.hasRoom(text.length)) {
       this.#leftOut++;
       return false;
     }
-    this.#waiting.push(bytes);
-    this.#waitingBytes += bytes.length;
+    this.#waiting.push(text);
+    this.#waitingBytes += text.length;
     this.#writer ??= this.#write();
     return true;
   }
@@ -77,9 +79,9 @@ export class OutputQueue {
     await Promise.resolve();
     try {
       while (this.#waiting.length > 0) {
-        const batch = joined(this.#waiting);
+        const batch = this.#waiting.join("");
         this.#waiting = [];
-        await this.#output.write(batch);
+        await this.#output.write(encoder.encode(batch));
         this.#waitingBytes -= batch.length;
       }
     } catch {
@@ -92,14 +94,4 @@ export class OutputQueue {
       this.#writer = null;
     }
   }
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }

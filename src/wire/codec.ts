@@ -279,10 +279,11 @@ export type Decoded<C> = C extends Codec<infer T> ? T : never;
 /**
  * Encodes one value.
  *
+ * @param sizeHint see {@linkcode Writer}
  * @throws {RangeError} if the value is outside of what the codec can write
  */
-export function encode<T>(codec: Codec<T>, value: T): Bytes {
-  const w = new Writer();
+export function encode<T>(codec: Codec<T>, value: T, sizeHint?: number): Bytes {
+  const w = new Writer(sizeHint);
   codec.encode(w, value);
   return w.finish();
 }

@@ -26,9 +26,14 @@ export function paddedSize(length: number): number {
   return Math.max(1, Math.ceil(length / STEP_BYTES)) * STEP_BYTES;
 }
 
-/** Encodes one value and zeros up to the padded size. @throws {RangeError} as the codec */
-export function encodePadded<T>(codec: Codec<T>, value: T): Bytes {
-  const w = new Writer(512);
+/**
+ * Encodes one value and zeros up to the padded size.
+ *
+ * @param sizeHint about how long the value is
+ * @throws {RangeError} as the codec
+ */
+export function encodePadded<T>(codec: Codec<T>, value: T, sizeHint = 256): Bytes {
+  const w = new Writer(paddedSize(sizeHint));
   codec.encode(w, value);
   w.zeros(paddedSize(w.length) - w.length);
   return w.finish();

@@ -47,9 +47,12 @@ const PLAINTEXT = struct<SignedContent>({
   signature: SIGNATURE,
 });
 
+/** Type, length and signature. */
+const AROUND_CONTENT_BYTES = 1 + 4 + 64;
+
 /** The padded plaintext of a message. @throws {RangeError} if a field is out of its range */
 export function encodeMessagePlaintext(message: SignedContent): Bytes {
-  return encodePadded(PLAINTEXT, message);
+  return encodePadded(PLAINTEXT, message, message.content.length + AROUND_CONTENT_BYTES);
 }
 
 /**
@@ -180,9 +183,13 @@ function isKind(kind: string): kind is RoomMessageKind {
   return Object.hasOwn(ROOM_MESSAGES, kind);
 }
 
+/** Id and time. */
+const BEFORE_TEXT_BYTES = 16 + 8;
+
 /** Generic, so that each kind meets the codec of its own row. */
 function contentBytes<K extends RoomMessageKind>(kind: K, message: RoomMessages[K]): Bytes {
-  return encode(ROOM_MESSAGES[kind].codec, message);
+  const hint = message.kind === "text" ? BEFORE_TEXT_BYTES + message.text.length : undefined;
+  return encode(ROOM_MESSAGES[kind].codec, message, hint);
 }
 
 /** Type and content of a message, ready to be signed. */

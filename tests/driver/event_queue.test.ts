@@ -32,17 +32,34 @@ Deno.test("EventQueue.take() waits for what has not come yet", async () => {
   assert.equal(await queue.take(), "b");
 });
 
-Deno.test("EventQueue.pushWhenRoom() waits while the queue is full, and each take lets one in", async () => {
+Deno.test("EventQueue.pushWhenRoom() waits while the queue is full, until all of it is taken", async () => {
   const queue = new EventQueue<number>(2);
   const pushed = [1, 2, 3, 4].map((n) => watch(queue.pushWhenRoom(n)));
   await settle();
   assert.deepEqual(pushed.map((p) => p.done), [true, true, false, false]);
   assert.equal(await queue.take(), 1);
   await settle();
-  assert.deepEqual(pushed.map((p) => p.done), [true, true, true, false]);
-  for (const n of [2, 3, 4]) assert.equal(await queue.take(), n);
+  assert.deepEqual(pushed.map((p) => p.done), [true, true, false, false]);
+  assert.equal(await queue.take(), 2);
   await settle();
   assert.deepEqual(pushed.map((p) => p.done), [true, true, true, true]);
+  for (const n of [3, 4]) assert.equal(await queue.take(), n);
+});
+
+Deno.test("EventQueue.takeNow() gives what there is, and says as take() does that the one before is dealt with", async () => {
+  const queue = new EventQueue<number>(4);
+  assert.equal(queue.takeNow(), undefined);
+  queue.push(1);
+  const dealt = watch(queue.pushAndWait(2));
+  assert.deepEqual([queue.takeNow(), queue.takeNow()], [1, 2]);
+  await settle();
+  assert.equal(dealt.done, false, "the loop is still at it");
+  assert.equal(queue.takeNow(), undefined);
+  await settle();
+  assert.equal(dealt.done, true);
+  const next = queue.take();
+  queue.push(3);
+  assert.equal(await next, 3);
 });
 
 Deno.test("EventQueue.push() never waits, and one who waits for room does not overtake", async () => {
