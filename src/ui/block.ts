@@ -92,13 +92,19 @@ function wrap(part: Line, columns: number, depth: ColorDepth): string[] {
     rows.push((rows.length > 0 ? " ".repeat(hang) : "") + painted(row.slice(0, length), depth));
     row = row.slice(length);
   };
+  // A blank that would begin a row is the break itself.
+  let broken = false;
   for (const cell of cellsIn(part.spans)) {
+    if (broken && cell.text === " ") continue;
+    if (broken) finish(row.length);
+    broken = false;
     row.push(cell);
     while (true) {
       const fits = fitting(row, limit - (rows.length > 0 ? hang : 0));
       if (fits === row.length) break;
       if (cell.text === " " && fits === row.length - 1) {
-        row.pop(); // A blank that would begin a row is the break itself.
+        row.pop();
+        broken = true;
         break;
       }
       const blank = row.slice(0, fits).findLastIndex((earlier) => earlier.text === " ");
