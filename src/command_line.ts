@@ -231,7 +231,10 @@ function unknownOption(
   return new UsageError(`stm ${command.name} has no option ${rawName}: ${hint}`);
 }
 
-/** The word that differs least, if it differs by no more than a third. */
+/** Letters from which a word may be the beginning of another. */
+const LEAST_BEGINNING = 3;
+
+/** The word that differs least, if it differs by no more than a third; else the first that begins so. */
 export function nearest(word: string, words: readonly string[]): string | undefined {
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
@@ -242,7 +245,8 @@ export function nearest(word: string, words: readonly string[]): string | undefi
       bestDistance = distance;
     }
   }
-  return best;
+  if (best !== undefined || word.length < LEAST_BEGINNING) return best;
+  return words.find((candidate) => candidate.startsWith(word));
 }
 
 /** Letters put in, left out, changed, or swapped with their neighbour. */

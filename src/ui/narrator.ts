@@ -21,6 +21,8 @@ export class Narrator {
   view: SessionView | null = null;
   #now: () => Date;
   #agreement = new Map<string, string>();
+  /** What was last told, if that was a failure. */
+  #error: string | null = null;
 
   /** Begins without a view; `now` is for the times before what happens. */
   constructor(now: () => Date) {
@@ -32,6 +34,11 @@ export class Narrator {
     // Who asks is told again.
     if (notice.type === "members") this.#agreement.delete(notice.roomId);
     if (notice.type === "agreement" && !this.#isNews(notice)) return null;
+    // A session that cannot begin says why, and ends for that reason.
+    const known = this.#error;
+    const isError = notice.type === "error" || notice.type === "disconnected";
+    this.#error = isError ? notice.message : null;
+    if (notice.type === "bye" && notice.reason === known) return null;
     const block = blockOf(notice, {
       me: this.view?.me ?? null,
       manyRooms: (this.view?.rooms.length ?? 0) > 1,

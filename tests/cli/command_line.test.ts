@@ -105,13 +105,13 @@ Deno.test("wrong arguments are refused, each with its name and a right one", () 
   }
 });
 
-Deno.test("nearest() finds a word that differs by a third or less, the first of equals, else none", () => {
+Deno.test("nearest() finds a word that differs by a third or less or begins so, the first of equals, else none", () => {
   const words = ["server", "client", "admin", "demo"];
   assert.deepEqual(
-    ["sevrer", "clients", "amdin", "dmeo", "demo", "serv", "s", "xxxxxx", ""].map((w) =>
+    ["sevrer", "clients", "amdin", "dmeo", "demo", "serv", "se", "xxxxxx", ""].map((w) =>
       nearest(w, words)
     ),
-    ["server", "client", "admin", "demo", "demo", undefined, undefined, undefined, undefined],
+    ["server", "client", "admin", "demo", "demo", "server", undefined, undefined, undefined],
   );
   assert.equal(nearest("bat", ["cat", "rat"]), "cat");
   assert.equal(nearest("x", []), undefined);

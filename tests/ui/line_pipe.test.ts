@@ -174,6 +174,25 @@ for (const [notice, line] of told) {
   });
 }
 
+Deno.test("a reason that was just told as a failure is not told again with the goodbye", async () => {
+  const { terminal, face } = open();
+  const failed = { type: "error", code: "unreachable", message: "nothing listens there" } as const;
+  face.notice(failed);
+  face.notice({ type: "bye", reason: failed.message, exitCode: 3 });
+  await face.close();
+  assert.equal(terminal.written, "! nothing listens there\n");
+  const refused = open();
+  refused.face.notice({ type: "disconnected", code: "login-refused", message: "wrong password" });
+  refused.face.notice({ type: "bye", reason: "wrong password", exitCode: 5 });
+  await refused.face.close();
+  assert.equal(refused.terminal.written, "! disconnected: wrong password\n");
+  const other = open();
+  other.face.notice(failed);
+  other.face.notice({ type: "bye", reason: "removed", exitCode: 6 });
+  await other.face.close();
+  assert.equal(other.terminal.written, "! nothing listens there\n! removed\n");
+});
+
 Deno.test("every kind of notice has its words", () => {
   const types = new Set(told.map(([notice]) => notice.type));
   assert.deepEqual([...types].sort(), Object.keys(NOTICE_SCHEMAS).sort());
