@@ -13,7 +13,7 @@ import {
   type Of,
   RECENT_MS,
 } from "./room_turn.ts";
-import { enteringRoom, type RoomState } from "./state.ts";
+import { enteringRoom, type PendingText, type RecentText, type RoomState } from "./state.ts";
 import { inRoomOf, type Turn } from "./turn.ts";
 
 /** A room's keys are in the ring: it is ours to enter. */
@@ -206,9 +206,13 @@ export function rejoin(turn: Turn, room: RoomState): void {
     gaps: [],
     recent: [],
     // The others know these by their ids, if they have come.
-    pending: [...unsure.map(({ id, text }) => ({ id, text, again: true })), ...r.pending],
+    pending: [...unsure.map(again), ...r.pending],
   }));
   turn.do({ kind: "rejoin", room: room.id });
+}
+
+function again({ id, text, saidTo }: RecentText): PendingText {
+  return { id, text, saidTo };
 }
 
 /**
@@ -224,7 +228,7 @@ export function stepDown(turn: Turn, room: RoomState): void {
     members: [],
     gaps: [],
     recent: [],
-    pending: [...r.recent.map(({ id, text }) => ({ id, text, again: true })), ...r.pending],
+    pending: [...r.recent.map(again), ...r.pending],
     nextKnockAt: turn.at,
     dropPreviousAt: [...r.dropPreviousAt, turn.at + CHAIN_LIFE_MS],
   }));

@@ -51,6 +51,7 @@ export function joined(turn: Turn, event: Of<"joined">): void {
       deputies: event.deputies,
       ...NO_SUCCESSION,
       members: event.roster.map((entry) => memberOf(turn, entry)),
+      audience: event.roster.map(({ identity }) => identity),
       sent: 0,
       // A connection that was lost while we waited is behind us; but it may be lost just now.
       awaySince: r.handle === null ? r.awaySince || turn.at : 0,
@@ -136,6 +137,7 @@ export function epochBegan(turn: Turn, event: Of<"epoch-began">): void {
       stale: "no",
       dropPreviousAt: [...r.dropPreviousAt, turn.at + CHAIN_LIFE_MS],
     }));
+    turn.change(room.id, (r) => ({ ...r, audience: r.members.map(({ identity }) => identity) }));
     startAgreement(turn, room.id, room.agreement);
     for (const entry of event.added) {
       turn.say({

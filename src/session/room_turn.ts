@@ -1,7 +1,7 @@
 /** What every part of the step does with a room: find it, speak in it, leave it. */
 import { HEARTBEAT_MS } from "../wire/limits.ts";
 import type { EventBody } from "./event.ts";
-import { KNOCK_AGAIN_MS, roomByName, type RoomState } from "./state.ts";
+import { KNOCK_AGAIN_MS, type PendingText, roomByName, type RoomState } from "./state.ts";
 import { inRoomOf, isoTime, type Turn } from "./turn.ts";
 
 /** The event of a kind. */
@@ -86,14 +86,20 @@ export function catchesUp(room: RoomState): boolean {
 export function flushPending(turn: Turn, id: string): void {
   const room = turn.room(id);
   if (room?.phase !== "joined" || room.stale === "asked" || !speaks(room)) return;
-  if (room.pending.length === 0) return;
-  const recent = stillRecent(room.recent, room.pending.length, turn.at).concat(
-    room.pending.slice(-MAX_RECENT_TEXTS).map(({ id, text }) => ({ id, text, at: turn.at })),
+  const pending = withoutNewcomers(turn, room);
+  if (pending.length === 0) return;
+  const recent = stillRecent(room.recent, pending.length, turn.at).concat(
+    pending.slice(-MAX_RECENT_TEXTS).map(({ id, text, saidTo = room.audience }) => ({
+      id,
+      text,
+      at: turn.at,
+      saidTo,
+    })),
   );
   turn.change(id, (r) => ({ ...r, pending: [], recent }));
-  for (const { id: messageId, text, ref, again } of room.pending) {
+  for (const { id: messageId, text, ref, saidTo } of pending) {
     turn.send(id, { kind: "text", id: messageId, sentAt: turn.at, text });
-    if (again === true) continue;
+    if (saidTo !== undefined) continue;
     turn.say({
       type: "sent",
       ...inRoomOf(room),
@@ -104,6 +110,30 @@ export function flushPending(turn: Turn, id: string): void {
     });
     turn.ok(ref);
   }
+}
+
+/**
+ * What waits, without what was said before to others than those who are here: whoever came since is not to read it
+ * (P1), so it stays unsaid, and its author is told.
+ */
+function withoutNewcomers(turn: Turn, room: RoomState): readonly PendingText[] {
+  const kept = room.pending.filter(({ saidTo }) => isWithin(room.audience, saidTo));
+  const unsaid = room.pending.length - kept.length;
+  if (unsaid === 0) return kept;
+  turn.change(room.id, (r) => ({ ...r, pending: kept }));
+  const texts = unsaid === 1 ? "1 text" : `${unsaid} texts`;
+  turn.fail(
+    "not-repeated",
+    `${room.name}: ${texts} that you sent just before you came in anew may not have reached everybody; ` +
+      "somebody has joined since, so nothing is sent again",
+  );
+  return kept;
+}
+
+function isWithin(audience: readonly string[], saidTo: readonly string[] | undefined): boolean {
+  if (saidTo === undefined || saidTo === audience) return true;
+  const heard = new Set(saidTo);
+  return audience.every((identity) => heard.has(identity));
 }
 
 /** Of texts in their order those that are young enough, with room for `more`. */

@@ -54,7 +54,9 @@ export interface RoomState {
   /** Text typed before there was a key to seal it with. */
   readonly pending: readonly PendingText[];
   /** What we said lately, in case we have to say it again (PROTOCOL §9). */
-  readonly recent: readonly { readonly id: string; readonly text: string; readonly at: number }[];
+  readonly recent: readonly RecentText[];
+  /** Identities of those whom the messages of this epoch are for. */
+  readonly audience: readonly string[];
   readonly gaps: readonly GapState[];
   /** How much repair each leaf may still ask of us. */
   readonly repairBudget: readonly RepairBudget[];
@@ -121,8 +123,17 @@ export interface PendingText {
   readonly id: string;
   readonly text: string;
   readonly ref?: string;
-  /** Said before, and perhaps lost. */
-  readonly again?: boolean;
+  /** Said before, and perhaps lost: for whom it was then, and nobody else may read it (P1). */
+  readonly saidTo?: readonly string[];
+}
+
+/** A text that we said. */
+export interface RecentText {
+  readonly id: string;
+  readonly text: string;
+  readonly at: number;
+  /** Identities of those whom it was for. */
+  readonly saidTo: readonly string[];
 }
 
 /** Messages of one epoch of one leaf. */
@@ -303,6 +314,7 @@ export function enteringRoom(id: string, name: string): RoomState {
     sent: 0,
     pending: [],
     recent: [],
+    audience: [],
     gaps: [],
     repairBudget: [],
     agreement: NO_AGREEMENT,

@@ -99,6 +99,33 @@ Deno.test("an admin that does not answer within ten seconds makes us join anew",
   assert.deepEqual(texts, ["unsure"]);
 });
 
+Deno.test("what was said before is not said again where somebody has joined since, and its author is told", () => {
+  const stage = SessionStage.talking();
+  stage.says("for owl and elk");
+  stage.take(AWAY);
+  stage.says("typed since");
+  stage.take(BACK);
+  enters(stage, "member");
+  stage.take({ kind: "removed", room: ROOM, restarted: false });
+  enters(stage, "knocker");
+  const texts = (effects: ReturnType<SessionStage["take"]>) =>
+    orders(effects, "seal-and-send").flatMap(({ message }) =>
+      message.kind === "text" ? [message.text] : []
+    );
+  const joined = stage.joins({ epoch: 9, others: ["elk", "new"] });
+  assert.deepEqual(texts(joined), ["typed since"]);
+  assert.deepEqual(said(joined, "error").map(({ code }) => code), ["not-repeated"]);
+  // Fewer than then are no newcomers.
+  stage.take(AWAY);
+  stage.take(BACK);
+  enters(stage, "member");
+  stage.take({ kind: "removed", room: ROOM, restarted: false });
+  enters(stage, "knocker");
+  const again = stage.joins({ epoch: 10, others: ["new"] });
+  assert.deepEqual(texts(again), ["typed since"]);
+  assert.deepEqual(said(again, "error"), []);
+});
+
 Deno.test("to be removed while away means to ask again, to be removed while here means to go", () => {
   const away = SessionStage.talking();
   away.take(AWAY);

@@ -24,6 +24,7 @@ const INVARIANTS = {
   "no text twice": noTextTwice,
   "nothing that nobody said": nothingInvented,
   "each author's order": eachAuthorsOrder,
+  "nothing for who came later": nothingForWhoCameLater,
   "one epoch, one roster, one admin": onePlace,
   "all in one epoch": allInOneEpoch,
   "what is typed is sent, once": typedIsSent,
@@ -104,6 +105,23 @@ function eachOrder(
         // What somebody said before, and says again because it had to come in anew, is no part of the talk (§9).
         .filter((place) => place === -1 || (author.said[place]?.at ?? Infinity) > since);
       if (isWrong(places)) return `${program.name} of ${author.name}: ${places.join()}`;
+    }
+  }
+  return null;
+}
+
+/** Whoever was not in the room when something was said is not shown it, also when its author says it again (P1). */
+function nothingForWhoCameLater({ people }: Played): string | null {
+  for (const reader of people) {
+    for (const program of [...reader.before, reader.program]) {
+      for (const { text } of program.every("message")) {
+        const author = people.find(({ said }) => said.some((s) => s.text === text));
+        const by = author?.said.find((s) => s.text === text)?.by;
+        const audience = by === undefined ? undefined : audienceOf(by, text);
+        if (audience?.includes(reader.name) === false) {
+          return `${reader.name} is shown "${text}", which was for ${audience.join("+")}`;
+        }
+      }
     }
   }
   return null;
@@ -203,7 +221,10 @@ function expected(
   const authorSince = author.program.toldAt("joined");
   if (authorSince === null) return [];
   const from = Math.max(since, authorSince);
-  const after = author.said.filter((s) => s.at > from).map((s) => s.text);
+  const after = author.said.filter((s) => s.at > from)
+    // Its author may not have known yet that the reader had come: then it was for others, who alone have its key (P1).
+    .filter((s) => audienceOf(s.by, s.text)?.includes(reader.name) !== false)
+    .map((s) => s.text);
   if (isThere(author)) {
     const sent = new Set(author.program.every("sent").map((e) => e.text));
     return after.filter((text) => sent.has(text));
@@ -342,6 +363,16 @@ function allAgree({ people, lossy, attacked }: Played): string | null {
 function hasOldInvite(program: Program): boolean {
   return program.toldAt("joined") === null &&
     program.every("warning").some(({ code }) => code === "unverified-admin");
+}
+
+/** Who was in the epoch in which a program sent a text; `undefined` if it did not. */
+function audienceOf(program: Program, text: string): readonly string[] | undefined {
+  let members: readonly string[] = [];
+  for (const e of program.events) {
+    if (e.type === "joined" || e.type === "epoch") members = e.members.map(({ name }) => name);
+    if (e.type === "sent" && e.text === text) return members;
+  }
+  return undefined;
 }
 
 function programsOf(people: readonly Person[]): Program[] {
