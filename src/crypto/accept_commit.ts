@@ -126,6 +126,9 @@ export async function acceptCommit(
       "rollback",
       `the commit is for epoch ${commit.epoch}, we are in ${here.epoch}`,
       false,
+      undefined,
+      // An admin that has started anew has nobody's keys from before.
+      ourEntry(acceptor, commit) === undefined ? commit.runId : null,
     );
   }
   if (!sameBytes(commit.prev, here.h)) {
@@ -254,11 +257,8 @@ async function asSignedByAdmin<T>(check: () => Promise<T>): Promise<T> {
   }
 }
 
-async function openSecret(
-  acceptor: Acceptor,
-  commit: Commit,
-  wraps: readonly Wrap[],
-): Promise<{ secret: Bytes; kemUsed: KemKeyPair; wrapUsed: Wrap }> {
+/** What a commit lists for us, by one of our tags; `undefined` if it is not for us. */
+function ourEntry(acceptor: Acceptor, commit: Commit) {
   for (const kem of acceptor.kem) {
     const ctx = wrapContext(
       { room: commit.room, epoch: commit.epoch, admin: acceptor.admin },
@@ -267,24 +267,36 @@ async function openSecret(
     );
     const tag = tagOf(ctx);
     const entry = commit.wraps.find((e) => sameBytes(e.tag, tag));
-    if (entry === undefined) continue;
-    const wrap = wraps.find((bytes) => sameBytes(hash(sha256(bytes)), entry.wrapHash));
-    if (wrap === undefined) {
-      throw new CommitRefused(
-        "no-wrap",
-        "our part of the admin's commit has not come, or was changed on the way",
-        false,
-      );
-    }
-    const secret = await openWrap(ctx, acceptor.rsa, kem, wrap);
-    const kc = derive(secret, keyConfirmationInfo(commit.room, commit.epoch), 32);
-    if (!sameSecret(kc, commit.kc)) {
-      throw new CryptoError("open-failed", "the wrap has another key than the commit");
-    }
-    return { secret, kemUsed: kem, wrapUsed: wrap };
+    if (entry !== undefined) return { entry, ctx, kem };
   }
-  const why = "the admin made a new key that is not for us";
-  throw new CommitRefused("removed", why, false, undefined, commit.runId);
+  return undefined;
+}
+
+async function openSecret(
+  acceptor: Acceptor,
+  commit: Commit,
+  wraps: readonly Wrap[],
+): Promise<{ secret: Bytes; kemUsed: KemKeyPair; wrapUsed: Wrap }> {
+  const ours = ourEntry(acceptor, commit);
+  if (ours === undefined) {
+    const why = "the admin made a new key that is not for us";
+    throw new CommitRefused("removed", why, false, undefined, commit.runId);
+  }
+  const { entry, ctx, kem } = ours;
+  const wrap = wraps.find((bytes) => sameBytes(hash(sha256(bytes)), entry.wrapHash));
+  if (wrap === undefined) {
+    throw new CommitRefused(
+      "no-wrap",
+      "our part of the admin's commit has not come, or was changed on the way",
+      false,
+    );
+  }
+  const secret = await openWrap(ctx, acceptor.rsa, kem, wrap);
+  const kc = derive(secret, keyConfirmationInfo(commit.room, commit.epoch), 32);
+  if (!sameSecret(kc, commit.kc)) {
+    throw new CryptoError("open-failed", "the wrap has another key than the commit");
+  }
+  return { secret, kemUsed: kem, wrapUsed: wrap };
 }
 
 function checkRoster(

@@ -100,6 +100,8 @@ export interface PublishedCommit {
   readonly direct: readonly { readonly to: Handle; readonly payload: Bytes }[];
   readonly admit: readonly { readonly handle: Handle; readonly ticket: TicketBytes }[];
   readonly broadcast: Bytes;
+  /** The same for those who know an earlier room secret alone: goes first. Of the first epoch of a run. */
+  readonly forLaggards: readonly Bytes[];
   /** For who is new: each as long as the roster, so it is sealed when there is room to send it. */
   readonly welcomes: readonly { readonly to: Handle; readonly seal: () => Bytes }[];
   /** Who was removed; `bar` keeps a kicked one's gate key out. */
@@ -116,6 +118,16 @@ export interface MadeEpoch {
   readonly h: EpochHash;
   /** The room secret from that epoch on. */
   readonly roomSecret: RoomSecret;
+  /** Those before it, newest first. */
+  readonly formerSecrets: readonly RoomSecret[];
+}
+
+/** What an admin knows of its earlier runs. */
+export interface EarlierRuns {
+  /** Room secrets that kicks have replaced, newest first. */
+  readonly formerSecrets: readonly RoomSecret[];
+  /** The greatest g that was accepted, by the identity in hex. */
+  readonly generations: Readonly<Record<string, number>>;
 }
 
 /** A published commit, for members who missed it (§7). */
@@ -169,6 +181,8 @@ interface Request extends OpenedBundle {
 /** Bounds of what strangers can make us keep. */
 const MAX_GREETINGS = 512;
 const MAX_REQUESTS = 512;
+/** Room secrets before this one by which somebody who missed that many kicks is still understood. */
+const MAX_FORMER_SECRETS = 8;
 /** Members for whom something is sealed and signed before others have their turn: some milliseconds. */
 const AT_A_TIME = 64;
 
@@ -197,8 +211,12 @@ export class AdminKeys extends RoomKeys {
   readonly #wrapKeys = new Map<Leaf, WrapKeys>();
   readonly #handles = new Map<Leaf, Handle>();
   readonly #keptCommits: KeptCommit[] = [];
+  /** Under the room secrets before this one, newest first. */
+  #former: readonly OuterSeal[];
   /** Lowest ticket epoch: the relay forgets it when it restarts. */
   #minTicketEpoch = 0;
+  /** Where the newest message of each leaf is that has come. */
+  readonly #newest = new Map<Leaf, { readonly epoch: number; readonly n: number }>();
   #nextLeaf = 0;
   #h: EpochHash;
   #epoch: number;
@@ -231,6 +249,7 @@ export class AdminKeys extends RoomKeys {
       readonly from: { readonly epoch: number; readonly h: EpochHash } | null;
       /** By which we became the admin, if another was it before. */
       readonly lineage?: Lineage;
+      readonly earlier?: EarlierRuns;
     },
   ) {
     super(room, secret, own, gate, random);
@@ -239,6 +258,9 @@ export class AdminKeys extends RoomKeys {
     this.#generation = options.generation;
     this.runId = runId(random(16));
     this.lineage = options.lineage ?? new Lineage();
+    const { formerSecrets = [], generations = {} } = options.earlier ?? {};
+    this.#former = formerSecrets.map((former) => new OuterSeal(room, former));
+    for (const [identity, g] of Object.entries(generations)) this.#generations.set(identity, g);
     this.#from = options.from?.epoch ?? 0;
     this.#epoch = this.#from;
     this.#h = options.from?.h ?? epochHash(sha256(firstEpochHashInput(room, this.#identity)));
@@ -265,6 +287,9 @@ export class AdminKeys extends RoomKeys {
     keys.adopt(member, false);
     keys.#nextLeaf = inherited.nextLeaf;
     keys.#succession = succession;
+    for (const { value } of current.roster) {
+      keys.#generations.set(value.identity.toHex(), value.generation);
+    }
     for (const [leaf, wrapKeys] of inherited.wrapKeys) keys.#wrapKeys.set(leaf, wrapKeys);
     for (const [leaf, handle] of inherited.handles) keys.#handles.set(leaf, handle);
     return keys;
@@ -305,6 +330,7 @@ export class AdminKeys extends RoomKeys {
       ...super.otherSeals(),
       ...[...this.#invites.values()].map(({ seal }) => seal),
       ...this.#keptCommits.map(({ seal }) => seal),
+      ...this.#former,
     ]);
     seals.delete(this.outer);
     return [...seals];
@@ -329,6 +355,14 @@ export class AdminKeys extends RoomKeys {
   inviteSecrets(id: string): { secret: InviteSecret; roomSecret: RoomSecret } | undefined {
     const kept = this.#invites.get(id);
     return kept === undefined ? undefined : { secret: kept.secret, roomSecret: kept.seal.secret };
+  }
+
+  /** The greatest g that was accepted of each of these identities, in hex. */
+  generationsOf(identities: readonly string[]): Record<string, number> {
+    return Object.fromEntries(identities.flatMap((identity) => {
+      const g = this.#generations.get(identity);
+      return g === undefined ? [] : [[identity, g]];
+    }));
   }
 
   /** Forgets the secrets of all invites but these. */
@@ -569,7 +603,18 @@ export class AdminKeys extends RoomKeys {
   made(): MadeEpoch {
     if (this.#pending === null) throw new RangeError("no commit waits to be published");
     const { made: { epoch, h }, change } = this.#pending;
-    return { epoch, h, roomSecret: change.newRoomSecret ?? this.outer.secret };
+    const former = this.#formerAfter(change).map(({ secret }) => secret);
+    return {
+      epoch,
+      h,
+      roomSecret: change.newRoomSecret ?? this.outer.secret,
+      formerSecrets: former,
+    };
+  }
+
+  #formerAfter({ newRoomSecret }: Change): readonly OuterSeal[] {
+    if (newRoomSecret === undefined) return this.#former;
+    return [this.outer, ...this.#former].slice(0, MAX_FORMER_SECRETS);
   }
 
   #ownLeaf(leaf: Leaf): RosterLeaf {
@@ -648,7 +693,13 @@ export class AdminKeys extends RoomKeys {
       });
       admit.push({ handle: asked.handle, ticket: own.ticket });
     }
-    const broadcast = this.seal("commit", decodeSigned(COMMIT_BODY, made.commit, "commit"));
+    const commit = decodeSigned(COMMIT_BODY, made.commit, "commit");
+    const broadcast = this.seal("commit", commit);
+    // The last kick of the run before may not have left it: the others know the room secret before that.
+    const forLaggards = this.current === null
+      ? this.#former.slice(0, 1).map((former) => former.seal("commit", commit, this.random))
+      : [];
+    this.#former = this.#formerAfter(change);
     const succession = this.#succession === null ? null : this.seal("succession", this.#succession);
     this.#succession = null;
     this.deputies = change.deputies;
@@ -675,12 +726,15 @@ export class AdminKeys extends RoomKeys {
       seal,
       removed,
     });
-    if (this.#keptCommits.length > KEPT_COMMITS) this.#keptCommits.shift();
+    if (this.#keptCommits.length > KEPT_COMMITS) {
+      for (const leaf of this.#keptCommits.shift()?.removed.keys() ?? []) this.#newest.delete(leaf);
+    }
     if (change.removed.length > 0) this.#minTicketEpoch = made.epoch;
     return {
       direct,
       admit,
       broadcast,
+      forLaggards,
       welcomes,
       evict,
       minTicketEpoch: change.removed.length > 0 ? this.#minTicketEpoch : null,
@@ -739,7 +793,8 @@ export class AdminKeys extends RoomKeys {
   }
 
   /**
-   * Answers a member who may have missed commits: the bytes as first sent, then CAUGHT_UP.
+   * Answers a member who may have missed commits: the bytes as first sent, the newest message of those who have sent
+   * nothing since, from which it sees what it lacks of them, then CAUGHT_UP.
    *
    * @returns nothing if the commits that it lacks are no longer kept
    * @throws {CryptoError} `no-key` for a stranger, `bad-signature`
@@ -758,15 +813,37 @@ export class AdminKeys extends RoomKeys {
     const lacking = this.#keptCommits.filter(({ epoch }) => epoch > value.epoch);
     if (lacking.length !== current.place.epoch - value.epoch) return [];
     const answer: Bytes[] = [];
-    for (const { payload, succession, wraps, removed } of lacking) {
+    for (const { epoch, payload, succession, wraps, removed, seal } of lacking) {
+      // Of the epoch that it ends the commit itself says how much counts.
+      for (const leaf of removed.keys()) {
+        answer.push(...this.#newestOf(leaf, value, epoch - 1, seal));
+      }
       if (succession !== null) answer.push(succession);
       const wrap = wraps.get(value.leaf);
       if (wrap !== undefined) answer.push(wrap);
       answer.push(payload);
       if (removed.has(value.leaf)) return answer;
     }
+    for (const { leaf } of current.roster) {
+      answer.push(...this.#newestOf(leaf, value, current.place.epoch, this.outer));
+    }
     answer.push(this.#caughtUp(current, value.leaf));
     return answer;
+  }
+
+  protected override spoken(epoch: number, leaf: Leaf, n: number): void {
+    const newest = this.#newest.get(leaf);
+    const isOlder = newest !== undefined &&
+      (epoch < newest.epoch || (epoch === newest.epoch && n < newest.n));
+    if (!isOlder) this.#newest.set(leaf, { epoch, n });
+  }
+
+  /** The newest message of a leaf, if it is of an epoch that whoever asks has been in or missed, before this one. */
+  #newestOf(leaf: Leaf, asks: CatchUp, before: number, seal: OuterSeal): Bytes[] {
+    const newest = this.#newest.get(leaf);
+    if (newest === undefined || leaf === asks.leaf) return [];
+    if (newest.epoch < asks.epoch || newest.epoch >= before) return [];
+    return this.repairs(newest.epoch, leaf, [newest.n], seal);
   }
 
   #caughtUp(current: EpochKeys, leaf: Leaf): Bytes {

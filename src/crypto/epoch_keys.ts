@@ -259,6 +259,9 @@ export class EpochKeys {
     const chain = this.chain(leaf);
     if (chain === undefined) return { missing: 0, fork: false };
     this.expect(leaf, count);
+    // Of one who was removed meanwhile its own last word counts as well: that it was said before shows its number.
+    const limit = this.#limits.get(leaf);
+    if (limit !== undefined) this.#limits.set(leaf, Math.max(limit, count));
     const fork = chain.next > count || isFork(chain, count, rolling);
     return { missing: chain.missingOf(count), fork };
   }

@@ -247,7 +247,11 @@ export abstract class RoomKeys {
     if (!asPast) this.#current = other.#current;
     else if (other.#current !== null) this.#past.push({ keys: other.#current, outer: other.outer });
     other.#current = null;
-    for (const [place, payload] of other.#kept.entries) this.#kept.put(place, payload);
+    for (const [place, payload] of other.#kept.entries) {
+      this.#kept.put(place, payload);
+      const [epoch = 0, leaf = 0, n = 0] = place.split("/").map(Number);
+      this.spoken(epoch, leafOf(leaf), n);
+    }
     this.#keptBytes = other.#keptBytes;
     this.rememberShown(other);
   }
@@ -321,7 +325,11 @@ export abstract class RoomKeys {
     return payload;
   }
 
+  /** A message has been sealed or opened, and its payload is kept. */
+  protected spoken(_epoch: number, _leaf: Leaf, _n: number): void {}
+
   #keep({ epoch, leaf, n }: MessageHeader, payload: Bytes): void {
+    this.spoken(epoch, leaf, n);
     const gone = this.#kept.put(`${epoch}/${leaf}/${n}`, payload);
     this.#keptBytes += payload.length - (gone?.length ?? 0);
     while (this.#keptBytes > MAX_KEPT_BYTES) {
@@ -473,10 +481,15 @@ export abstract class RoomKeys {
   }
 
   /** Answers to a request, for each number that we have the payload of. */
-  repairs(epoch: number, leaf: number, numbers: readonly number[]): Bytes[] {
+  repairs(
+    epoch: number,
+    leaf: number,
+    numbers: readonly number[],
+    seal: OuterSeal = this.outer,
+  ): Bytes[] {
     return numbers.flatMap((n) => {
       const payload = this.#kept.get(`${epoch}/${leaf}/${n}`);
-      return payload === undefined ? [] : [this.seal("repair", { payload })];
+      return payload === undefined ? [] : [seal.seal("repair", { payload }, this.random)];
     });
   }
 

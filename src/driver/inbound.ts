@@ -139,7 +139,7 @@ export class Inbound {
     // We may not know the secret yet that WELCOME will bring.
     if (keys.current === null) return this.#keep(delivered);
     // Or the others have a secret that a commit brought which did not reach us: the admin is asked.
-    return [{ kind: "message-refused", room, code: "bad-message", leaf: null }, {
+    return [{ kind: "message-refused", room, code: "bad-message", leaf: null, unreadable: true }, {
       kind: "fell-behind",
       room,
       sure: false,
@@ -319,16 +319,17 @@ export class Inbound {
       return await act();
     } catch (error) {
       if (!(error instanceof CommitRefused)) throw error;
-      if (error.code === "removed") {
-        const restarted = error.runId !== null && keys.isOtherRun(error.runId);
-        return [{ kind: "removed", room, restarted }];
-      }
+      const restarted = error.runId !== null && keys.isOtherRun(error.runId);
       const { code, message, fatal } = error;
+      const ahead = code === "rollback" && epoch !== null &&
+        epoch > (keys.current?.place.epoch ?? epoch);
+      // An admin that has started anew leaves nobody from before; what it made last may not have left it.
+      if (code === "removed" || (ahead && restarted)) return [{ kind: "removed", room, restarted }];
       if (error instanceof Fork && error.evidence !== null) {
         const evidence = shown(error.evidence);
         return [{ kind: "commit-refused", room, code: "fork", message, fatal, evidence }];
       }
-      if (code === "rollback" && epoch !== null && epoch > (keys.current?.place.epoch ?? epoch)) {
+      if (ahead) {
         return [{ kind: "commit-refused", room, code, message, fatal, ahead: true }, {
           kind: "fell-behind",
           room,

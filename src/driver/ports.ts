@@ -82,6 +82,10 @@ export interface KeptCommit {
   readonly h: string;
   /** From this epoch on; a kick replaces it. Secret, 64 hex digits. */
   readonly roomSecret: string;
+  /** Those before it, newest first: for who missed a kick. Secret. */
+  readonly formerSecrets: readonly string[];
+  /** The greatest g that was accepted, by identity. */
+  readonly generations: Readonly<Record<string, number>>;
   readonly invites: readonly KeptInvite[];
   readonly barred: readonly string[];
   /** Who is admitted without a question, those whom this commit adds included. */

@@ -129,6 +129,8 @@ function withCommit(profile: Profile, commit: KeptCommit): Profile {
       highestEpoch: commit.epoch,
       highestHash: commit.h,
       roomSecret: commit.roomSecret,
+      formerSecrets: commit.formerSecrets,
+      generations: commit.generations,
       invites: commit.invites.map(savedInvite),
       barred: commit.barred,
       known: commit.known,

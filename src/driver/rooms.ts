@@ -1,5 +1,5 @@
 /** Rooms by what people have of them: an invite, a name, a profile that was there, or the wish to run one. */
-import { AdminKeys } from "../crypto/admin_keys.ts";
+import { AdminKeys, type EarlierRuns } from "../crypto/admin_keys.ts";
 import { inviteIdOf } from "../crypto/join.ts";
 import type { KeyRing } from "../crypto/key_ring.ts";
 import { MemberKeys, type RoomPins } from "../crypto/member_keys.ts";
@@ -121,7 +121,8 @@ export async function prepareAdministered(
     const roomKey = await importRoomKey(seed);
     seed.fill(0);
     const { room, secret } = newRoom(maker, name, open, roomKey);
-    await addAdmin(maker, { room, name, secret, roomKey, from: null, lineage: new Lineage() });
+    const first = { room, name, secret, roomKey, from: null, lineage: new Lineage() };
+    await addAdmin(maker, { ...first, earlier: { formerSecrets: [], generations: {} } });
     const kept = { invites: [], barred: [], known: [], deputies: [], resumed: false };
     return { id: room.toHex(), name, kept };
   }
@@ -151,6 +152,10 @@ async function prepareAgain(maker: RoomMaker, saved: SavedAdminRoom): Promise<Ad
     roomKey,
     from,
     lineage: savedLineage(saved, room),
+    earlier: {
+      formerSecrets: (saved.formerSecrets ?? []).map((former) => roomSecret(fromHex(former))),
+      generations: saved.generations ?? {},
+    },
   });
   for (const invite of saved.invites) {
     const secret = inviteSecret(fromHex(invite.secret));
@@ -248,13 +253,14 @@ function newRoom(
 
 async function addAdmin(
   maker: RoomMaker,
-  { room, name, secret, roomKey, from, lineage }: {
+  { room, name, secret, roomKey, from, lineage, earlier }: {
     readonly room: RoomId;
     readonly name: string;
     readonly secret: RoomSecret;
     readonly roomKey: RoomKeyPair;
     readonly from: ReturnType<typeof lastEpoch>;
     readonly lineage: Lineage;
+    readonly earlier: EarlierRuns;
   },
 ): Promise<AdminKeys> {
   const { own, random, generation } = maker;
@@ -264,6 +270,7 @@ async function addAdmin(
     generation,
     from,
     lineage,
+    earlier,
   });
   maker.ring.add(keys);
   return keys;

@@ -481,13 +481,15 @@ class Driver<S> {
         });
       case "save-commit":
         return this.#slowly(this.#storeWorker, "saving the new epoch", effect.room, async () => {
-          const { epoch, h, roomSecret } = keys.made();
+          const { epoch, h, roomSecret, formerSecrets } = keys.made();
           keys.onlyInvites(effect.invites.filter((i) => !i.revoked).map((i) => i.id));
           await this.#ports.store.saveCommit({
             room: effect.room,
             epoch,
             h: h.toHex(),
             roomSecret: roomSecret.toHex(),
+            formerSecrets: formerSecrets.map((former) => former.toHex()),
+            generations: keys.generationsOf(effect.known),
             invites: kept(keys, effect.invites),
             barred: effect.barred,
             known: effect.known,
@@ -524,7 +526,9 @@ class Driver<S> {
       this.#connection?.send({ kind: "admit", room: id, handle, ticket });
     }
     for (const { to, payload } of published.direct) this.#direct(room, to, payload);
-    this.#broadcast(room, published.broadcast);
+    for (const payload of [...published.forLaggards, published.broadcast]) {
+      this.#broadcast(room, payload);
+    }
     for (const { handle, bar } of published.evict) {
       this.#connection?.send({ kind: "evict", room: id, handle, bar });
     }

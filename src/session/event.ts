@@ -234,6 +234,8 @@ export type EventBody =
     readonly code: MessageRefusal;
     /** The leaf that the frame names; known to be its author only for `bad-signature` never. */
     readonly leaf: number | null;
+    /** Nothing that we have opens it: it may be for who knows what we lack. */
+    readonly unreadable?: true;
   }
   // Agreement (PROTOCOL §9).
   /** A member asks what we have heard of everybody. */

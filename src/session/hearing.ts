@@ -3,7 +3,15 @@ import { heartbeatHeard, lacks, tellAgreement } from "./agreement.ts";
 import { resumed } from "./entering.ts";
 import { EXIT } from "./exit_code.ts";
 import { deliver, newGaps, release } from "./gaps.ts";
-import { closeRoom, flushPending, inRoom, type Of, OWNERS, renewKem } from "./room_turn.ts";
+import {
+  catchesUp,
+  closeRoom,
+  flushPending,
+  inRoom,
+  type Of,
+  OWNERS,
+  renewKem,
+} from "./room_turn.ts";
 import { authorByLeaf, type Member, memberByLeaf, type RoomState, withMember } from "./state.ts";
 import { adminHeard } from "./succession.ts";
 import { inRoomOf, type Turn } from "./turn.ts";
@@ -135,6 +143,8 @@ export function messageRefused(turn: Turn, event: Of<"message-refused">): void {
   inRoom(turn, event.room, (room) => {
     const named = event.leaf === null ? undefined : memberByLeaf(room, event.leaf);
     const more = named === undefined ? {} : { from: named.name, identity: named.identity };
+    // While we catch up that is no sign of anything; what is lost of it shows as a gap.
+    if (event.unreadable && catchesUp(room)) return;
     turn.warn(event.code, REFUSALS[event.code], room, more);
     if (event.code === "unsupported") {
       closeRoom(turn, room.id, EXIT.protocolViolated, "unsupported", REFUSALS.unsupported);

@@ -58,6 +58,10 @@ export interface SavedAdminRoom extends RoomCore {
   readonly known: readonly string[];
   /** Identities that may take over, in their rank, 64 hex digits each. */
   readonly deputies?: readonly string[];
+  /** Room secrets that kicks have replaced, newest first: for who missed them. Secret, 64 hex digits each. */
+  readonly formerSecrets?: readonly string[];
+  /** The greatest g that was accepted, by identity (64 hex digits): no old copy comes in. */
+  readonly generations?: Readonly<Record<string, number>>;
   /** PROTOCOL's SUCCESSIONs by which we became the admin, oldest first, in hex. */
   readonly lineage?: readonly string[];
 }
@@ -201,6 +205,8 @@ const ROOM = v.variant("role", [
     known: v.array(KEY),
     deputies: v.exactOptional(v.array(KEY)),
     lineage: v.exactOptional(v.array(v.pipe(v.string(), v.hexadecimal()))),
+    formerSecrets: v.exactOptional(v.array(KEY)),
+    generations: v.exactOptional(v.record(KEY, countField)),
   }),
 ]);
 

@@ -20,6 +20,8 @@ const COMMIT: KeptCommit = {
   epoch: 5,
   h: hex("55", 32),
   roomSecret: hex("66", 32),
+  formerSecrets: [hex("c3", 32)],
+  generations: { [hex("aa", 32)]: 1_700_000_000_000 },
   invites: [{
     id: hex("77", 8),
     secret: hex("88", 16),
@@ -75,6 +77,8 @@ Deno.test("a commit is on the disk, with all that belongs to it, when saveCommit
     assert.equal(room.highestEpoch, 5);
     assert.equal(room.highestHash, COMMIT.h);
     assert.equal(room.roomSecret, COMMIT.roomSecret);
+    assert.deepEqual(room.formerSecrets, COMMIT.formerSecrets);
+    assert.deepEqual(room.generations, COMMIT.generations);
     assert.deepEqual(room.barred, COMMIT.barred);
     assert.deepEqual(room.known, COMMIT.known);
     assert.deepEqual(room.invites, [{

@@ -574,7 +574,7 @@ export const RELAY_ATTACKS: readonly Attack[] = [
     patches: [
       patch(
         "src/driver/inbound.ts",
-        'return [{ kind: "message-refused", room, code: "bad-message", leaf: null }, {\n      kind: "fell-behind",',
+        'return [{ kind: "message-refused", room, code: "bad-message", leaf: null, unreadable: true }, {\n      kind: "fell-behind",',
         'return [{\n      kind: "fell-behind",',
       ),
     ],

@@ -117,6 +117,29 @@ Deno.test("commits that overtake those that we ask for are no alarm, others are"
   assert.deepEqual(said(stage.take(ahead), "warning"), []);
 });
 
+Deno.test("what nothing opens is no alarm while we know that we lack keys, and is one before and after", () => {
+  const stage = SessionStage.talking();
+  const refused = {
+    kind: "message-refused",
+    room: ROOM,
+    code: "bad-message",
+    leaf: null,
+    unreadable: true,
+  } as const;
+  assert.equal(said(stage.take(refused), "warning").length, 1);
+  stage.take({ kind: "fell-behind", room: ROOM, sure: true });
+  assert.deepEqual(said(stage.take(refused), "warning"), []);
+  // What somebody sealed on purpose is another matter.
+  const { unreadable: _, ...sealed } = refused;
+  assert.equal(said(stage.take(sealed), "warning").length, 1);
+  stage.take(CAUGHT_UP);
+  assert.equal(said(stage.take(refused), "warning").length, 1);
+  stage.take(AWAY);
+  stage.take(BACK);
+  enters(stage, "member");
+  assert.deepEqual(said(stage.take(refused), "warning"), []);
+});
+
 Deno.test("what is missing of somebody who was removed is asked for, and shown under its name", () => {
   const stage = SessionStage.talking();
   stage.hears(0);

@@ -1,0 +1,102 @@
+/** What a member learns that catches up, of those who have said nothing since (PROTOCOL §7, CATCH_UP). */
+import assert from "node:assert/strict";
+import type { Leaf } from "../../src/wire/ids.ts";
+import { type Person, Story, type Taken, textOf } from "../support/room_story.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+async function room() {
+  const story = await Story.found();
+  await story.join(["ada", "bob", "cyd"]);
+  const cyd = story.people.get("cyd");
+  const ada = story.leafOf("ada") as Leaf;
+  assert.ok(cyd !== undefined);
+  // From here on nothing reaches it.
+  story.people.delete("cyd");
+  return { story, cyd, ada };
+}
+
+/** It asks the admin, and takes the answer. */
+async function catchesUp(story: Story, cyd: Person): Promise<Taken["kind"][]> {
+  const opened = story.admin.open(cyd.keys.catchUp());
+  assert.ok(opened.kind === "sealed" && opened.message.kind === "catch-up");
+  const kinds: Taken["kind"][] = [];
+  for (const payload of story.admin.catchUp(opened.message.content)) {
+    const taken = await story.takes(cyd, payload);
+    kinds.push(taken.kind);
+    if (taken.kind === "repair") await story.takes(cyd, mended(taken));
+    if (taken.kind !== "caught-up" || !("value" in taken)) continue;
+    cyd.keys.takeCaughtUp(taken.value as Parameters<typeof cyd.keys.takeCaughtUp>[0]);
+  }
+  return kinds;
+}
+
+function mended(taken: Taken): Bytes {
+  assert.ok("value" in taken);
+  return (taken.value as { payload: Bytes }).payload;
+}
+
+/** What a leaf owes it, as "epoch/n". */
+function owed({ keys }: Person, leaf: Leaf): string[] {
+  return keys.gapsOf(leaf).flatMap(({ epoch, numbers }) => numbers.map((n) => `${epoch}/${n}`));
+}
+
+async function isGiven(story: Story, cyd: Person, payload: Bytes): Promise<string> {
+  return textOf(await story.takes(cyd, payload));
+}
+
+Deno.test("who catches up learns what was said by somebody who is silent since, and mends it", async () => {
+  const { story, cyd, ada } = await room();
+  const first = story.seals("ada", story.text("one"));
+  await story.broadcast("ada", first);
+  await story.says("ada", "two");
+  await story.rekey();
+  await story.rekey();
+  assert.deepEqual(await catchesUp(story, cyd), [
+    "wrap",
+    "commit",
+    "wrap",
+    "commit",
+    "repair",
+    "caught-up",
+  ]);
+  assert.deepEqual(owed(cyd, ada), ["2/0"]);
+  assert.equal(await isGiven(story, cyd, first), "one");
+});
+
+Deno.test("the same of somebody who was removed before it spoke again", async () => {
+  const { story, cyd, ada } = await room();
+  const first = story.seals("ada", story.text("one"));
+  await story.broadcast("ada", first);
+  await story.says("ada", "two");
+  await story.rekey();
+  await story.remove("kicked", "ada");
+  assert.deepEqual(await catchesUp(story, cyd), [
+    "wrap",
+    "commit",
+    "repair",
+    "wrap",
+    "commit",
+    "caught-up",
+  ]);
+  assert.deepEqual(owed(cyd, ada), ["2/0"]);
+  assert.equal(await isGiven(story, cyd, first), "one");
+});
+
+Deno.test("of somebody who was removed a CLOSE that counts tells what was said before it", async () => {
+  const { story, cyd, ada } = await room();
+  const first = story.seals("ada", story.text("one"));
+  await story.broadcast("ada", first);
+  const beyond = story.seals("ada", story.text("sent, and kept back by the relay"));
+  await story.rekey();
+  const close = story.seals("ada", { kind: "close" });
+  await story.broadcast("ada", close);
+  await story.remove("kicked", "ada");
+  await catchesUp(story, cyd);
+  assert.deepEqual(owed(cyd, ada), ["3/0"]);
+  assert.equal(await isGiven(story, cyd, first), "refused: unknown-sender");
+  assert.equal(await isGiven(story, cyd, close), "(close)");
+  assert.deepEqual(owed(cyd, ada), ["2/0", "2/1"]);
+  assert.equal(await isGiven(story, cyd, first), "one");
+  assert.equal(await isGiven(story, cyd, beyond), "sent, and kept back by the relay");
+});
