@@ -20,26 +20,44 @@ const IP_BYTES = 16;
 const IP_BITS = 128;
 const V4_PREFIX = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
 const V4_PREFIX_BITS = 96;
+const ZERO = 0x30;
 /** What one customer of a provider gets at most, commonly: who has it all counts as one. */
 const V6_NEIGHBOUR_BITS = 56;
 
 /** Reads an address; null if it is none. Brackets and the zone of a link-local one are left out. */
 export function parseIp(text: string): Ip | null {
+  // Asked for each connection that comes and goes, most of them by IPv4.
+  const v4 = parseV4(text);
+  if (v4 !== null) return mapped(v4);
   const bare = text.replace(/^\[(.*)\]$/, "$1").replace(/%[\w.]+$/, "");
   return bare.includes(":") ? parseV6(bare) : mapped(parseV4(bare));
 }
 
 function parseV4(text: string): number[] | null {
-  const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text);
-  if (match === null) return null;
-  const bytes = match.slice(1).map(Number);
-  // A leading zero is octal to some and decimal to others.
-  const plain = match.slice(1).every((part, i) => String(bytes[i]) === part);
-  return plain && bytes.every((byte) => byte <= 255) ? bytes : null;
+  const bytes: number[] = [];
+  let byte = -1;
+  for (let i = 0; i <= text.length; i++) {
+    const digit = text.charCodeAt(i) - ZERO;
+    if (digit >= 0 && digit <= 9) {
+      // A leading zero is octal to some and decimal to others.
+      if (byte === 0) return null;
+      byte = Math.max(0, byte) * 10 + digit;
+      if (byte > 255) return null;
+    } else {
+      if (byte < 0 || (i < text.length && text[i] !== ".")) return null;
+      if (bytes.push(byte) > 4) return null;
+      byte = -1;
+    }
+  }
+  return bytes.length === 4 ? bytes : null;
 }
 
 function mapped(v4: readonly number[] | null): Ip | null {
-  return v4 === null ? null : Uint8Array.from([...V4_PREFIX, ...v4]);
+  if (v4 === null) return null;
+  const ip = new Uint8Array(IP_BYTES);
+  ip[10] = ip[11] = 0xff;
+  ip.set(v4, V4_PREFIX.length);
+  return ip;
 }
 
 function parseV6(text: string): Ip | null {

@@ -9,6 +9,7 @@ import { type AddressRange, ipOf, isIn } from "./address_range.ts";
 import { fromPem, relayKeyIn, sameBytes } from "./certificate.ts";
 import { type RelayKey, relayKey } from "../wire/ids.ts";
 import type { Link, LinkEnd } from "./link.ts";
+import { Paced } from "./paced.ts";
 import { MAX_PROXY_HEADER_BYTES, readProxyHeader } from "./proxy_protocol.ts";
 import { relayKeyOf } from "./server_key.ts";
 import { formatAddress, SocketLink } from "./socket_link.ts";
@@ -20,8 +21,12 @@ export const HANDSHAKE_TIMEOUT_MS = 5_000;
 export const MAX_CONNECTIONS = 10_000;
 
 const BACKLOG = 1024;
-/** Handshakes begun at once, and the pause after them; each takes some 0.4 ms. */
-const GREETINGS = { atOnce: 2, restMs: 1 };
+/**
+ * What is begun at once for those who arrive, and the pause after it. A handshake takes 0.4 ms, to
+ * look at who comes a tenth of that; docs/decisions/2026-11-28-handshake-pacing.md.
+ */
+const ARRIVALS = { atOnce: 4, restMs: 1 };
+const GREETINGS = { atOnce: 1, restMs: 1 };
 const KEPT_BYTES = 48 * 1024 * 1024;
 const KEEP_ALIVE_AFTER_MS = 60_000;
 
@@ -163,14 +168,37 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const strangers = new Set<net.Socket>();
   const links = new Set<SocketLink>();
   const count = () => strangers.size + links.size;
-  const greetings = new Queue(GREETINGS.atOnce, GREETINGS.restMs);
+  const arrivals = new Paced(ARRIVALS.atOnce, ARRIVALS.restMs);
+  const greetings = new Paced(GREETINGS.atOnce, GREETINGS.restMs);
   // One for all of them: what each connection holds for itself is memory that an idle one costs.
   const gone = (link: SocketLink) => {
     links.delete(link);
     options.admission?.gone(link.remoteAddress);
   };
 
+  const forget = function (this: net.Socket): void {
+    strangers.delete(this);
+  };
+
+  // The runtime accepts up to 128 in one go, so no more than this is done for each of them there.
   function accept(raw: net.Socket): void {
+    raw.on("error", ignore);
+    if (count() >= maxConnections) {
+      raw.destroy();
+      options.onRefused?.({
+        code: "too-many-connections",
+        message: `more than ${maxConnections} connections`,
+        remoteAddress: addressOf(raw),
+      });
+      return;
+    }
+    strangers.add(raw);
+    raw.on("close", forget);
+    arrivals.add(() => arrive(raw));
+  }
+
+  function arrive(raw: net.Socket): void {
+    if (raw.destroyed) return;
     let remoteAddress = addressOf(raw);
     let admitted = false;
     let secured: tls.TLSSocket | null = null;
@@ -193,19 +221,14 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       () => refuse("handshake-timeout", `no handshake within ${handshakeTimeoutMs} ms`),
       handshakeTimeoutMs,
     );
-    raw.on("error", fail);
-    if (count() >= maxConnections) {
-      refuse("too-many-connections", `more than ${maxConnections} connections`);
-      return;
-    }
-    strangers.add(raw);
+    raw.on("error", fail).off("error", ignore);
     const closed = () => {
       fail();
       secured?.destroy();
       strangers.delete(raw);
       if (admitted) options.admission?.gone(remoteAddress);
     };
-    raw.on("close", closed);
+    raw.on("close", closed).off("close", forget);
 
     const admit = () => {
       const notAdmitted = options.admission?.admit(remoteAddress) ?? null;
@@ -243,7 +266,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       greeted.on("error", fail);
       greeted.on("secure", succeed);
     };
-    const ip = ipOf(remoteAddress);
+    const ip = balancers.length === 0 ? null : ipOf(remoteAddress);
     if (ip === null || !balancers.some((range) => isIn(ip, range))) return admit();
     readHeader(raw, (why) => refuse("proxy-header", why), (source) => {
       if (source !== null) remoteAddress = formatAddress(source.host, source.port);
@@ -303,30 +326,7 @@ function readHeader(
     done(header.source);
   };
   raw.on("data", read);
-}
-
-/**
- * What is done a little of at a time. Without it a thousand who say hello at once would have their
- * handshakes in one go, half a second in which nobody else is heard. By a timer: under Deno 2.9 what
- * `setImmediate` has is done to the end before anything is read.
- */
-class Queue {
-  #waiting: (() => void)[] = [];
-  #resting = false;
-
-  constructor(private readonly atOnce: number, private readonly restMs: number) {}
-
-  add(call: () => void): void {
-    this.#waiting.push(call);
-    if (!this.#resting) this.#run();
-  }
-
-  readonly #run = (): void => {
-    const due = this.#waiting.splice(0, this.atOnce);
-    this.#resting = due.length > 0;
-    if (this.#resting) setTimeout(this.#run, this.restMs);
-    for (const call of due) call();
-  };
+  raw.resume();
 }
 
 interface Bound {
@@ -402,6 +402,7 @@ async function bind(at: ListenAddress, accept: Accept): Promise<Bound> {
     noDelay: true,
     keepAlive: true,
     keepAliveInitialDelay: KEEP_ALIVE_AFTER_MS,
+    pauseOnConnect: true,
   }, accept);
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error) => reject(listenError(error, at)));

@@ -188,8 +188,10 @@ export class SocketLink implements Link {
     this.#destroy();
     this.#state = "gone";
     this.#whenGone?.(this);
-    const error = new Error(this.#end.message);
-    while (this.#done !== null) this.#next(error);
+    if (this.#done !== null) {
+      const error = new Error(this.#end.message);
+      while (this.#done !== null) this.#next(error);
+    }
     this.#report();
   }
 

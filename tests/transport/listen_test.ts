@@ -6,7 +6,7 @@ import tls from "node:tls";
 import { toPem } from "../../src/transport/certificate.ts";
 import { dial } from "../../src/transport/dial.ts";
 import type { Link } from "../../src/transport/link.ts";
-import { listen, ListenError } from "../../src/transport/listen.ts";
+import { listen, ListenError, type NotAdmitted } from "../../src/transport/listen.ts";
 import { issue } from "../support/evil_ca.ts";
 import { RecordedLink } from "../support/recorded_link.ts";
 import { makeRelayKey } from "../support/relay_key.ts";
@@ -235,6 +235,59 @@ function clientHello(): Promise<Uint8Array> {
     tls.connect({ socket, rejectUnauthorized: false, servername: "" }).on("error", () => {});
   });
 }
+
+Deno.test("a silent stranger gets no TLS socket, nor holds up who speaks", async () => {
+  await using relay = await TestRelay.start({ handshakeTimeoutMs: 20_000 });
+  const { TLSSocket } = tls;
+  let made = 0;
+  tls.TLSSocket = class extends TLSSocket {
+    constructor(...args: ConstructorParameters<typeof TLSSocket>) {
+      super(...args);
+      made++;
+    }
+  };
+  try {
+    const silent = Array.from({ length: 20 }, () => connectRaw(relay.listener.port));
+    await Promise.all(silent.map(({ socket }) => once(socket, "connect")));
+    // Who comes after them is looked at after them.
+    const spoke = await dial(relay.address);
+    await relay.links.next();
+    assert.equal(relay.listener.connections(), 21);
+    assert.equal(made, 1);
+    spoke.destroy();
+    for (const { socket } of silent) socket.destroy();
+  } finally {
+    tls.TLSSocket = TLSSocket;
+  }
+});
+
+Deno.test("many who come in the same moment are looked at a few at a time", async () => {
+  const MANY = 100;
+  let looked = 0;
+  let inTurn = 0;
+  let most = 0;
+  const all = Promise.withResolvers<void>();
+  const admission = {
+    admit: (): NotAdmitted => {
+      inTurn++;
+      return "banned";
+    },
+    gone: () => {},
+  };
+  await using relay = await TestRelay.start({ admission });
+  const turn = (): void => {
+    most = Math.max(most, inTurn);
+    looked += inTurn;
+    inTurn = 0;
+    if (looked < MANY) setTimeout(turn, 0);
+    else all.resolve();
+  };
+  setTimeout(turn, 0);
+  const strangers = Array.from({ length: MANY }, () => connectRaw(relay.listener.port));
+  await all.promise;
+  await Promise.all(strangers.map(({ ended }) => ended));
+  assert.ok(most <= 8, `${most} in one turn`);
+});
 
 Deno.test("many who say hello in the same moment are answered a few at a time", async () => {
   const MANY = 40;
