@@ -92,7 +92,14 @@ class Talker {
 /** Medians of rounds. Linux only, as are the signals. */
 export async function measureProgram(textBytes: number, rounds: number): Promise<ProgramFigures> {
   await using stage = await Stage.open();
-  const relay = await stage.relay(["--frames-per-second", "0", "--metrics", "0"]);
+  const relay = await stage.relay([
+    "--frames-per-second",
+    "0",
+    "--bytes-per-second",
+    "0",
+    "--metrics",
+    "0",
+  ]);
   const { metrics } = await relay.process.event("ready");
   const framesAtRelay = async (): Promise<number> => {
     const page = await (await fetch(`http://${metrics}/metrics`)).text();

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type Bucket, charge, fullBucket, type Rate, take } from "./rate.ts";
+import { type Bucket, charge, fullBucket, left, type Rate, take, trafficRate } from "./rate.ts";
 import type { RelayLimits } from "./relay_limits.ts";
 
 /** Sources that are remembered; beyond it those that have no connection are forgotten first. */
@@ -26,17 +26,19 @@ export interface SourceRates {
   readonly bytes: Rate;
 }
 
-/** The rates of {@link RelayLimits}: bursts of 20 seconds for what is rare, of two for traffic. */
+/** What a source may send at once, whatever its rates are. */
+const LEAST_BURST = { bytes: 1_048_576, frames: 4000 };
+
+/** The rates of {@link RelayLimits}: what is rare has bursts of 20 seconds. */
 export function sourceRates(limits: RelayLimits): SourceRates {
   const rare = (perSecond: number): Rate => ({ burst: 20 * perSecond, perSecond });
-  const traffic = (perSecond: number): Rate => ({ burst: 2 * perSecond, perSecond });
   return {
     open: limits.sourceConnections,
     arrivals: rare(limits.sourceArrivals),
     joins: rare(limits.sourceJoins),
     knocks: rare(limits.sourceKnocks),
-    frames: traffic(limits.sourceFrames),
-    bytes: traffic(limits.sourceBytes),
+    frames: trafficRate(limits.sourceFrames, LEAST_BURST.frames),
+    bytes: trafficRate(limits.sourceBytes, LEAST_BURST.bytes),
   };
 }
 
@@ -83,6 +85,16 @@ export class Allowance {
   /** Counts a frame of a knocker. @returns whether it may be passed on */
   knock(nowMs: number): boolean {
     return take(this.#knocks, this.#rates.knocks, nowMs);
+  }
+
+  /** What it may still send now. */
+  leftBytes(nowMs: number): number {
+    return left(this.#bytes, this.#rates.bytes, nowMs);
+  }
+
+  /** Likewise, in frames. */
+  leftFrames(nowMs: number): number {
+    return left(this.#frames, this.#rates.frames, nowMs);
   }
 
   /** Accounts for what came. @returns for how many ms this connection should not be read from */

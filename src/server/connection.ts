@@ -12,7 +12,8 @@ import type { GateConnection, Seat } from "./gate_state.ts";
 import { type FrameTaker, Intake } from "./intake.ts";
 import type { LoginVisit } from "./login_desk.ts";
 import { Outbox, type OutboxOwner, type OutboxPorts } from "./outbox.ts";
-import { type Bucket, charge, fullBucket, type Rate, take } from "./rate.ts";
+import { type Bucket, charge, fullBucket, left, type Rate, take } from "./rate.ts";
+import { OWNER_TIMES, READERS_A_COUNT } from "./relay_limits.ts";
 
 /** Answers of REFUSED: beyond it they are left out, so that nonsense is not echoed for ever. */
 const REFUSAL_RATE: Rate = { burst: 256, perSecond: 20 };
@@ -22,10 +23,18 @@ const REFUSAL_RATE: Rate = { burst: 256, perSecond: 20 };
  */
 const MISDEED_RATE: Rate = { burst: 20_000, perSecond: 500 };
 
-/** Rates at which a connection may send, with their bursts of two seconds. */
+/**
+ * What may always be looked at once a connection has used its rates up: what is waited for is only
+ * known afterwards. So little that others are not made to wait for it.
+ */
+const LEAST_SHARE = { bytes: 4096, frames: 32 };
+
+/** Rates at which a connection may send, with their bursts. */
 export interface SendRates {
   /** In bytes. */
   readonly bytes: Rate;
+  /** In bytes, of a connection that owns a room. */
+  readonly ownerBytes: Rate;
   /** In frames. */
   readonly frames: Rate;
 }
@@ -102,6 +111,13 @@ export class Connection implements FrameTaker, LinkHandlers, OutboxOwner {
   enoughMs = Infinity;
   /** Frames of the piece that is being taken in. */
   framesInPiece = 0;
+  /** How many of them may be looked at in this turn. */
+  #frameShare = Infinity;
+  #isLimited = false;
+  /** How often the bytes of its last broadcast counted, since they went to many. */
+  #counts = 1;
+  /** Bytes that count beside those of the piece. */
+  #spreadBytes = 0;
   readonly #ports: ConnectionPorts;
   /** Null while nothing was refused. */
   #refusals: Bucket | null = null;
@@ -133,7 +149,7 @@ export class Connection implements FrameTaker, LinkHandlers, OutboxOwner {
 
   /** See {@link FrameTaker}. */
   get spent(): boolean {
-    return this.#ports.nowMs() >= this.enoughMs;
+    return this.framesInPiece >= this.#frameShare || this.#ports.nowMs() >= this.enoughMs;
   }
 
   /** PROTOCOL §2: a connection that is nowhere more than a knocker is a guest. */
@@ -147,6 +163,11 @@ export class Connection implements FrameTaker, LinkHandlers, OutboxOwner {
   /** See {@link FrameTaker}. */
   get runPrefix(): Uint8Array | null {
     return this.hot === null ? null : this.hot.prefix;
+  }
+
+  /** See {@link FrameTaker}. */
+  get runLimit(): number {
+    return this.#frameShare - this.framesInPiece;
   }
 
   /** See {@link FrameTaker}. */
@@ -185,21 +206,58 @@ export class Connection implements FrameTaker, LinkHandlers, OutboxOwner {
   }
 
   /**
-   * Accounts for what came.
+   * How much of what came may be looked at in this turn: all of it within its rates; what is left of
+   * them, and a little at least, beyond.
+   */
+  shareOf(bytes: number, nowMs: number): number {
+    const { rates } = this.#ports;
+    const owns = this.#owns;
+    let leftBytes = left(this.#bytes, owns ? rates.ownerBytes : rates.bytes, nowMs);
+    let leftFrames = left(this.#frames, rates.frames, nowMs);
+    for (const source of this.sources) {
+      leftBytes = Math.min(leftBytes, source.leftBytes(nowMs) * (owns ? OWNER_TIMES : 1));
+      leftFrames = Math.min(leftFrames, source.leftFrames(nowMs));
+    }
+    this.#isLimited = leftBytes < Infinity;
+    this.#frameShare = Math.max(LEAST_SHARE.frames, Math.floor(leftFrames));
+    return Math.min(bytes, Math.max(LEAST_SHARE.bytes, Math.floor(leftBytes / this.#counts)));
+  }
+
+  /** Counts bytes for as many as get them. */
+  spread(bytes: number, readers: number): void {
+    const counts = Math.max(1, readers / READERS_A_COUNT);
+    // The share was reckoned for fewer: what is left of the piece comes later, by another.
+    if (counts > 2 * this.#counts && this.#isLimited) this.#frameShare = 0;
+    this.#counts = counts;
+    this.#spreadBytes += bytes * (counts - 1);
+  }
+
+  /**
+   * Accounts for what was looked at.
    *
    * @returns for how many ms it should not be read from
    */
   chargeFor(bytes: number, nowMs: number): number {
     const { rates } = this.#ports;
+    const owns = this.#owns;
     const frames = this.framesInPiece;
-    this.framesInPiece = 0;
+    const counted = bytes + this.#spreadBytes;
+    this.framesInPiece = this.#spreadBytes = 0;
     let waitMs = Math.max(
-      charge(this.#bytes, rates.bytes, nowMs, bytes),
+      charge(this.#bytes, owns ? rates.ownerBytes : rates.bytes, nowMs, counted),
       charge(this.#frames, rates.frames, nowMs, frames),
     );
     for (const source of this.sources) {
-      waitMs = Math.max(waitMs, source.charge(bytes, frames, nowMs));
+      const ofSource = owns ? counted / OWNER_TIMES : counted;
+      waitMs = Math.max(waitMs, source.charge(ofSource, frames, nowMs));
     }
     return waitMs;
+  }
+
+  get #owns(): boolean {
+    for (const seat of this.gate.seats.values()) {
+      if (seat.role === "owner") return true;
+    }
+    return false;
   }
 }

@@ -23,6 +23,8 @@ export interface FrameTaker {
   readonly frameLimit: number;
   /** How the bodies begin that may come as a run; null if none may. */
   readonly runPrefix: Uint8Array | null;
+  /** How many frames a run may have. */
+  readonly runLimit: number;
   /** Frames, headers included, whose bodies all begin with the prefix and have more after it. */
   takeRun(frames: Uint8Array, count: number): void;
   /** One frame, its header included. A view: what is kept of it has to be copied. */
@@ -71,7 +73,7 @@ export class Intake {
       const prefix = taker.runPrefix;
       if (prefix !== null) {
         const { frameLimit } = taker;
-        scanRun(buffer, at, buffer.length, frameLimit, prefix, Infinity, RUN);
+        scanRun(buffer, at, buffer.length, frameLimit, prefix, taker.runLimit, RUN);
         if (RUN.frames > 0) {
           at = RUN.end;
           taker.takeRun(buffer.subarray(before, at), RUN.frames);

@@ -32,6 +32,21 @@ function refill(bucket: Bucket, rate: Rate, nowMs: number): void {
   bucket.atMs = Math.max(bucket.atMs, nowMs);
 }
 
+/**
+ * The rate of a connection's traffic: at once a quarter of a second of it, since what comes at once
+ * makes the others wait; but never less than `least`, unless that is more than two seconds of it.
+ */
+export function trafficRate(perSecond: number, least: number): Rate {
+  return { burst: Math.min(2 * perSecond, Math.max(perSecond / 4, least)), perSecond };
+}
+
+/** How many tokens there are; Infinity without a limit. */
+export function left(bucket: Bucket, rate: Rate, nowMs: number): number {
+  if (rate.perSecond === 0) return Infinity;
+  refill(bucket, rate, nowMs);
+  return bucket.tokens;
+}
+
 /** Takes one token if there is one. @returns whether there was */
 export function take(bucket: Bucket, rate: Rate, nowMs: number): boolean {
   if (rate.perSecond === 0) return true;

@@ -51,7 +51,8 @@ import type { LoggedInAccount } from "./account_book.ts";
 import type { Allowance } from "./allowance.ts";
 import type { Cursor } from "./cursor.ts";
 import type { LoginMessage, LoginOutcome, LoginVisit } from "./login_desk.ts";
-import type { RelayLimits } from "./relay_limits.ts";
+import { type Rate, trafficRate } from "./rate.ts";
+import { OWNER_TIMES, type RelayLimits } from "./relay_limits.ts";
 import { RoomLog } from "./room_log.ts";
 import { Turn } from "./turn.ts";
 import { keyedRoomId, verifySignature } from "./verify.ts";
@@ -63,6 +64,8 @@ export const CLOSING_MS = 2_000;
  * holds 5,000 of the smallest, each with an answer, and a login or a ticket takes as long as many.
  */
 const PIECE_MS = 1;
+/** What a connection may send at once, whatever its rates are. */
+const LEAST_BURST = { bytes: 262_144, frames: 1000 };
 /** How often {@link Relay.tick} wants to be called. */
 export const TICK_MS = 1_000;
 
@@ -324,26 +327,27 @@ export class Relay {
     connection.pinged = false;
     this.counters.bytesIn += bytes.length;
     const { rest } = connection;
-    if (rest === null) return this.#work(connection, bytes, bytes.length, nowMs);
+    if (rest === null) return this.#work(connection, bytes, nowMs);
     // The runtime had read it already when the link was paused.
     connection.rest = new Uint8Array(rest.length + bytes.length);
     connection.rest.set(rest);
     connection.rest.set(bytes, rest.length);
-    connection.chargeFor(bytes.length, nowMs);
   }
 
-  /** @param fresh how many of the bytes were not accounted for yet */
-  #work(connection: Connection, bytes: Uint8Array, fresh: number, nowMs: number): void {
+  #work(connection: Connection, bytes: Uint8Array, nowMs: number): void {
     connection.enoughMs = nowMs + PIECE_MS;
+    const share = connection.shareOf(bytes.length, nowMs);
+    let done = share;
     try {
-      connection.rest = connection.intake.push(bytes);
+      done -= connection.intake.push(bytes.subarray(0, share))?.length ?? 0;
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       const code = error.code === "too-long" ? "too-large" : "malformed";
       this.#close(connection, code, error.message);
     }
+    connection.rest = connection.open && done < bytes.length ? bytes.subarray(done) : null;
     this.counters.framesIn += connection.framesInPiece;
-    const waitMs = connection.chargeFor(fresh, nowMs);
+    const waitMs = connection.chargeFor(done, nowMs);
     if (connection.open && (waitMs > 0 || connection.rest !== null)) {
       this.#pause(connection, nowMs + waitMs);
     }
@@ -370,14 +374,17 @@ export class Relay {
   #resumeDue(): void {
     this.#cancelResume = null;
     this.#resumeAtMs = Infinity;
+    const enoughMs = this.#ports.now().ms + PIECE_MS;
     for (const connection of [...this.#paused]) {
       const nowMs = this.#ports.now().ms;
       if ((connection.pausedUntilMs ?? 0) > nowMs) continue;
+      // Those who are left are the first of the next turn.
+      if (nowMs > enoughMs) break;
       this.#paused.delete(connection);
       connection.pausedUntilMs = null;
       connection.heardMs = nowMs;
       const { rest } = connection;
-      if (rest !== null) this.#work(connection, rest, 0, nowMs);
+      if (rest !== null) this.#work(connection, rest, nowMs);
       if (connection.pausedUntilMs === null) connection.link.resume();
     }
     let first = Infinity;
@@ -441,6 +448,7 @@ export class Relay {
     const { log } = hot.cursor;
     const start = log.append(frames);
     hot.cursor.skip(start, log.head);
+    connection.spread(frames.length, log.readers.length);
   }
 
   #takeDirect(connection: Connection, frame: Uint8Array, body: Uint8Array): void {
@@ -673,15 +681,18 @@ export class Relay {
 }
 
 /**
- * Rates with bursts of two seconds. But a burst goes to everybody in the room, and has to be well
- * within what may wait for one that reads slowly: else one member could have the others dropped.
+ * Rates with their bursts. A burst goes to everybody in the room, and has to be well within what may
+ * wait for one that reads slowly: else one member could have the others dropped.
  */
-function sendRates(limits: RelayLimits): SendRates {
-  const twoSeconds = (perSecond: number) => ({ burst: 2 * perSecond, perSecond });
-  const bytes = twoSeconds(limits.bytesPerSecond);
+function sendRates({ bytesPerSecond, framesPerSecond, maxLagBytes }: RelayLimits): SendRates {
+  const bytes = (perSecond: number): Rate => {
+    const rate = trafficRate(perSecond, LEAST_BURST.bytes);
+    return { ...rate, burst: Math.min(rate.burst, maxLagBytes / 4) };
+  };
   return {
-    bytes: { ...bytes, burst: Math.min(bytes.burst, limits.maxLagBytes / 4) },
-    frames: twoSeconds(limits.framesPerSecond),
+    bytes: bytes(bytesPerSecond),
+    ownerBytes: bytes(OWNER_TIMES * bytesPerSecond),
+    frames: trafficRate(framesPerSecond, LEAST_BURST.frames),
   };
 }
 

@@ -28,7 +28,11 @@ export interface RelayLimits {
   readonly loginMs: number;
   /** Milliseconds that a connection may stay without being in any room. */
   readonly idleMs: number;
-  /** Bytes a second that one connection may send; above it the relay reads it more slowly. 0: no limit. */
+  /**
+   * Bytes a second that one connection may send; above it the relay reads it more slowly. A frame for
+   * a whole room counts once for every {@link READERS_A_COUNT} who get it, and an owner, which has to
+   * send what all need, may send {@link OWNER_TIMES} times as much. 0: no limit.
+   */
   readonly bytesPerSecond: number;
   /** Frames a second that one connection may send, likewise. 0: no limit. */
   readonly framesPerSecond: number;
@@ -45,9 +49,15 @@ export interface RelayLimits {
   readonly sourceKnocks: number;
   /** Frames a second of one source; above it the relay reads it more slowly. */
   readonly sourceFrames: number;
-  /** Bytes a second of one source, likewise. */
+  /** Bytes a second of one source, counted likewise; those of an owner at {@link OWNER_TIMES} to one. */
   readonly sourceBytes: number;
 }
+
+/** See {@link RelayLimits.bytesPerSecond}. */
+export const READERS_A_COUNT = 8;
+
+/** See {@link RelayLimits.bytesPerSecond}. */
+export const OWNER_TIMES = 8;
 
 /** Sane for a small machine: a few thousand people, a few hundred MiB at worst in ordinary use. */
 export const DEFAULT_RELAY_LIMITS: RelayLimits = {
@@ -61,12 +71,12 @@ export const DEFAULT_RELAY_LIMITS: RelayLimits = {
   handshakeMs: 10_000,
   loginMs: 60_000,
   idleMs: 2 * DEAD_AFTER_MS,
-  bytesPerSecond: 8 * 1024 * 1024,
+  bytesPerSecond: 1024 * 1024,
   framesPerSecond: 5000,
   sourceConnections: 256,
   sourceArrivals: 10,
   sourceJoins: 10,
   sourceKnocks: 5,
   sourceFrames: 20_000,
-  sourceBytes: 32 * 1024 * 1024,
+  sourceBytes: 4 * 1024 * 1024,
 };

@@ -1,17 +1,17 @@
 /** One connection that does what it may, as hard as it can, and what the others have of it. */
 import assert from "node:assert/strict";
 import { frameRelayMessage } from "../../src/wire/relay_message.ts";
-import { TestRoom } from "../support/gate_people.ts";
+import { type Person, TestRoom } from "../support/gate_people.ts";
 import { settled } from "../support/memory_link.ts";
 import { Story } from "./relay_story.ts";
 
 Deno.test("the burst that one member may send drops nobody who is about to read", async () => {
-  const story = new Story();
+  const story = new Story({ bytesPerSecond: 64 * 1024 * 1024 });
   const room = new TestRoom();
   const fox = await story.enter(room, "member");
   const ada = await story.enter(room, "member");
   ada.link.pause();
-  // All that the relay takes in without a pause, and more.
+  // All that the relay takes in without a pause, and more: at rates that an operator may set.
   const payload = new Uint8Array(60_000);
   const from = fox.in(room);
   for (let i = 0; i < 400; i++) fox.send({ kind: "broadcast", room: room.id, from, payload });
@@ -65,4 +65,61 @@ Deno.test("who has to wait long makes nobody wait who has to wait less", async (
   ada.say(room, "soon");
   await story.pass(2000);
   assert.equal(owl.texts().at(-1), "soon");
+});
+
+Deno.test("who is over its rate is looked at a few frames at a time, and in order", async () => {
+  const story = new Story({ framesPerSecond: 1000 });
+  const room = new TestRoom();
+  const fox = await story.enter(room, "member");
+  const owl = await story.enter(room, "owner");
+  const texts = Array.from({ length: 3000 }, (_, i) => `${i}`);
+  const from = fox.in(room);
+  const frames = texts.map((text) => {
+    const payload = new TextEncoder().encode(text);
+    return frameRelayMessage({ kind: "broadcast", room: room.id, from, payload });
+  });
+  fox.raw(Uint8Array.from(frames.flatMap((frame) => [...frame])));
+  await settled();
+  // What it may send at once, START and ENTER among them.
+  let before = owl.texts().length;
+  assert.equal(before, 998);
+  for (let i = 0; i < 20; i++) {
+    await story.pass(10);
+    const now = owl.texts().length;
+    assert.ok(now - before <= 40, `${now - before} in one turn`);
+    before = now;
+  }
+  assert.ok(before >= 1100, `${before} in a fifth of a second`);
+  await story.pass(60_000);
+  assert.deepEqual(owl.texts(), texts);
+});
+
+Deno.test("what goes to many counts for many, and an owner may send eight times as much", async () => {
+  const story = new Story({ bytesPerSecond: 100_000 });
+  const [large, small] = [new TestRoom(), new TestRoom()];
+  const listener = await story.enter(large, "member");
+  for (let i = 0; i < 29; i++) await story.enter(large, "member");
+  const fox = await story.enter(large, "member");
+  const owl = await story.enter(large, "owner");
+  const hen = await story.enter(small, "member");
+  const cat = await story.enter(small, "member");
+  // Until each may send at once what its rate allows, two seconds of it.
+  await story.pass(10_000);
+  let speakers = 0;
+  /** Bytes that are passed on in a second, after what may be sent at once. */
+  const heardOf = async (speaker: Person, room: TestRoom, hearer: Person): Promise<number> => {
+    const text = `${speakers++}`.repeat(1000);
+    const heard = () => hearer.texts().filter((t) => t === text).length;
+    for (let i = 0; i < 400; i++) speaker.say(room, text);
+    await settled();
+    const before = heard();
+    for (let i = 0; i < 100; i++) await story.pass(10);
+    return (heard() - before) * 1000;
+  };
+  const near = (bytes: number, wanted: number) =>
+    assert.ok(Math.abs(bytes / wanted - 1) < 0.2, `${bytes}, not ${wanted}`);
+  near(await heardOf(hen, small, cat), 100_000);
+  // 32 are there, which is four times eight.
+  near(await heardOf(fox, large, listener), 100_000 / 4);
+  near(await heardOf(owl, large, listener), 100_000 / 4 * 8);
 });

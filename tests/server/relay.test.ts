@@ -270,7 +270,8 @@ Deno.test("a connection in two rooms hears each, and what it sends to one stays 
     owl.say(a, `a${i} ${"x".repeat(2000)}`);
     fox.say(b, `b${i} ${"x".repeat(2000)}`);
   }
-  await settled();
+  // More than they may send at once.
+  await story.pass(1000);
   both.link.resume();
   both.say(a, "to a");
   both.say(b, "to b");
@@ -376,7 +377,8 @@ Deno.test("a guest's frames are small, a member's may be as large as a frame", a
   const fox = await story.enter(room, "member");
   const large = "y".repeat(MAX_FRAME_BYTES - 33);
   fox.say(room, large);
-  await settled();
+  // More than it may send at once.
+  await story.pass(10_000);
   assert.deepEqual(owl.texts(), [fits, large]);
 });
 
@@ -483,7 +485,8 @@ Deno.test("who sends more than its rate is read more slowly, and alone", async (
   for (const text of texts) fox.say(room, text);
   await settled();
   const atOnce = owl.texts().length;
-  assert.ok(atOnce >= 4 && atOnce < 6, `${atOnce}`);
+  // Two seconds of it, and the little that is always looked at.
+  assert.ok(atOnce >= 3 && atOnce < 6, `${atOnce}`);
   owl.say(room, "not held back");
   await settled();
   await story.pass(1000);
