@@ -5,13 +5,20 @@
  *
  *     deno task bench:flood [ROUNDS [ATTACK+ATTACK]]
  *
- * Each attack is measured against a quiet time right before it, by turns, 3 rounds if not said; the
- * figure is the median of the rounds. Once the attackers come from an address with the limits of one
- * source, once, at worst, from one that is exempt from them. The others' p99 is held to 3 times that
- * of the quiet time, and the relay's memory to a bound. Exits with 1 if not.
+ * Each attack is measured against a quiet time right before it, by turns, 3 rounds if not said (7
+ * minutes); figures are medians of the rounds. First the attackers come from an address with the
+ * limits of one source; then those whom these limits stop come from one that is exempt, so that a
+ * thousand are there.
+ *
+ * The others' p99 is held to 3 times that of the quiet time, and the relay's memory to a bound; exits
+ * with 1 if not. That is for what was promised: strangers who never finish or send a byte a second,
+ * garbage, and a flood by one member. What is marked "beyond" is measured and not judged.
  *
  * The relay has the first core; the members, and with the lowest priority the attackers, share the
- * second, so that the attackers take no processor but the relay's. Linux only, loopback only.
+ * second, so that the attackers take no processor but the relay's. The members share one process:
+ * what a flood has each of them decrypt, and what they measure late for it, is in their figures. On
+ * a machine that does anything else the quiet p99 is many times what it is, and ratios say nothing:
+ * look at it first (0.5 ms on a quiet one). Linux only, loopback only.
  *
  * @module
  */
@@ -36,9 +43,9 @@ const MEMBERS = 10;
 /** One message of somebody, each so many milliseconds. */
 const EVERY_MS = 5;
 const PAYLOAD_BYTES = 200;
-const WINDOW_MS = 4_000;
+const WINDOW_MS = 3_000;
 /** After an attack, until the relay is quiet again. */
-const REST_MS = 1_500;
+const REST_MS = 1_000;
 const SAMPLE_MS = 200;
 const MOST_TIMES_QUIET = 3;
 const MOST_BYTES = 400e6;
@@ -48,17 +55,17 @@ const MARK = 0x6d;
 const ROUNDS = Number(Deno.args[0] ?? 3);
 const ONLY = Deno.args[1]?.split("+");
 const ATTACKERS = fileURLToPath(new URL("flood_attackers.ts", import.meta.url));
-const ATTACKS = [
-  "silent",
-  "slow",
-  "nonsense",
-  "stampede",
-  "flood, small",
-  "flood, large",
-  "flood, to nobody",
-  "flood, pings",
-  "all",
-];
+const STRANGERS = ["silent", "slow", "nonsense", "stampede", "all"];
+const FLOODS = ["flood, small", "flood, large", "flood, to nobody", "flood, pings"];
+/** What nothing was promised of. */
+const BEYOND = ["stampede"];
+/** Where the attackers come from, and what they do from there. */
+const SOURCES = [
+  { name: "limited", exempt: "127.0.0.1", attacks: [...STRANGERS, ...FLOODS] },
+  // One member's flood is held back as one connection, wherever it comes from.
+  { name: "exempt", exempt: "127.0.0.0/8", attacks: STRANGERS },
+] as const;
+const ATTACKERS_ADDRESS = "127.0.0.2";
 
 /** What a window showed. */
 interface Window {
@@ -69,6 +76,17 @@ interface Window {
   readonly busy: number;
   readonly bytes: number;
 }
+
+async function isPossible(command: string, ...args: string[]): Promise<boolean> {
+  const silent = { stdout: "null", stderr: "null" } as const;
+  const { success } = await new Deno.Command(command, { args, ...silent }).output();
+  return success;
+}
+
+/** How a process is started that runs only while nobody else wants to. */
+const LOWEST = await isPossible("chrt", "--idle", "0", "true")
+  ? ["chrt", "--idle", "0"]
+  : ["nice", "-n", "19"];
 
 async function run(command: string, ...args: string[]): Promise<void> {
   const { success } = await new Deno.Command(command, { args, stdout: "null" }).output();
@@ -151,9 +169,7 @@ class Attackers implements AsyncDisposable {
 
   constructor({ port, pin }: MeasuredRelay, from: string, roomPem: string, pinned: boolean) {
     const deno = [Deno.execPath(), "run", "-A", "--no-check", ATTACKERS, `${port}`, pin, from];
-    const [command = "", ...args] = pinned
-      ? ["taskset", "-c", "1", "chrt", "--idle", "0", ...deno]
-      : ["nice", "-n", "19", ...deno];
+    const [command = "", ...args] = [...pinned ? ["taskset", "-c", "1"] : [], ...LOWEST, ...deno];
     this.#child = new Deno.Command(command, {
       args,
       env: { ROOM_PEM: roomPem },
@@ -184,14 +200,19 @@ interface Row {
   readonly loaded: Window[];
 }
 
-async function measure(from: string, exempt: string, pinned: boolean): Promise<[Row[], number]> {
+async function measure(
+  { exempt, attacks }: (typeof SOURCES)[number],
+  pinned: boolean,
+): Promise<[Row[], number]> {
   await using relay = await measuredRelay(["--exempt", exempt]);
   if (pinned) await run("taskset", "-a", "-p", "-c", "0", String(relay.pid));
   await using talkers = new Talkers();
   await talkers.enter(relay);
-  await using attackers = new Attackers(relay, from, talkers.room.signer.pem, pinned);
-  const attacks = ATTACKS.filter((attack) => ONLY?.includes(attack) ?? true);
-  const rows: Row[] = attacks.map((attack) => ({ attack, quiet: [], loaded: [] }));
+  const { pem } = talkers.room.signer;
+  await using attackers = new Attackers(relay, ATTACKERS_ADDRESS, pem, pinned);
+  const rows: Row[] = attacks
+    .filter((attack) => ONLY?.includes(attack) ?? true)
+    .map((attack) => ({ attack, quiet: [], loaded: [] }));
   await talkers.window(relay.pid); // the compilers' time
   for (let round = 0; round < ROUNDS; round++) {
     for (const { attack, quiet, loaded } of rows) {
@@ -211,23 +232,22 @@ if (pinned) await run("taskset", "-a", "-p", "-c", "1", String(Deno.pid));
 console.log(
   `flood: ${cores} cores; ` +
     (pinned
-      ? "the relay on the first, members and (at idle priority) attackers on the second"
+      ? `the relay on the first, members and (${LOWEST[0]}) attackers on the second`
       : "relay, members and attackers share one"),
 );
 let good = true;
-for (
-  const [name, from, exempt] of [
-    ["limited", "127.0.0.2", "127.0.0.1"],
-    ["exempt", "127.0.0.2", "127.0.0.0/8"],
-  ] as const
-) {
-  const [rows, gone] = await measure(from, exempt, pinned);
+for (const source of SOURCES) {
+  const { name } = source;
+  const [rows, gone] = await measure(source, pinned);
   good &&= gone === 0;
   const table = rows.map(({ attack, quiet, loaded }) => {
     const of = (windows: Window[], field: keyof Window) => median(windows.map((w) => w[field]));
-    const ratio = median(loaded.map((w, i) => w.p99 / (quiet[i]?.p99 ?? NaN)));
+    const ratios = loaded.map((w, i) => w.p99 / (quiet[i]?.p99 ?? NaN));
+    const ratio = median(ratios);
     const most = Math.max(...loaded.map((w) => w.bytes));
-    good &&= ratio <= MOST_TIMES_QUIET && most <= MOST_BYTES;
+    const within = ratio <= MOST_TIMES_QUIET && most <= MOST_BYTES;
+    const judged = !BEYOND.includes(attack);
+    if (judged) good &&= within;
     return [
       attack,
       of(quiet, "p50").toFixed(2),
@@ -235,13 +255,27 @@ for (
       of(quiet, "p99").toFixed(2),
       of(loaded, "p99").toFixed(2),
       ratio.toFixed(2),
+      `${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}`,
       `${Math.round(of(quiet, "busy") * 100)} %`,
       `${Math.round(of(loaded, "busy") * 100)} %`,
       megabytes(most),
+      judged ? within ? "yes" : "NO" : "beyond",
     ];
   });
   printTable(
-    [`${name}`, "p50 quiet", "p50", "p99 quiet", "p99 ms", "times", "CPU quiet", "CPU", "relay"],
+    [
+      name,
+      "p50 quiet",
+      "p50",
+      "p99 quiet",
+      "p99 ms",
+      "times",
+      "of each round",
+      "CPU quiet",
+      "CPU",
+      "relay",
+      "",
+    ],
     table,
   );
   console.log(`${name}: ${gone} of the ${MEMBERS} members lost their connection\n`);
