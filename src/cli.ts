@@ -25,6 +25,7 @@ import {
   SERVER_OPTIONS,
   type ServerOptions,
 } from "./server/options.ts";
+import { complain, OutputError, print } from "./standard_output.ts";
 import { COMMIT, PROTOCOL, VERSION } from "./version.ts";
 import type { ParticipantOptions, ParticipantPorts } from "./driver/participant.ts";
 import type { LoginOptions } from "./driver/credentials.ts";
@@ -332,15 +333,20 @@ export function help(): string {
  * Runs one command line.
  *
  * @param args without the program's name
- * @returns the exit code: 2 and a message on standard error for wrong usage
+ * @returns the exit code: 2 and a message on standard error for wrong usage, 1 if standard output
+ *   cannot be written
  */
 export async function run(args: readonly string[]): Promise<number> {
   try {
     return await dispatch(args);
   } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
-    console.error(`stm: ${error.message}`);
-    return 2;
+    if (error instanceof UsageError) {
+      complain(`stm: ${error.message}`);
+      return 2;
+    }
+    if (!(error instanceof OutputError)) throw error;
+    complain(`stm: ${error.message}`);
+    return 1;
   }
 }
 
@@ -438,10 +444,6 @@ function group(name: string, commands: readonly CommandSpec[], next: string | un
 
 const UIS = ["line", "json"] as const;
 
-function print(text: string): void {
-  Deno.stdout.writeSync(new TextEncoder().encode(text));
-}
-
 function version(ui: (typeof UIS)[number]): number {
   const all = {
     type: "version",
@@ -485,7 +487,7 @@ async function server(flags: Arguments): Promise<number> {
     return 0;
   }
   const { hangUps, runServer, stopAtSignals, machineAddresses } = await import("./server/main.ts");
-  return await runServer(options, OUTPUT, {
+  return await runServer(options, LASTING_OUTPUT, {
     version: VERSION,
     stop: stopAtSignals(),
     addresses: machineAddresses,
@@ -613,7 +615,19 @@ async function profileForks(given: Arguments): Promise<number> {
 
 const OUTPUT = {
   out: (line: string) => print(`${line}\n`),
-  err: (line: string) => console.error(line),
+  err: complain,
+};
+
+/** A relay goes on though its words are lost, as where the disk of its log is full. */
+const LASTING_OUTPUT = {
+  ...OUTPUT,
+  out: (line: string) => {
+    try {
+      OUTPUT.out(line);
+    } catch (error) {
+      if (!(error instanceof OutputError)) throw error;
+    }
+  },
 };
 
 async function participantPorts(): Promise<ParticipantPorts> {

@@ -24,8 +24,8 @@ export interface StmOptions {
   readonly env?: Record<string, string>;
   /** `null`: standard input has ended from the start. */
   readonly stdin?: "piped" | "null";
-  /** How many descriptors it may have, where a shell can say that. */
-  readonly descriptors?: number;
+  /** What a shell does about it before `exec "$@"`, and behind that: `ulimit -n 100`, `2>/dev/full`. */
+  readonly shell?: readonly [before: string, behind: string];
   /** Do not read standard output before `readOutput()`. */
   readonly unread?: boolean;
 }
@@ -82,10 +82,10 @@ export class Stage implements AsyncDisposable {
   /** Starts `stm ARGS`. */
   start(args: readonly string[], options: StmOptions = {}): StmProcess {
     const command = this.command(args, options.machine);
-    const { descriptors } = options;
-    const [program, ...before] = descriptors === undefined
+    const { shell } = options;
+    const [program, ...before] = shell === undefined
       ? [Deno.execPath()]
-      : ["sh", "-c", `ulimit -n ${descriptors}; exec "$@"`, "sh", Deno.execPath()];
+      : ["sh", "-c", `${shell[0]}\nexec "$@" ${shell[1]}`, "sh", Deno.execPath()];
     const child = new Deno.Command(program, {
       args: [...before, ...command.args],
       env: { ...command.env, ...options.env },
@@ -171,6 +171,7 @@ export class StmProcess extends Chronicle<Told> {
   stderr = "";
   readonly #child: Deno.ChildProcess;
   readonly #input: WritableStreamDefaultWriter<Uint8Array> | null;
+  readonly #output: ReadableStreamDefaultReader<Uint8Array>;
   readonly #reading = Promise.withResolvers<void>();
   #gone = false;
   #line = "";
@@ -185,8 +186,9 @@ export class StmProcess extends Chronicle<Told> {
     this.#child = child;
     this.#input = options.stdin === "null" ? null : child.stdin.getWriter();
     if (!(options.unread ?? false)) this.#reading.resolve();
-    const out = this.#reading.promise.then(() => this.#read(child.stdout, (t) => this.#out(t)));
-    const err = this.#read(child.stderr, (text) => this.stderr += text);
+    this.#output = child.stdout.getReader();
+    const out = this.#reading.promise.then(() => this.#read(this.#output, (t) => this.#out(t)));
+    const err = this.#read(child.stderr.getReader(), (text) => this.stderr += text);
     this.exit = Promise.all([child.status, out, err]).then(([status]) => {
       this.#gone = true;
       this.end();
@@ -196,11 +198,16 @@ export class StmProcess extends Chronicle<Told> {
     });
   }
 
-  async #read(stream: ReadableStream<Uint8Array>, take: (text: string) => void): Promise<void> {
+  async #read(
+    reader: ReadableStreamDefaultReader<Uint8Array>,
+    take: (text: string) => void,
+  ): Promise<void> {
     const decoder = new TextDecoder();
     try {
-      for await (const chunk of stream) {
-        take(decoder.decode(chunk, { stream: true }));
+      for (;;) {
+        const { value, done } = await reader.read();
+        if (done) break;
+        take(decoder.decode(value, { stream: true }));
         this.look();
       }
     } catch (error) {
@@ -223,9 +230,9 @@ export class StmProcess extends Chronicle<Told> {
     this.#reading.resolve();
   }
 
-  /** Closes our end of its standard output, as `head` does. The process was started `unread`. */
+  /** Closes our end of its standard output, as `head` does. */
   async closeOutput(): Promise<void> {
-    await this.#child.stdout.cancel();
+    await this.#output.cancel();
     this.#reading.resolve();
   }
 
