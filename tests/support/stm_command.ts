@@ -12,17 +12,17 @@ export interface Outcome {
 export async function stm(...args: string[]): Promise<Outcome> {
   const decoder = new TextDecoder();
   const said = { out: "", err: "" };
-  const writeSync = Deno.stdout.writeSync;
-  const { error } = console;
-  Deno.stdout.writeSync = (bytes) => {
-    said.out += decoder.decode(bytes);
+  const [out, err] = [Deno.stdout.writeSync, Deno.stderr.writeSync];
+  const keepAs = (name: "out" | "err") => (bytes: Uint8Array) => {
+    said[name] += decoder.decode(bytes);
     return bytes.length;
   };
-  console.error = (...words: unknown[]) => said.err += `${words.join(" ")}\n`;
+  Deno.stdout.writeSync = keepAs("out");
+  Deno.stderr.writeSync = keepAs("err");
   try {
     return { code: await run(args), ...said };
   } finally {
-    Deno.stdout.writeSync = writeSync;
-    console.error = error;
+    Deno.stdout.writeSync = out;
+    Deno.stderr.writeSync = err;
   }
 }
