@@ -80,15 +80,16 @@ export interface AdminRoom {
   } | null;
   /** Until then another owner may answer: another device of ours, or who took over meanwhile. */
   readonly askedOwnersUntil: number;
+  /** From when on the members may be asked once more whom they follow. */
+  readonly nextAskAt: number;
   /** When we lost the connection; 0 while we are there. */
   readonly awaySince: number;
-  /** Back from a long absence: until then a deputy that took over meanwhile is believed. */
-  readonly returningUntil: number;
+  /** The epoch that we were in at the end of our last long absence: a deputy may have taken over up to there. */
+  readonly absentIn: number;
   /** The room was administered before this run. */
   readonly resumed: boolean;
   /** The commit on its way; `null` when none is. */
   readonly making: {
-    readonly epoch: number;
     readonly adds: readonly Add[];
     readonly removes: readonly Remove[];
   } | null;
@@ -126,12 +127,12 @@ const MAX_DEPUTIES = 16;
 const HAND_OVER_MS = 60_000;
 /** How long a successor waits for the admin before to come in as a member. */
 const SUCCEED_MS = 5_000;
+/** How often the members are asked whom they follow while somebody sends what looks like a later epoch. */
+const ASK_EVERY_MS = 30_000;
 /** How long after somebody's return the room heals: by then a new ML-KEM key of it has come. */
 const HEAL_AFTER_MS = 10_000;
 /** How long an epoch lasts at least before a return ends it. */
 const HEAL_EVERY_MS = 60_000;
-/** How long after its return an admin believes a deputy. */
-const RETURNING_MS = 30_000;
 
 /** The state of an admin before its first event. Rooms are added by `addAdminRoom`. */
 export function initialAdminState(session: SessionState): AdminState {
@@ -164,8 +165,9 @@ export function addAdminRoom(
     handing: null,
     succeeding: null,
     askedOwnersUntil: 0,
+    nextAskAt: 0,
     awaySince: 0,
-    returningUntil: 0,
+    absentIn: kept.resumed === true ? Infinity : -1,
     resumed: kept.resumed ?? false,
     cameBy: {},
     requests: [],
@@ -312,6 +314,8 @@ function take(turn: AdminTurn, event: SessionEvent): void {
       return;
     case "succeeded":
       return succeeded(turn, event);
+    case "fell-behind":
+      return othersAreAhead(turn, event.room);
     case "gone":
       return turn.change(event.room, (r) => ({
         ...r,
@@ -479,7 +483,7 @@ function commitNext(turn: AdminTurn, id: string): void {
     }
     turn.change(id, (r) => ({
       ...r,
-      making: { epoch: room.epoch + 1, adds, removes },
+      making: { adds, removes },
       adds: admin.adds.slice(MAX_ADDS_PER_COMMIT),
       removes: [],
       rekey: false,
@@ -538,6 +542,7 @@ function epochIsOn(turn: AdminTurn, id: string): void {
     turn.change(id, (r) => ({
       ...r,
       founded: true,
+      absentIn: first ? Math.min(r.absentIn, room.epoch - 1) : r.absentIn,
       known: knownWith(r, r.making),
       making: null,
       succeeding: null,
@@ -635,7 +640,9 @@ function refuse(
 function enteredAsOwner(turn: AdminTurn, id: string): void {
   const admin = turn.room(id);
   if (admin === undefined) return;
-  if (admin.founded || admin.resumed) turn.session.do({ kind: "ask-owners", room: id });
+  if (admin.founded || admin.resumed) {
+    turn.session.do({ kind: "ask-owners", room: id, all: admin.deputies.length > 0 });
+  }
   const first = !admin.founded && admin.making === null;
   const wasGone = admin.founded
     ? admin.awaySince > 0 && mayHaveBeenSilent(turn, admin.awaySince)
@@ -645,8 +652,17 @@ function enteredAsOwner(turn: AdminTurn, id: string): void {
     rekey: r.rekey || !r.founded,
     askedOwnersUntil: (first && r.resumed) || r.founded ? turn.at + OWNERS_MS : 0,
     awaySince: 0,
-    returningUntil: wasGone ? turn.at + RETURNING_MS : r.returningUntil,
+    absentIn: wasGone && admin.founded ? turn.session.room(id)?.epoch ?? -1 : r.absentIn,
   }));
+}
+
+/** Messages of epochs that we have not made: if somebody has taken over and we did not hear of it, we do now. */
+function othersAreAhead(turn: AdminTurn, id: string): void {
+  inRoom(turn, id, (admin, room) => {
+    if (!admin.founded || !speaks(room) || turn.at < admin.nextAskAt) return;
+    turn.change(id, (r) => ({ ...r, nextAskAt: turn.at + ASK_EVERY_MS }));
+    turn.session.do({ kind: "ask-owners", room: id, all: true });
+  });
 }
 
 /** Gives the room key to deputies who are here and have not got it. */
@@ -752,10 +768,13 @@ function otherMember(
 function succeeded(turn: AdminTurn, event: Extract<SessionEvent, { kind: "succeeded" }>): void {
   inRoom(turn, event.room, (admin, room) => {
     const name = room.members.find((m) => m.identity === event.identity)?.name ?? event.fingerprint;
+    const isNamed = event.purpose === "hand-over"
+      ? !admin.barred.includes(event.identity)
+      : admin.deputies.includes(event.identity);
     // Nobody takes the room from an admin that has been there all the time.
-    const mayBe = event.purpose === "hand-over" || turn.at < admin.returningUntil;
-    if (!event.valid || !mayBe) {
-      const why = event.valid
+    const mayBe = event.purpose === "hand-over" || event.from <= admin.absentIn;
+    if (!event.valid || !isNamed || !mayBe) {
+      const why = event.valid && isNamed
         ? "though you have been there: whoever follows it has left you"
         : "you did not name it, or the room has gone on with you";
       return turn.session.warn("fork", `${name} says that it runs ${room.name}: ${why}`, room, {

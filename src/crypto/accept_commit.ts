@@ -103,7 +103,8 @@ export class Fork extends CommitRefused {
 /**
  * Accepts the commit that follows our epoch.
  *
- * @param here our epoch, its hash and roster, the first leaf number never used, and the commits so far
+ * @param here our epoch and the number of the next, its hash and roster, the first leaf number never used, and the
+ *   commits so far
  * @param wraps what came as our wrap of that epoch: nothing vouches for one but the hash in the commit
  * @throws {CommitRefused} with nothing changed
  */
@@ -111,6 +112,7 @@ export async function acceptCommit(
   acceptor: Acceptor,
   here: {
     readonly epoch: number;
+    readonly next: number;
     readonly h: EpochHash;
     readonly roster: Roster;
     readonly nextLeaf: number;
@@ -121,7 +123,7 @@ export async function acceptCommit(
 ): Promise<AcceptedCommit> {
   checkSigned(acceptor, signed);
   const { value: commit } = signed;
-  if (commit.epoch !== here.epoch + 1) {
+  if (commit.epoch !== here.next) {
     throw new CommitRefused(
       "rollback",
       `the commit is for epoch ${commit.epoch}, we are in ${here.epoch}`,

@@ -48,7 +48,7 @@ import {
   ticketEpoch,
 } from "../wire/ids.ts";
 import { firstEpochHashInput } from "../wire/contexts.ts";
-import { KEPT_COMMITS, MAX_TICKET_LIFE_S, NONCE_LIFE_MS } from "../wire/limits.ts";
+import { CLAIM_AHEAD, KEPT_COMMITS, MAX_TICKET_LIFE_S, NONCE_LIFE_MS } from "../wire/limits.ts";
 import { isOpenRoom } from "../wire/room_id.ts";
 import { decodeSigned, type Signed, signedOf } from "../wire/signed.ts";
 import {
@@ -75,7 +75,13 @@ import { OuterSeal } from "./outer_seal.ts";
 import { applyChange, type MemberLeaf, type Roster } from "./roster.ts";
 import { type OwnKeys, RoomKeys } from "./room_keys.ts";
 import type { SigningKey } from "./session_keys.ts";
-import { checkSuccession, Lineage, makeGrant, type RoomKeyPair } from "./succession.ts";
+import {
+  checkSuccession,
+  epochBefore,
+  Lineage,
+  makeGrant,
+  type RoomKeyPair,
+} from "./succession.ts";
 
 /** A change of the roster to be made; `request` names a bundle that `takeBundle` opened. */
 export interface RosterPlan {
@@ -90,7 +96,9 @@ export interface RosterPlan {
 export interface Succeeded {
   readonly identity: IdentityKey;
   readonly purpose: WarrantPurpose;
-  /** It may: we named it, and have not gone on ourselves. */
+  /** The epoch that it goes on from. */
+  readonly from: number;
+  /** We were in that epoch and it was a deputy in it, as far as we know, and it has followed us to none after. */
   readonly valid: boolean;
 }
 
@@ -135,6 +143,8 @@ interface KeptCommit {
   readonly epoch: number;
   /** h of this epoch. */
   readonly h: EpochHash;
+  /** The epoch before it. */
+  readonly after: number;
   /** As it was broadcast. */
   readonly payload: Bytes;
   /** The SUCCESSION that made us the admin, before our first commit. */
@@ -145,6 +155,14 @@ interface KeptCommit {
   readonly seal: OuterSeal;
   /** Session keys of the leaves that it removed: they may ask, and learn that they are out. */
   readonly removed: ReadonlyMap<Leaf, KeyObject>;
+}
+
+/** An epoch that a deputy may have gone on from. */
+interface OwnEpoch {
+  readonly epoch: number;
+  readonly h: EpochHash;
+  /** The deputies' identities, in hex; `null` for one of an earlier run. */
+  readonly deputies: readonly string[] | null;
 }
 
 /** A greeting that waits for its bundle. */
@@ -213,6 +231,10 @@ export class AdminKeys extends RoomKeys {
   readonly #keptCommits: KeptCommit[] = [];
   /** Under the room secrets before this one, newest first. */
   #former: readonly OuterSeal[];
+  /** Oldest first, as many as a deputy's line is ahead. */
+  readonly #ownEpochs: OwnEpoch[] = [];
+  /** The newest epoch in which each identity was heard, in hex. */
+  readonly #heardIn = new Map<string, number>();
   /** Lowest ticket epoch: the relay forgets it when it restarts. */
   #minTicketEpoch = 0;
   /** Where the newest message of each leaf is that has come. */
@@ -223,6 +245,8 @@ export class AdminKeys extends RoomKeys {
   #pending: Pending | null = null;
   /** From the beginning of `make` until `publish`. */
   #making = false;
+  /** GRANTs that are being made. */
+  #granting = 0;
   /** Of the last question to other owners. */
   #ownerNonce: Bytes | null = null;
   /** The epoch that this run began from. */
@@ -264,6 +288,7 @@ export class AdminKeys extends RoomKeys {
     this.#from = options.from?.epoch ?? 0;
     this.#epoch = this.#from;
     this.#h = options.from?.h ?? epochHash(sha256(firstEpochHashInput(room, this.#identity)));
+    if (options.from !== null) this.#ownEpochs.push({ ...options.from, deputies: null });
   }
 
   /**
@@ -290,6 +315,7 @@ export class AdminKeys extends RoomKeys {
     for (const { value } of current.roster) {
       keys.#generations.set(value.identity.toHex(), value.generation);
     }
+    keys.#epoch = succession.value.epoch - 1;
     for (const [leaf, wrapKeys] of inherited.wrapKeys) keys.#wrapKeys.set(leaf, wrapKeys);
     for (const [leaf, handle] of inherited.handles) keys.#handles.set(leaf, handle);
     return keys;
@@ -310,6 +336,11 @@ export class AdminKeys extends RoomKeys {
 
   get generation(): Generation {
     return this.#generation;
+  }
+
+  /** The number before that of the next epoch that we make: of the last, or what our succession names. */
+  get lastEpoch(): number {
+    return this.#epoch;
   }
 
   /** How we enter: as owner, by the room key. */
@@ -702,6 +733,7 @@ export class AdminKeys extends RoomKeys {
     this.#former = this.#formerAfter(change);
     const succession = this.#succession === null ? null : this.seal("succession", this.#succession);
     this.#succession = null;
+    const after = this.current?.place.epoch ?? this.#epoch;
     this.deputies = change.deputies;
     this.#epoch = made.epoch;
     this.#h = made.h;
@@ -720,6 +752,7 @@ export class AdminKeys extends RoomKeys {
     this.#keptCommits.push({
       epoch: made.epoch,
       h: made.h,
+      after,
       payload: broadcast,
       succession,
       wraps,
@@ -729,6 +762,9 @@ export class AdminKeys extends RoomKeys {
     if (this.#keptCommits.length > KEPT_COMMITS) {
       for (const leaf of this.#keptCommits.shift()?.removed.keys() ?? []) this.#newest.delete(leaf);
     }
+    const deputies = this.deputyIdentities;
+    this.#ownEpochs.push({ epoch: made.epoch, h: made.h, deputies });
+    if (this.#ownEpochs.length > CLAIM_AHEAD) this.#ownEpochs.shift();
     if (change.removed.length > 0) this.#minTicketEpoch = made.epoch;
     return {
       direct,
@@ -754,8 +790,11 @@ export class AdminKeys extends RoomKeys {
   }
 
   /** A verified message came from a leaf by that handle: wraps go there. */
-  heardFrom(leaf: Leaf, handle: Handle): void {
+  heardFrom(leaf: Leaf, handle: Handle, epoch: number): void {
     this.#handles.set(leaf, handle);
+    const identity = this.current?.roster.find((m) => m.leaf === leaf)?.value.identity.toHex();
+    if (identity === undefined) return;
+    this.#heardIn.set(identity, Math.max(epoch, this.#heardIn.get(identity) ?? 0));
   }
 
   /** Where a leaf is at the relay. */
@@ -811,12 +850,12 @@ export class AdminKeys extends RoomKeys {
       throw new CryptoError("bad-signature", "a CATCH_UP is not its member's");
     }
     const lacking = this.#keptCommits.filter(({ epoch }) => epoch > value.epoch);
-    if (lacking.length !== current.place.epoch - value.epoch) return [];
+    if (value.epoch !== (lacking[0]?.after ?? current.place.epoch)) return [];
     const answer: Bytes[] = [];
-    for (const { epoch, payload, succession, wraps, removed, seal } of lacking) {
+    for (const { after, payload, succession, wraps, removed, seal } of lacking) {
       // Of the epoch that it ends the commit itself says how much counts.
       for (const leaf of removed.keys()) {
-        answer.push(...this.#newestOf(leaf, value, epoch - 1, seal));
+        answer.push(...this.#newestOf(leaf, value, after, seal));
       }
       if (succession !== null) answer.push(succession);
       const wrap = wraps.get(value.leaf);
@@ -858,13 +897,13 @@ export class AdminKeys extends RoomKeys {
   }
 
   /**
-   * Names the ML-KEM key that the next commit will use for a leaf; `null` for a stranger, and while a commit is
-   * being made: that one may still need the key before, which the member would erase.
+   * Names the ML-KEM key that the next commit will use for a leaf; `null` for a stranger, and while a commit or a
+   * GRANT is being made: those may still need the key before, which the member would erase.
    */
   kemAck(leaf: Leaf): Bytes | null {
     const current = this.current;
     const keys = this.#wrapKeys.get(leaf);
-    if (current === null || keys === undefined || this.#making) return null;
+    if (current === null || keys === undefined || this.#making || this.#granting > 0) return null;
     const value = {
       room: this.room,
       leaf,
@@ -879,11 +918,25 @@ export class AdminKeys extends RoomKeys {
   // ---- another admin (§7.1)
 
   /**
-   * Gives a member the room key, to take over now or as a deputy.
+   * Gives a member the room key, to take over now or as a deputy; nothing is sent if nobody of that leaf is here.
    *
-   * @returns `null` if nobody of that leaf is here
+   * @param send is called before any key that the GRANT needs can be erased
    */
   async grant(
+    leaf: number,
+    purpose: WarrantPurpose,
+    send: (to: Handle, payload: Bytes) => void,
+  ): Promise<void> {
+    this.#granting++;
+    try {
+      const granted = await this.#makeGrant(leaf, purpose);
+      if (granted !== null) send(granted.to, granted.payload);
+    } finally {
+      this.#granting--;
+    }
+  }
+
+  async #makeGrant(
     leaf: number,
     purpose: WarrantPurpose,
   ): Promise<{ to: Handle; payload: Bytes } | null> {
@@ -930,6 +983,19 @@ export class AdminKeys extends RoomKeys {
       verifyRaw(this.#identity, "owner", body, signature);
   }
 
+  /** Whether an admin of before answers what we have just asked: it does not know that we took over. */
+  isFormerAdminHere({ value, body, signature }: Signed<OwnerHere>): boolean {
+    return sameBytes(value.room, this.room) && this.#ownerNonce !== null &&
+      sameBytes(value.nonce, this.#ownerNonce) && !sameBytes(value.admin, this.#identity) &&
+      this.lineage.upTo(this.#identity).some((former) => sameBytes(former, value.admin)) &&
+      verifyRaw(value.admin, "owner", body, signature);
+  }
+
+  /** Whether an admin of before goes on though we took over. */
+  isOfFormerAdmin(commit: Signed<Commit>): boolean {
+    return this.lineage.isOfFormer(this.#identity, commit);
+  }
+
   /** Whether a commit is ours, and of another run since this one began. */
   isOtherRuns({ value, body, signature }: Signed<Commit>): boolean {
     return sameBytes(value.room, this.room) && value.epoch > this.#from &&
@@ -950,18 +1016,21 @@ export class AdminKeys extends RoomKeys {
    */
   takeSuccession(signed: Signed<Succession>): Succeeded | null {
     checkSuccession(signed, this.room);
-    const { warrant: { value: warrant }, epoch, prev } = signed.value;
-    if (!sameBytes(warrant.admin, this.#identity)) return null;
-    const member = this.current?.roster.find((m) => sameBytes(m.value.identity, warrant.successor));
-    // Whoever starts anew knows only how far it came, and that it signed the warrant.
-    const isNamed = warrant.purpose === "hand-over" || member === undefined ||
-      this.deputies.includes(member.leaf);
-    const isNext = this.current === null
-      ? epoch > this.#epoch
-      : epoch === this.#epoch + 1 && sameBytes(prev, this.#h);
-    const valid = isNamed && isNext && !this.#making;
+    const { warrant: { value: warrant }, prev } = signed.value;
+    const { purpose, successor: identity } = warrant;
+    if (!sameBytes(warrant.admin, this.#identity) || this.lineage.has(signed)) return null;
+    const from = epochBefore(signed.value);
+    const own = this.#ownEpochs.find(({ h }) => sameBytes(h, prev));
+    // With an old copy of the profile we know only how far that one came, and that we signed the warrant.
+    const isOurs = own === undefined
+      ? this.current === null && from > this.#epoch
+      : own.epoch === from;
+    const wasDeputy = purpose === "hand-over" ||
+      (own?.deputies?.includes(identity.toHex()) ?? true);
+    const hasGoneOn = (this.#heardIn.get(identity.toHex()) ?? 0) > from;
+    const valid = isOurs && wasDeputy && !hasGoneOn;
     if (valid) this.#successor = signed;
-    return { identity: warrant.successor, purpose: warrant.purpose, valid };
+    return { identity, purpose, from, valid };
   }
 
   /** Keys to come in anew as a member, under whom {@linkcode takeSuccession} found valid. @throws {RangeError} before that */

@@ -12,7 +12,6 @@ import {
 import { type Denied, deniedBody, type DeniedCode, type Hello } from "../wire/handshake.ts";
 import {
   type Challenge,
-  epoch as epochOf,
   type Fingerprint,
   type Generation,
   type Handle,
@@ -63,6 +62,7 @@ import type { Roster } from "./roster.ts";
 import { importRsaPublicKey, type SigningKey } from "./session_keys.ts";
 import {
   checkSuccession,
+  epochBefore,
   type Granted,
   Lineage,
   makeSuccession,
@@ -213,8 +213,7 @@ export class MemberKeys extends RoomKeys {
   takeHello(
     hello: Signed<Hello>,
   ): { admin: IdentityKey; fingerprint: Fingerprint; pinned: boolean } {
-    const expected = this.#admin === null ? this.#pinned : fingerprintOf(this.#admin);
-    checkHello(hello, this.room, expected);
+    this.#checkHello(hello);
     // A member may be shown somebody else's HELLO, and the DENIED that followed it.
     if (this.current === null) this.#hello = hello.value;
     this.#admin = hello.value.admin;
@@ -225,10 +224,16 @@ export class MemberKeys extends RoomKeys {
     };
   }
 
-  /** The admin that we know beforehand, or who has followed it since. */
-  get #pinned(): Fingerprint | null {
-    const { admin, highestEpoch, deputies = [] } = this.#pins;
-    return admin === null ? null : this.#lineage.follow(admin, highestEpoch, deputies);
+  #checkHello(hello: Signed<Hello>): void {
+    const greeter = this.#admin === null ? null : fingerprintOf(this.#admin);
+    const { highestEpoch, deputies = [] } = this.#pins;
+    const known = this.current === null ? this.#pins.admin ?? greeter : greeter;
+    if (known === null) return checkHello(hello, this.room, null);
+    const [first, ...since] = this.current === null
+      ? this.#lineage.follow(known, highestEpoch, deputies)
+      : [known];
+    const theirs = fingerprintOf(hello.value.admin);
+    checkHello(hello, this.room, since.find((admin) => sameBytes(admin, theirs)) ?? first);
   }
 
   /**
@@ -316,7 +321,8 @@ export class MemberKeys extends RoomKeys {
    */
   takeWrap(wrap: WrapMessage, from: Handle): void {
     const ahead = wrap.epoch - (this.current?.place.epoch ?? 0);
-    if (ahead < 1 || ahead > MAX_WAITING_WRAPS) return;
+    const isSuccessors = wrap.epoch === this.#successor?.value.epoch;
+    if (ahead < 1 || (ahead > MAX_WAITING_WRAPS && !isSuccessors)) return;
     const waiting = this.#wraps.get(wrap.epoch) ?? new Map<string, WrapMessage>();
     this.#wraps.set(wrap.epoch, waiting);
     waiting.delete(from.toHex());
@@ -359,6 +365,7 @@ export class MemberKeys extends RoomKeys {
         acceptor,
         {
           epoch: current.place.epoch,
+          next: succession?.value.epoch ?? current.place.epoch + 1,
           h: current.place.h,
           roster: current.roster,
           nextLeaf: this.#nextLeaf,
@@ -535,12 +542,18 @@ export class MemberKeys extends RoomKeys {
 
   // ---- another admin (§7.1)
 
-  /** The deputies' identities in hex, for whoever comes back when one of them has taken over. */
-  get deputyIdentities(): readonly string[] {
-    return this.deputies.flatMap((leaf) => {
-      const member = this.current?.roster.find((m) => m.leaf === leaf);
-      return member === undefined ? [] : [member.value.identity.toHex()];
-    });
+  /** By which statements the admin that we follow became it, for an admin of before. */
+  successions(_to: Handle): Bytes[] {
+    return this.current === null
+      ? []
+      : this.#lineage.steps.map((step) => this.seal("succession", step));
+  }
+
+  /** Whether an admin of before goes on though another took over, whom we follow. */
+  isOfFormerAdmin(commit: Signed<Commit>): boolean {
+    if (this.current === null || this.#admin === null) return false;
+    // It may get the room back.
+    return this.#successionOf(commit) === null && this.#lineage.isOfFormer(this.#admin, commit);
   }
 
   /** Takes up what another instance of us, the admin until now, knows of the room. */
@@ -584,7 +597,7 @@ export class MemberKeys extends RoomKeys {
     const signed = makeSuccession(
       this.own.identity.privateKey,
       granted.warrant,
-      epochOf(place.epoch + 1),
+      place.epoch,
       place.h,
     );
     const { roomKey } = granted;
@@ -668,20 +681,21 @@ export class MemberKeys extends RoomKeys {
   takeSuccession(signed: Signed<Succession>, from: Handle): Offer | null {
     checkSuccession(signed, this.room);
     const { current } = this;
-    const { warrant: { value: warrant }, epoch, prev } = signed.value;
+    const { warrant: { value: warrant }, prev } = signed.value;
     if (current === null) {
       this.#lineage.add(signed);
       return null;
     }
-    const isKnown = this.#lineage.steps.some((step) => sameBytes(step.signature, signed.signature));
-    if (isKnown || sameBytes(warrant.successor, this.own.identity.publicKey)) return null;
+    if (this.#lineage.has(signed) || sameBytes(warrant.successor, this.own.identity.publicKey)) {
+      return null;
+    }
     const member = current.roster.find((m) => sameBytes(m.value.identity, warrant.successor));
     const refuse = (why: string): CommitRefused => new CommitRefused("bad-claim", why, false);
     if (this.#admin === null || !sameBytes(warrant.admin, this.#admin) || member === undefined) {
       throw refuse("somebody claims the room whom its admin cannot have named");
     }
     const { name } = member.value;
-    if (epoch !== current.place.epoch + 1 || !sameBytes(prev, current.place.h)) {
+    if (epochBefore(signed.value) !== current.place.epoch || !sameBytes(prev, current.place.h)) {
       throw refuse(`${name} claims the room from another epoch than the one we are in`);
     }
     if (warrant.purpose === "deputy" && !this.deputies.includes(member.leaf)) {

@@ -261,6 +261,19 @@ export abstract class RoomKeys {
     for (const [shown] of other.#shown.entries) this.#shown.put(shown, true);
   }
 
+  /** The deputies' identities in hex, for whoever comes back when one of them has taken over. */
+  get deputyIdentities(): readonly string[] {
+    return this.deputies.flatMap((leaf) => {
+      const member = this.current?.roster.find((m) => m.leaf === leaf);
+      return member === undefined ? [] : [member.value.identity.toHex()];
+    });
+  }
+
+  /** Number of the epoch before this one, while it is kept. */
+  get epochBefore(): number | null {
+    return this.#previous?.place.epoch ?? null;
+  }
+
   /** The epoch before this one. */
   get #previous(): EpochKeys | undefined {
     return this.#past.at(-1)?.keys;

@@ -3,10 +3,11 @@
  * successor takes over. Who may succeed whom, and when, is decided by `member_keys.ts` and the session.
  */
 import type { KeyObject } from "node:crypto";
-import { SUITE } from "../wire/commit.ts";
+import { type Commit, SUITE } from "../wire/commit.ts";
 import { grantContextInput } from "../wire/contexts.ts";
 import { encode } from "../wire/codec.ts";
 import {
+  epoch as epochOf,
   type EpochHash,
   type Fingerprint,
   type Hash,
@@ -18,7 +19,7 @@ import {
   sameBytes,
   signature,
 } from "../wire/ids.ts";
-import type { Epoch } from "../wire/ids.ts";
+import { CLAIM_AHEAD } from "../wire/limits.ts";
 import { type Signed, signedOf } from "../wire/signed.ts";
 import {
   type Grant,
@@ -125,14 +126,15 @@ function isSignedBy({ value, body, signature }: Signed<Warrant>, admin: Identity
   return sameBytes(value.admin, admin) && verifyRaw(admin, "transfer", body, signature);
 }
 
-/** The statement that we make the next epoch by that warrant. */
+/** The statement that we make the epoch after that one by that warrant. */
 export function makeSuccession(
   identity: KeyObject,
   warrant: Signed<Warrant>,
-  epoch: Epoch,
+  after: number,
   prev: EpochHash,
 ): Signed<Succession> {
-  const value: Succession = { warrant, epoch, prev };
+  const ahead = warrant.value.purpose === "hand-over" ? 1 : CLAIM_AHEAD;
+  const value: Succession = { warrant, epoch: epochOf(after + ahead), prev };
   const body = encode(SUCCESSION_BODY, value);
   return signedOf(SUCCESSION_BODY, value, signature(sign(identity, "claim", body)));
 }
@@ -144,7 +146,7 @@ export function makeSuccession(
  * @throws {CryptoError} `bad-signature`, `bad-structure`
  */
 export function checkSuccession(signed: Signed<Succession>, room: RoomId): void {
-  const { warrant, epoch, prev } = signed.value;
+  const { warrant, prev } = signed.value;
   const { value } = warrant;
   if (!sameBytes(value.room, room)) {
     throw new CryptoError("bad-structure", "a SUCCESSION is of another room");
@@ -155,10 +157,16 @@ export function checkSuccession(signed: Signed<Succession>, room: RoomId): void 
   ) {
     throw new CryptoError("bad-signature", "a SUCCESSION is not signed by both");
   }
-  const isNext = epoch === value.epoch + 1 && sameBytes(prev, value.h);
-  if (value.purpose === "hand-over" ? !isNext : epoch <= value.epoch) {
+  const from = epochBefore(signed.value);
+  const isNow = from === value.epoch && sameBytes(prev, value.h);
+  if (value.purpose === "hand-over" ? !isNow : from < value.epoch) {
     throw new CryptoError("bad-structure", "a SUCCESSION's warrant is for another epoch");
   }
+}
+
+/** The epoch that a succession goes on from: the numbers of a deputy's line are nobody else's. */
+export function epochBefore({ warrant, epoch }: Succession): number {
+  return epoch - (warrant.value.purpose === "hand-over" ? 1 : CLAIM_AHEAD);
 }
 
 /** How many successions are remembered. */
@@ -177,11 +185,31 @@ export class Lineage {
     return this.#steps;
   }
 
+  /** Whether it is a step of the line. */
+  has(step: Signed<Succession>): boolean {
+    return this.#steps.some(({ signature }) => sameBytes(signature, step.signature));
+  }
+
   /** Adds a statement that {@linkcode checkSuccession} has passed. */
   add(step: Signed<Succession>): void {
-    if (this.#steps.some(({ signature }) => sameBytes(signature, step.signature))) return;
+    if (this.has(step)) return;
     this.#steps.push(step);
     if (this.#steps.length > MAX_LINEAGE) this.#steps.shift();
+  }
+
+  /**
+   * Whether somebody who administered before us has made an epoch after another took over.
+   *
+   * @param admin who administers now
+   */
+  isOfFormer(admin: IdentityKey, { value, body, signature }: Signed<Commit>): boolean {
+    return this.upTo(admin).some((former) => {
+      if (sameBytes(former, admin) || !verifyRaw(former, "commit", body, signature)) return false;
+      const last = this.#steps.findLast(({ value: { warrant } }) =>
+        sameBytes(warrant.value.admin, former)
+      );
+      return last !== undefined && value.epoch > epochBefore(last.value);
+    });
   }
 
   /** An admin and those before it, as their statements show. */
@@ -198,24 +226,35 @@ export class Lineage {
   }
 
   /**
-   * Who administers now, for somebody who knew an earlier admin: follows hand-overs, and claims of those who were
-   * deputies when they last looked.
+   * Who may administer now, for somebody who knew an earlier admin: follows hand-overs, and claims of those who were
+   * deputies when they last looked, or were named since. Whether anybody took part in a claim is not in it: if nobody did, the admin that
+   * was claimed from is the admin still, and answers.
    *
    * @param from the admin that was known
    * @param after the highest epoch that was seen under it
+   * @returns the newest last
    */
-  follow(from: Fingerprint, after: number, deputies: readonly string[]): Fingerprint {
+  follow(
+    from: Fingerprint,
+    after: number,
+    deputies: readonly string[],
+  ): readonly [Fingerprint, ...Fingerprint[]] {
     let admin = from;
+    let admins: [Fingerprint, ...Fingerprint[]] = [from];
     let epoch = after;
+    let lookedAt = after;
     for (const { value } of this.#steps) {
       const { value: warrant } = value.warrant;
       if (!sameBytes(fingerprintOf(warrant.admin), admin) || value.epoch <= epoch) continue;
-      const named = warrant.purpose === "hand-over" ||
+      const named = warrant.purpose === "hand-over" || warrant.epoch > lookedAt ||
         deputies.includes(warrant.successor.toHex());
       if (!named) continue;
       admin = fingerprintOf(warrant.successor);
+      admins = warrant.purpose === "hand-over" ? [admin] : [...admins, admin];
       epoch = value.epoch;
+      // Of those whom it names itself we know its warrants alone.
+      lookedAt = epoch - 1;
     }
-    return admin;
+    return admins;
   }
 }

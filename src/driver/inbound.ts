@@ -185,7 +185,7 @@ export class Inbound {
         return [{ kind: "message-refused", room, code: result.code, leaf: result.leaf }];
       case "opened": {
         if (keys instanceof AdminKeys && !delivered.repaired) {
-          keys.heardFrom(result.leaf, delivered.from);
+          keys.heardFrom(result.leaf, delivered.from, result.epoch);
         }
         if (result.message.kind === "unknown" && result.message.critical) {
           return [{ kind: "message-refused", room, code: "unsupported", leaf: result.leaf }];
@@ -251,6 +251,10 @@ export class Inbound {
       const epoch = keys.current?.place.epoch ?? 0;
       return compared === null ? [] : [{ kind: "view-came", room, epoch, ...compared }];
     }
+    if (message.kind === "owner-ask") {
+      const handle = delivered.from.toHex();
+      return [{ kind: "owner-asked", room, handle, nonce: message.content.nonce.toHex() }];
+    }
     if (keys instanceof AdminKeys) return await this.#forAdmin(keys, delivered, message);
     switch (message.kind) {
       case "grant": {
@@ -296,6 +300,9 @@ export class Inbound {
           ];
         });
       case "commit":
+        if (keys.isOfFormerAdmin(message.content)) {
+          return [{ kind: "former-admin", room, handle: delivered.from.toHex() }];
+        }
         return await this.#orRefused(keys, room, message.content.value.epoch, async () => {
           const accepted = await keys.takeCommit(message.content);
           if (accepted === null) return [];
@@ -402,22 +409,27 @@ export class Inbound {
       case "succession": {
         const succeeded = keys.takeSuccession(message.content);
         if (succeeded === null) return [];
-        const { identity, purpose, valid } = succeeded;
+        const { identity, purpose, from, valid } = succeeded;
         return [{
           kind: "succeeded",
           room,
           identity: identity.toHex(),
           fingerprint: formatFingerprint(fingerprintOf(identity)),
           purpose,
+          from,
           valid,
         }];
       }
-      case "owner-ask":
-        return [{ kind: "owner-asked", room, handle, nonce: message.content.nonce.toHex() }];
       case "owner-here":
-        return keys.isOtherSelf(message.content) ? [twoDevices(room)] : [];
+        if (keys.isOtherSelf(message.content)) return [twoDevices(room)];
+        return keys.isFormerAdminHere(message.content)
+          ? [{ kind: "former-admin", room, handle }]
+          : [];
       case "commit":
-        return keys.isOtherRuns(message.content) ? [twoDevices(room)] : [];
+        if (keys.isOtherRuns(message.content)) return [twoDevices(room)];
+        return keys.isOfFormerAdmin(message.content)
+          ? [{ kind: "former-admin", room, handle }]
+          : [];
       case "kem-update":
         if (!keys.takeKemUpdate(message.content)) return [];
         return [{ kind: "kem-updated", room, leaf: message.content.value.leaf, handle }];
@@ -552,7 +564,7 @@ export function epochEvent(
     added: roster.filter(({ leaf }) => added.has(leaf)).map(rosterEntry),
     removed: change.removed.map(({ leaf, reason }) => {
       const gaps = keys.gapsOf(leaf);
-      const mendable = gaps.filter((gap) => gap.epoch === current.place.epoch - 1)
+      const mendable = gaps.filter((gap) => gap.epoch === keys.epochBefore)
         .reduce((sum, { numbers }) => sum + numbers.length, 0);
       const { missing, fork } = removed.get(leaf) ?? { missing: 0, fork: false };
       return { leaf, reason, gaps, missing: Math.max(0, missing - mendable), fork };

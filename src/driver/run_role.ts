@@ -385,6 +385,13 @@ class Driver<S> {
       }
       case "succeed":
         return this.#succeed(effect.room);
+      case "show-line": {
+        const to = handleOf(fromHex(effect.to));
+        for (const payload of this.#keys(effect.room).successions(to)) {
+          this.#direct(effect.room, to, payload);
+        }
+        return;
+      }
       case "save-fork":
         return this.#storeWorker.run(
           "saving the evidence of a fork",
@@ -422,7 +429,9 @@ class Driver<S> {
         );
         return;
       case "ask-owners":
-        return this.#toOwners(effect.room, keys.ownerAsk());
+        return effect.all
+          ? this.#broadcast(effect.room, keys.ownerAsk())
+          : this.#toOwners(effect.room, keys.ownerAsk());
       case "answer-owner": {
         const to = handleOf(fromHex(effect.handle));
         for (const payload of keys.ownerHere(to, fromHex(effect.nonce))) {
@@ -431,10 +440,17 @@ class Driver<S> {
         return;
       }
       case "grant":
-        return this.#slowly(this.#cryptoWorker, "granting the room key", effect.room, async () => {
-          const granted = await keys.grant(effect.leaf, effect.purpose);
-          if (granted !== null) this.#direct(effect.room, granted.to, granted.payload);
-        });
+        return this.#slowly(
+          this.#cryptoWorker,
+          "granting the room key",
+          effect.room,
+          () =>
+            keys.grant(
+              effect.leaf,
+              effect.purpose,
+              (to, payload) => this.#direct(effect.room, to, payload),
+            ),
+        );
       case "reclaim":
         this.#connection?.send({
           kind: "set-min",
@@ -643,9 +659,9 @@ class Driver<S> {
   #succeed(room: string): void {
     const keys = AdminKeys.succeed(this.#member(room));
     this.#ports.ring.add(keys);
-    const { current, lineage, secret } = keys;
+    const { current, lineage, secret, lastEpoch: epoch } = keys;
     if (current === null) throw new RangeError("a successor is in no epoch");
-    const { epoch, h } = current.place;
+    const { h } = current.place;
     this.#storeWorker.run("saving that the room is yours", () =>
       this.#ports.store.saveSuccession({
         room,

@@ -91,11 +91,13 @@ export type Effect =
   | { readonly kind: "accept-succession"; readonly room: string }
   /** Turns a member's keys into an admin's, durably: commits can be made from here on. */
   | { readonly kind: "succeed"; readonly room: string }
+  /** Shows somebody at a handle how the admin that we follow became it, or how we did. */
+  | { readonly kind: "show-line"; readonly room: string; readonly to: string }
   // The admin's.
   /** Turns an admin's keys into those of a joiner: somebody else administers the room. */
   | { readonly kind: "step-down"; readonly room: string }
-  /** Asks whether another owner is there. */
-  | { readonly kind: "ask-owners"; readonly room: string }
+  /** Asks whether another owner is there; where there are deputies all members, who may follow one. */
+  | { readonly kind: "ask-owners"; readonly room: string; readonly all: boolean }
   | {
     readonly kind: "answer-owner";
     readonly room: string;

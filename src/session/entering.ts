@@ -1,5 +1,5 @@
 /** The way into a room, and back into it after a lost connection (PROTOCOL §6, §9). */
-import { CHAIN_LIFE_MS, HEARTBEAT_MS, STALE_AFTER_MS } from "../wire/limits.ts";
+import { CHAIN_LIFE_MS, HEARTBEAT_MS, NONCE_LIFE_MS, STALE_AFTER_MS } from "../wire/limits.ts";
 import { listenAnew } from "./agreement.ts";
 import { EXIT } from "./exit_code.ts";
 import {
@@ -252,7 +252,8 @@ export function ownerChanged(turn: Turn, event: Of<"owner">): void {
 export function greeted(turn: Turn, event: Of<"greeted">): void {
   inRoom(turn, event.room, (room) => {
     if (room.phase !== "waiting") return;
-    turn.change(room.id, (r) => ({ ...r, nextKnockAt: Infinity }));
+    // Who greeted us may administer no more, and its successor knows nothing of our bundle.
+    turn.change(room.id, (r) => ({ ...r, nextKnockAt: turn.at + NONCE_LIFE_MS }));
     if (!event.pinned) {
       turn.warn(
         "unverified-admin",

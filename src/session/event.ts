@@ -202,10 +202,14 @@ export type EventBody =
     readonly identity: string;
     readonly fingerprint: string;
     readonly purpose: SuccessionPurpose;
-    /** It may: we named it, and have not gone on ourselves. */
+    /** The epoch that it goes on from. */
+    readonly from: number;
+    /** It was a deputy in that epoch of ours, and has followed us to none after it; or we handed it the room. */
     readonly valid: boolean;
   }
-  /** Another owner asks who is there. */
+  /** An admin of before goes on though another took over. */
+  | { readonly kind: "former-admin"; readonly room: string; readonly handle: string }
+  /** An owner asks who else is there, and how that came. */
   | {
     readonly kind: "owner-asked";
     readonly room: string;

@@ -77,6 +77,8 @@ export interface RoomState {
   readonly asked: SuccessionPurpose | null;
   /** Our person would rather wait. */
   readonly waited: boolean;
+  /** To which handles we have shown how the admin became it, and when. */
+  readonly lineShown: readonly { readonly to: string; readonly at: number }[];
   /** We take over: the others' keys are coming in. */
   readonly claiming: Claiming | null;
   /** Somebody else takes over. */
@@ -259,6 +261,7 @@ export const NO_SUCCESSION = {
   granted: [],
   asked: null,
   waited: false,
+  lineShown: [],
   claiming: null,
   offer: null,
 } as const;

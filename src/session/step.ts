@@ -44,7 +44,7 @@ import {
   staleRef,
 } from "./room_turn.ts";
 import type { SessionState } from "./state.ts";
-import { granted, keysGiven, succession, successionTick } from "./succession.ts";
+import { granted, keysGiven, showLine, succession, successionTick } from "./succession.ts";
 import { authorOf, inRoomOf, Turn } from "./turn.ts";
 import { viewAsked, viewCame, viewTick } from "./viewing.ts";
 
@@ -104,6 +104,7 @@ function take(turn: Turn, event: EventBody): void {
       return greeted(turn, event);
     case "pending":
       return inRoom(turn, event.room, (room) => {
+        turn.change(room.id, (r) => ({ ...r, nextKnockAt: Infinity }));
         turn.say({ type: "waiting", reason: "asked", room: room.name, roomId: room.id });
       });
     case "denied":
@@ -142,6 +143,9 @@ function take(turn: Turn, event: EventBody): void {
       return succession(turn, event);
     case "keys-given":
       return keysGiven(turn, event);
+    case "former-admin":
+    case "owner-asked":
+      return showLine(turn, event);
     case "message":
       return message(turn, event);
     case "message-refused":
@@ -169,7 +173,6 @@ function take(turn: Turn, event: EventBody): void {
     case "commit-saved":
     case "invite-made":
     case "succeeded":
-    case "owner-asked":
       return;
   }
 }

@@ -20,6 +20,10 @@ const KEYS_MS = 5_000;
 /** How much later each deputy is asked than the one before it. */
 const RANK_MS = 30_000;
 
+/** How soon the same handle is shown again how the admin became it, and how many are meanwhile. */
+const SHOW_AGAIN_MS = 10_000;
+const MAX_SHOWN = 16;
+
 /** How the question to take over is named. */
 export const successionRef = (room: string): string => `take-over-${room}`;
 
@@ -170,6 +174,22 @@ function follow(turn: Turn, id: string): void {
   if (room.claiming !== null) return;
   turn.change(id, (r) => ({ ...r, asked: null, offer: { ...offer, accepted: true } }));
   turn.do({ kind: "accept-succession", room: id });
+}
+
+/**
+ * An admin of before is back and may not know that another took over: whoever follows that one shows it. An owner
+ * that asks is told by all who are in the room: the new admin may be away just then.
+ */
+export function showLine(turn: Turn, event: Of<"owner-asked" | "former-admin">): void {
+  inRoom(turn, event.room, (room) => {
+    // Who administers answers an owner for itself.
+    if (room.phase !== "joined" || (event.kind === "owner-asked" && administers(room))) return;
+    const lately = room.lineShown.filter(({ at }) => turn.at - at < SHOW_AGAIN_MS);
+    if (lately.length >= MAX_SHOWN || lately.some(({ to }) => to === event.handle)) return;
+    const lineShown = [...lately, { to: event.handle, at: turn.at }];
+    turn.change(room.id, (r) => ({ ...r, lineShown }));
+    turn.do({ kind: "show-line", room: room.id, to: event.handle });
+  });
 }
 
 /** The admin was heard of: nobody takes its place against its will. */

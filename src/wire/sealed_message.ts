@@ -194,7 +194,7 @@ export const SEALED_TYPES: { readonly [K in SealedKind]: SealedRow<K> } = {
   "keys": betweenMembers("keys", 0x11, KEYS),
   "view-request": betweenMembers("view-request", 0x12, VIEW_REQUEST),
   "view": betweenMembers("view", 0x13, VIEW),
-  "owner-ask": toAdmin("owner-ask", 0x14, OWNER_ASK),
+  "owner-ask": betweenMembers("owner-ask", 0x14, OWNER_ASK, "broadcast"),
   "owner-here": fromAdmin("owner-here", 0x15, OWNER_HERE),
 };
 

@@ -282,6 +282,20 @@ Deno.test("no ack is given for a KEM update while a commit is made that may need
   assert.ok(story.admin.kemAck(myLeaf) !== null);
 });
 
+Deno.test("no ack is given for a KEM update while a GRANT is made for the key before", async () => {
+  const story = await Story.found();
+  const [ada] = await story.join(["ada"]);
+  assert.ok(ada !== undefined);
+  const { myLeaf } = story.epochOf("ada");
+  const sent: Uint8Array<ArrayBuffer>[] = [];
+  await story.adminTakes(ada.handle, await ada.keys.makeKemUpdate());
+  const granting = story.admin.grant(myLeaf, "deputy", (_, payload) => sent.push(payload));
+  assert.equal(story.admin.kemAck(myLeaf), null);
+  await granting;
+  assert.equal(sent.length, 1);
+  assert.ok(story.admin.kemAck(myLeaf) !== null);
+});
+
 Deno.test("until the ack or the tag, a commit opens with either key", async () => {
   const story = await Story.found();
   const [ada] = await story.join(["ada"]);

@@ -34,10 +34,12 @@ export interface Scene {
 export function scene(
   names: readonly string[],
   play: (scene: Scene) => Promise<string | readonly string[]>,
-  founding: { uses?: number; keeps?: readonly string[] } = {},
+  founding: { uses?: number; keeps?: readonly string[]; comesBack?: boolean } = {},
 ): Attack["run"] {
   return async (house) => {
     await using world = new World(house);
+    // A lost relay is looked for.
+    if (founding.comesBack === true) world.retryMs = Infinity;
     const { owl, invite } = await world.founds("owl", founding);
     const people = new Map<string, MemberActor>();
     for (const name of names) {

@@ -241,7 +241,7 @@ export const ADMIN_ATTACKS: readonly Attack[] = [
     patches: [
       patch(
         "src/crypto/accept_commit.ts",
-        "if (commit.epoch !== here.epoch + 1) {",
+        "if (commit.epoch !== here.next) {",
         "if (false) {",
       ),
     ],

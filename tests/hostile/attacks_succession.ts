@@ -2,12 +2,12 @@
 import { makeSuccession } from "../../src/crypto/succession.ts";
 import { sign } from "../../src/crypto/primitives.ts";
 import { encode } from "../../src/wire/codec.ts";
-import { epoch as epochOf, identityKey, signature } from "../../src/wire/ids.ts";
+import { identityKey, signature } from "../../src/wire/ids.ts";
 import { type Signed, signedOf } from "../../src/wire/signed.ts";
 import { type Warrant, WARRANT_BODY, type WarrantPurpose } from "../../src/wire/succession.ts";
 import { type Attack, patch, type Scene, scene } from "./attack.ts";
 import { broadcasts, sealed } from "./hostile_insider.ts";
-import type { MemberActor } from "./world.ts";
+import type { AdminActor, MemberActor } from "./world.ts";
 
 /** The warrant that the admin gave a deputy: every member could have seen it pass. */
 function warrantOf({ world: { relay } }: Scene, who: MemberActor): Signed<Warrant> {
@@ -40,11 +40,21 @@ function forgedWarrant(
   return signedOf(WARRANT_BODY, value, signature(sign(privateKey, "transfer", body)));
 }
 
-/** Somebody says to everybody that it takes over from where it is. */
-function saysItTakesOver({ world, house }: Scene, who: MemberActor, warrant: Signed<Warrant>) {
+/** Where somebody is. */
+function placeOf(who: MemberActor): Pick<Warrant, "epoch" | "h"> {
   const { epoch, h } = who.keys.leak.last;
+  return { epoch, h };
+}
+
+/** Somebody says to everybody that it takes over from where it is, or was. */
+function saysItTakesOver(
+  { world, house }: Scene,
+  who: MemberActor,
+  warrant: Signed<Warrant>,
+  { epoch, h } = placeOf(who),
+) {
   const { privateKey } = who.keys.own.identity;
-  const succession = makeSuccession(privateKey, warrant, epochOf(epoch + 1), h);
+  const succession = makeSuccession(privateKey, warrant, epoch, h);
   broadcasts(world, who, sealed(house, who, "succession", succession));
 }
 
@@ -61,6 +71,34 @@ async function adminFallsSilent({ world, owl, people }: Scene): Promise<void> {
   const isWord = (kind: string): boolean => kind === "broadcast" || kind === "direct";
   world.relay.drop((c) => c.who === owl.name && c.direction === "up" && isWord(c.message.kind));
   await world.pass(95_000, ...people.values());
+}
+
+/** The admin is in a tunnel for so long that a deputy may take over, and nobody does. */
+async function adminIsAway({ world, owl, people }: Scene): Promise<void> {
+  world.offline.add(owl.name);
+  world.relay.cut(owl.name);
+  await owl.sees("disconnected");
+  await world.pass(70_000, ...people.values());
+  world.offline.delete(owl.name);
+  await world.pass(15_000, ...people.values());
+  await owl.sees("reconnected");
+  await world.pass(3_000, owl, ...people.values());
+}
+
+/** What an admin told, and whether it still is one. */
+async function outcomeFor(owl: AdminActor): Promise<string[]> {
+  const told = owl.told.filter((line) => line.startsWith("warning"));
+  return [...told, `owl is ${await owl.command("/deputy") === "ok" ? "" : "not "}the admin`];
+}
+
+/** A deputy that has been one for an epoch, and its warrant. */
+async function deputyOf(s: Scene): Promise<{ ada: MemberActor; bob: MemberActor }> {
+  const [ada, bob] = [s.of("ada"), s.of("bob")];
+  await s.owl.command("/deputy ada");
+  await bob.reaches(4);
+  await ada.isDeputy();
+  await s.world.settleAll(s.owl, ada, bob);
+  return { ada, bob };
 }
 
 /** The rows of the table about succession. */
@@ -166,5 +204,108 @@ export const SUCCESSION_ATTACKS: readonly Attack[] = [
       ),
     ],
     bites: "follows",
+  },
+  {
+    name: "a deputy tells the admin, who was never away, that it has taken over",
+    enemy: "admin",
+    property: "P2",
+    run: scene(["ada", "bob"], async (s) => {
+      const { ada, bob } = await deputyOf(s);
+      s.owl.mark();
+      saysItTakesOver(s, ada, warrantOf(s, ada));
+      await s.world.settleAll(s.owl, ada, bob);
+      return await outcomeFor(s.owl);
+    }),
+    expected: "warning fork; owl is the admin",
+    patches: [
+      patch("src/admin/role.ts", "event.from <= admin.absentIn", "event.from > 0"),
+    ],
+    bites: "owl is not the admin",
+  },
+  {
+    name: "a deputy that went on with the admin shows the claim that it could have made before",
+    enemy: "admin",
+    property: "P2",
+    run: scene(["ada", "bob"], async (s) => {
+      const { ada, bob } = await deputyOf(s);
+      const before = placeOf(ada);
+      await adminIsAway(s);
+      await s.owl.command("/rekey");
+      await ada.reaches(5);
+      ada.say("here I am");
+      await s.owl.hears("here I am");
+      await s.world.settleAll(s.owl, ada, bob);
+      s.owl.mark();
+      saysItTakesOver(s, ada, warrantOf(s, ada), before);
+      await s.world.settleAll(s.owl, ada, bob);
+      return await outcomeFor(s.owl);
+    }, { comesBack: true }),
+    expected: "warning fork; owl is the admin",
+    patches: [
+      patch(
+        "src/crypto/admin_keys.ts",
+        "const valid = isOurs && wasDeputy && !hasGoneOn;",
+        "const valid = isOurs && wasDeputy;",
+      ),
+    ],
+    bites: "owl is not the admin",
+  },
+  {
+    name:
+      "who is a deputy no more shows the claim that it could have made while the admin was away",
+    enemy: "admin",
+    property: "P2",
+    run: scene(["ada", "bob"], async (s) => {
+      const { ada, bob } = await deputyOf(s);
+      const before = placeOf(ada);
+      const warrant = warrantOf(s, ada);
+      await adminIsAway(s);
+      // From here on it says nothing: the admin cannot know that it has gone on.
+      const { relay } = s.world;
+      relay.drop(relay.aim("up", "ada", "message"));
+      await s.owl.command("/deputy ada off");
+      await bob.reaches(5);
+      await s.world.settleAll(s.owl, ada, bob);
+      s.owl.mark();
+      saysItTakesOver(s, ada, warrant, before);
+      await s.world.settleAll(s.owl, ada, bob);
+      return await outcomeFor(s.owl);
+    }, { comesBack: true }),
+    expected: "warning fork; owl is the admin",
+    patches: [
+      patch("src/admin/role.ts", ": admin.deputies.includes(event.identity);", ": event.from > 0;"),
+    ],
+    bites: "owl is not the admin",
+  },
+  {
+    name: "a deputy shows a claim from an epoch in which it was none",
+    enemy: "admin",
+    property: "P2",
+    run: scene(["ada", "bob"], async (s) => {
+      const { ada, bob } = await deputyOf(s);
+      const warrant = warrantOf(s, ada);
+      await s.owl.command("/deputy ada off");
+      for (const person of [ada, bob]) await person.reaches(5);
+      await s.world.settleAll(s.owl, ada, bob);
+      const before = placeOf(ada);
+      const { relay } = s.world;
+      relay.drop(relay.aim("up", "ada", "message"));
+      await s.owl.command("/deputy ada");
+      await bob.reaches(6);
+      await adminIsAway(s);
+      s.owl.mark();
+      saysItTakesOver(s, ada, warrant, before);
+      await s.world.settleAll(s.owl, ada, bob);
+      return await outcomeFor(s.owl);
+    }, { comesBack: true }),
+    expected: "warning fork; owl is the admin",
+    patches: [
+      patch(
+        "src/crypto/admin_keys.ts",
+        "const valid = isOurs && wasDeputy && !hasGoneOn;",
+        "const valid = isOurs && !hasGoneOn;",
+      ),
+    ],
+    bites: "owl is not the admin",
   },
 ];

@@ -168,6 +168,89 @@ Deno.test("the admin leaves, and its deputy is asked at once", async () => {
   await assertConversation(world, [fox, bat, elk], "three");
 });
 
+/** A deputy takes over from an admin that is out of reach, and goes away in turn. */
+async function foxTakesOver(
+  world: World,
+  people: { owl: AdminActor; fox: MemberActor },
+  others: MemberActor[],
+) {
+  const { owl, fox } = people;
+  if (!world.offline.has("owl")) await goesAway(world, owl);
+  await world.pass(95_000, fox, ...others);
+  await takes(fox);
+  for (const person of [fox, ...others]) {
+    await person.until("fox runs it", () => adminOf(person) === "fox" || undefined, 20_000);
+  }
+  await goesAway(world, fox);
+}
+
+/** Somebody is in reach of the relay again, and of those who are there. */
+async function comesBack(world: World, who: Anybody, others: readonly Anybody[]): Promise<void> {
+  const times = who.every("reconnected").length;
+  world.offline.delete(who.name);
+  await world.pass(15_000, ...others);
+  await who.until("back", () => who.every("reconnected").length > times || undefined, 20_000);
+}
+
+/** Everybody is there, and one of them runs the room for all. */
+async function assertFoxRunsIt(world: World, people: readonly Anybody[]): Promise<void> {
+  await world.pass(70_000, ...people);
+  for (const person of people) {
+    await person.until("fox runs it", () => adminOf(person) === "fox" || undefined, 20_000);
+  }
+  await world.settleAll(...people);
+  const [first] = people;
+  for (const person of people) {
+    assert.equal(person.epoch, first?.epoch, person.name);
+    assert.equal(person.safetyCode, first?.safetyCode, person.name);
+  }
+  await assertConversation(world, people, "one room");
+}
+
+Deno.test("an admin that comes back while its successor is away hears of it from the members", async () => {
+  await using world = new World(house);
+  const { owl, fox, bat } = await withDeputies(world);
+  await foxTakesOver(world, { owl, fox }, [bat]);
+  await comesBack(world, owl, [bat]);
+  await world.pass(3_000, owl, bat);
+  await owl.sees("info", (e) => e.text.includes("took over while you were away"));
+  assert.equal(owl.every("epoch").at(-1)?.epoch, 5);
+  await comesBack(world, fox, [owl, bat]);
+  await assertFoxRunsIt(world, [fox, bat, owl]);
+});
+
+Deno.test("an admin whose last epoch reached nobody is succeeded from the one before", async () => {
+  await using world = new World(house);
+  const { owl, fox, bat } = await withDeputies(world);
+  world.relay.drop(world.relay.aim("up", "owl"));
+  assert.equal(await owl.command("/rekey"), "ok");
+  await owl.reaches(6);
+  await goesAway(world, owl);
+  world.relay.off("drop");
+  await foxTakesOver(world, { owl, fox }, [bat]);
+  await comesBack(world, owl, [bat]);
+  await comesBack(world, fox, [owl, bat]);
+  await assertFoxRunsIt(world, [fox, bat, owl]);
+  // No two rooms had an epoch of one number.
+  assert.ok(fox.every("epoch").every((e) => e.epoch < 6 || e.epoch > 68));
+});
+
+Deno.test("an admin that went on beside its successor, with nobody to tell it, comes over with its members", async () => {
+  await using world = new World(house);
+  const { owl, fox, bat } = await withDeputies(world);
+  await goesAway(world, bat);
+  await foxTakesOver(world, { owl, fox }, []);
+  await comesBack(world, bat, []);
+  await comesBack(world, owl, [bat]);
+  await world.pass(3_000, owl, bat);
+  assert.equal(await owl.command("/rekey"), "ok");
+  for (const person of [owl, bat]) await person.reaches(6);
+  await assertConversation(world, [owl, bat], "beside it");
+  await comesBack(world, fox, [owl, bat]);
+  await assertFoxRunsIt(world, [fox, bat, owl]);
+  assert.equal(await owl.command("/kick bat"), "not-admin");
+});
+
 /** A deputy's changed program says that it takes over, whatever the time. */
 function claimsNow(world: World, who: MemberActor, people: readonly Anybody[]): void {
   const payload = who.keys.claim("deputy");

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { KNOCK_AGAIN_MS } from "../../src/session/state.ts";
+import { NONCE_LIFE_MS } from "../../src/wire/limits.ts";
 import { EXIT } from "../../src/session/exit_code.ts";
 import { notices, orders, outline, said } from "../support/pure_step.ts";
 import {
@@ -33,7 +34,7 @@ Deno.test("a knocker knocks at once while an admin is there", () => {
   assert.equal(stage.room().phase, "waiting");
 });
 
-Deno.test("a knock is repeated after KNOCK_AGAIN_MS, not before, until the admin greets", () => {
+Deno.test("a knock is repeated after KNOCK_AGAIN_MS, after a greeting later, until the admin's person is asked", () => {
   const stage = new SessionStage();
   stage.knocking();
   assert.deepEqual(stage.ticks(KNOCK_AGAIN_MS - 1), []);
@@ -45,6 +46,11 @@ Deno.test("a knock is repeated after KNOCK_AGAIN_MS, not before, until the admin
     outline(stage.take({ ...greeting, kind: "greeted", pinned: true })),
     ["send-bundle"],
   );
+  // Who greeted us may have handed the room on.
+  assert.deepEqual(stage.ticks(NONCE_LIFE_MS - 1), []);
+  assert.deepEqual(outline(stage.ticks(1)), ["knock"]);
+  stage.take({ ...greeting, kind: "greeted", pinned: true });
+  stage.take({ kind: "pending", room: ROOM });
   assert.deepEqual(stage.ticks(10 * KNOCK_AGAIN_MS), []);
 });
 

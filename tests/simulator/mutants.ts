@@ -70,7 +70,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       patch(
         "src/crypto/accept_commit.ts",
-        "if (commit.epoch !== here.epoch + 1) {",
+        "if (commit.epoch !== here.next) {",
         "if (commit.epoch <= here.epoch) {",
       ),
       patch(

@@ -8,7 +8,7 @@ import type { MemberKeys } from "../../src/crypto/member_keys.ts";
 import { systemRandom } from "../../src/crypto/primitives.ts";
 import { generateSigningKey, type SigningKey } from "../../src/crypto/session_keys.ts";
 import { makeSuccession } from "../../src/crypto/succession.ts";
-import { epoch as epochOf, leaf as leafOf, sameBytes } from "../../src/wire/ids.ts";
+import { leaf as leafOf, sameBytes } from "../../src/wire/ids.ts";
 import type { Notice } from "../../src/session/notice.ts";
 import type { RelayMessage } from "../../src/wire/relay_message.ts";
 import { asMember, certOf, forgeCommit, sendsCommit } from "../hostile/hostile_admin.ts";
@@ -545,7 +545,7 @@ class Simulation implements AsyncDisposable, Played {
     const { warrant: signed } = warrant.content.value;
     const { privateKey } = mine.keys.own.identity;
     const { epoch, h } = mine.current.place;
-    const succession = makeSuccession(privateKey, signed, epochOf(epoch + 1), h);
+    const succession = makeSuccession(privateKey, signed, epoch, h);
     const admin = this.#admin;
     const isThere = admin !== undefined && !this.world.offline.has(admin.name) &&
       admin.program.epoch === epoch &&

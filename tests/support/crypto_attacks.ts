@@ -797,7 +797,7 @@ export const CRYPTO_ATTACKS: readonly CryptoAttack[] = [
     name: "a commit one epoch too far, the one between withheld",
     expected: "rollback",
     bites: ACCEPTED,
-    patch: never(accept, "if (commit.epoch !== here.epoch + 1)"),
+    patch: never(accept, "if (commit.epoch !== here.next)"),
     run: commit(({ base }) => ({ epoch: epoch(base.epoch + 1) })),
   },
   {

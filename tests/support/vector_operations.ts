@@ -403,6 +403,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     const acceptor = await acceptorOf(f);
     const here = {
       epoch: f.number("own epoch"),
+      next: f.number("own epoch") + 1,
       h: epochHash(f.hex("own h")),
       roster: await verifyRoster(leavesOf(f.list("own roster")), acceptor.room, acceptor.admins),
       nextLeaf: f.number("first leaf number never used"),

@@ -71,7 +71,7 @@ SEALED_TYPES = {
     0x11: ("KEYS", 2),
     0x12: ("VIEW_REQUEST", 2),
     0x13: ("VIEW", 2),
-    0x14: ("OWNER_ASK", 0),
+    0x14: ("OWNER_ASK", 2),
     0x15: ("OWNER_HERE", 1),
 }
 

@@ -1,0 +1,123 @@
+/** When an admin yields to somebody who says that it has taken over (PROTOCOL §7.1). */
+import assert from "node:assert/strict";
+import type { EventBody } from "../../src/session/event.ts";
+import { AdminStage } from "../support/admin_stage.ts";
+import { orders, outline, said } from "../support/pure_step.ts";
+import { identityOf, MY_HANDLE, ROOM } from "../support/session_stage.ts";
+
+/** owl runs the room with ada, a deputy. */
+function withDeputy(): AdminStage {
+  const stage = AdminStage.founded();
+  stage.asks("ada");
+  stage.commands(`/admit ${stage.lastRequest}`);
+  stage.finish();
+  stage.commands("/deputy ada");
+  stage.finish();
+  return stage;
+}
+
+function loses(stage: AdminStage, forMs: number): void {
+  stage.take({ kind: "link-ended", code: "reset", message: "it broke" });
+  stage.after(forMs);
+  stage.take({ kind: "connected", host: "h", port: 1, pin: "07".repeat(32) });
+  stage.take({ kind: "entered", room: ROOM, handle: MY_HANDLE, role: "owner", ownerPresent: true });
+}
+
+function claims(
+  stage: AdminStage,
+  more: Partial<Extract<EventBody, { kind: "succeeded" }>> = {},
+): string {
+  const effects = stage.take({
+    kind: "succeeded",
+    room: ROOM,
+    identity: identityOf("ada"),
+    fingerprint: "f",
+    purpose: "deputy",
+    from: stage.room.epoch,
+    valid: true,
+    ...more,
+  });
+  const [warning] = said(effects, "warning");
+  return warning?.code ?? (outline(effects).includes("step-down") ? "yields" : "nothing");
+}
+
+Deno.test("an admin that was away for long yields to its deputy, however much later it hears of it", () => {
+  for (const laterMs of [0, 31_000, 600_000]) {
+    const stage = withDeputy();
+    const from = stage.room.epoch;
+    loses(stage, 60_000);
+    stage.ticks(2000);
+    stage.after(laterMs);
+    stage.commands("/rekey");
+    if (stage.making !== null) stage.finish();
+    assert.equal(claims(stage, { from }), "yields");
+    assert.deepEqual(stage.state.rooms, []);
+  }
+});
+
+Deno.test("an admin that was there, or away for a moment, yields to no deputy", () => {
+  assert.equal(claims(withDeputy()), "fork");
+  const stage = withDeputy();
+  loses(stage, 59_000);
+  assert.equal(claims(stage), "fork");
+});
+
+Deno.test("a claim from an epoch that began after the absence is refused", () => {
+  const stage = withDeputy();
+  loses(stage, 60_000);
+  stage.ticks(2000);
+  stage.commands("/rekey");
+  stage.finish();
+  assert.equal(claims(stage), "fork");
+  assert.equal(claims(stage, { from: stage.room.epoch - 1 }), "yields");
+});
+
+Deno.test("who is no deputy any more, or has gone on with the admin, is refused", () => {
+  const stage = withDeputy();
+  const from = stage.room.epoch;
+  loses(stage, 60_000);
+  stage.ticks(2000);
+  assert.equal(claims(stage, { from, valid: false }), "fork");
+  stage.commands("/deputy ada off");
+  assert.equal(claims(stage, { from }), "fork");
+});
+
+Deno.test("an admin yields while its own next epoch is made: that one is not published", () => {
+  const stage = withDeputy();
+  loses(stage, 60_000);
+  stage.ticks(2000);
+  stage.commands("/rekey");
+  assert.ok(stage.making !== null);
+  assert.equal(claims(stage), "yields");
+  assert.deepEqual(outline(stage.made()), []);
+  assert.deepEqual(outline(stage.saved()), []);
+});
+
+Deno.test("a hand-over is the admin's own word, but not to whom it kicked", () => {
+  const stage = withDeputy();
+  assert.equal(claims(stage, { purpose: "hand-over" }), "yields");
+  const other = withDeputy();
+  other.commands("/kick ada");
+  assert.equal(claims(other, { purpose: "hand-over" }), "fork");
+});
+
+Deno.test("an admin with deputies asks all members who is there; one without asks the owners", () => {
+  const deputies = withDeputy();
+  deputies.take({ kind: "link-ended", code: "reset", message: "it broke" });
+  const entered = { kind: "entered", room: ROOM, handle: MY_HANDLE, role: "owner" } as const;
+  const asked = deputies.take({ ...entered, ownerPresent: true });
+  assert.deepEqual(orders(asked, "ask-owners").map(({ all }) => all), [true]);
+  const alone = AdminStage.founded();
+  alone.take({ kind: "link-ended", code: "reset", message: "it broke" });
+  const again = alone.take({ ...entered, ownerPresent: true });
+  assert.deepEqual(orders(again, "ask-owners").map(({ all }) => all), [false]);
+});
+
+Deno.test("an admin that meets later epochs than its own asks whom the members follow, twice a minute", () => {
+  const stage = AdminStage.founded();
+  const meets = (): number =>
+    orders(stage.take({ kind: "fell-behind", room: ROOM, sure: false }), "ask-owners").length;
+  assert.deepEqual([meets(), meets(), meets()], [1, 0, 0]);
+  stage.ticks(30_000);
+  assert.deepEqual([meets(), meets()], [1, 0]);
+});
