@@ -757,11 +757,19 @@ function otherMember(
 ): RoomState["members"][number] | undefined {
   const member = room.members.find((m) => m.name === who && !m.left);
   if (member !== undefined && member.leaf !== room.myLeaf) return member;
-  const why = member === undefined
-    ? `nobody named ${who ?? "that"} is in ${room.name}`
-    : "that is you: name somebody else";
-  turn.session.fail(member === undefined ? "no-such-member" : "usage", why, ref);
+  if (member === undefined) noSuchMember(turn, room, who, ref);
+  else turn.session.fail("usage", "that is you: name somebody else", ref);
   return undefined;
+}
+
+function noSuchMember(
+  turn: AdminTurn,
+  room: RoomState,
+  who: string | undefined,
+  ref?: string,
+): void {
+  if (who === undefined) return turn.session.fail("usage", "whom? /who lists the members", ref);
+  turn.session.fail("no-such-member", `nobody named ${who} is in ${room.name}`, ref);
 }
 
 /** Somebody has taken over from us, or says so. */
@@ -937,13 +945,7 @@ function kick(
   ref?: string,
 ): void {
   const member = room.members.find((m) => m.name === who);
-  if (member === undefined) {
-    return turn.session.fail(
-      "no-such-member",
-      `nobody named ${who ?? "that"} is in ${room.name}`,
-      ref,
-    );
-  }
+  if (member === undefined) return noSuchMember(turn, room, who, ref);
   if (member.leaf === room.myLeaf) {
     return turn.session.fail("usage", "you cannot kick yourself: /leave leaves the room", ref);
   }

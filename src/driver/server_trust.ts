@@ -47,7 +47,7 @@ export async function trustedKey(question: TrustQuestion): Promise<RelayKey> {
   const accepted = question.acceptNew ||
     (await question.confirm?.(
       `The relay ${where} is not known yet. Its fingerprint is\n  ${shown}\n` +
-        `Compare it with what the relay printed at its start. Is it the same?`,
+        `Compare it with what the relay printed at its start.\nIs it the same?`,
     ) ?? false);
   if (!accepted) {
     throw new StartError(

@@ -7,7 +7,7 @@
 import { join } from "node:path";
 import { writeFileAtomic } from "../store/atomic.ts";
 import { StoreError } from "../store/store_error.ts";
-import { type Ban, Bans, BANS_FILE, canonical, MAX_BANS } from "./bans.ts";
+import { type Ban, Bans, canonical, MAX_BANS } from "./bans.ts";
 import { type NotPlanned, planKeyChange } from "../transport/key_change_files.ts";
 import { ServerKeyError } from "../transport/server_key.ts";
 import { fingerprint, formatFingerprint, toHex } from "../wire/ids.ts";
@@ -261,7 +261,7 @@ async function onFile(
     return await work(new Bans(options.certs));
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
-    output.err(`${BANS_FILE}: ${error.message}`);
+    output.err(error.message);
     return 1;
   }
 }

@@ -32,6 +32,7 @@ import {
   sayCause,
   ServerKeyError,
   signWithRelayKey,
+  unwritable,
   type WriteFile,
 } from "./server_key.ts";
 
@@ -188,10 +189,4 @@ async function write(
   } catch (cause) {
     throw unwritable(path, cause);
   }
-}
-
-function unwritable(path: string, cause: unknown): ServerKeyError {
-  return new ServerKeyError("unwritable", path, `cannot write ${path}: ${sayCause(cause)}`, {
-    cause,
-  });
 }

@@ -73,9 +73,7 @@ export async function loadOrCreateServerKey(dir: string, writeFile: WriteFile): 
       await Deno.mkdir(dir, { recursive: true, mode: 0o700 });
       await writeFile(path, new TextEncoder().encode(text), mode);
     } catch (cause) {
-      throw new ServerKeyError("unwritable", path, `cannot write ${path}: ${sayCause(cause)}`, {
-        cause,
-      });
+      throw unwritable(path, cause);
     }
   };
 
@@ -214,6 +212,13 @@ async function checkOwner(path: string, pem: string, publicKey: Uint8Array): Pro
         `from the key, or bring both back from one backup`,
     );
   }
+}
+
+/** Says that a file could not be written; who wrote may have named it already. */
+export function unwritable(path: string, cause: unknown): ServerKeyError {
+  const why = sayCause(cause);
+  const message = why.startsWith(`${path}: `) ? why : `cannot write ${path}: ${why}`;
+  return new ServerKeyError("unwritable", path, message, { cause });
 }
 
 /** Why a file could not be used, in a person's words. */
