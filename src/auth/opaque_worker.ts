@@ -31,7 +31,8 @@ onmessage = async ({ data: { id, half, name, params } }) => {
     await ready;
     postMessage({ id, result: ({ client, server })[half][name](params) });
   } catch (error) {
-    postMessage({ id, error: String(error?.message ?? error) });
+    const trap = error instanceof WebAssembly.RuntimeError;
+    postMessage({ id, trap, error: String(error?.message ?? error) });
   }
 };`;
 
@@ -41,10 +42,17 @@ export class OpaqueError extends Error {
   override readonly name = "OpaqueError";
 }
 
+/** The library came to an end, which says nothing about its arguments: it gets no memory, it seems. */
+export class OpaqueTrap extends Error {
+  /** `OpaqueTrap`. */
+  override readonly name = "OpaqueTrap";
+}
+
 interface Answer {
   readonly id: number;
   readonly result?: unknown;
   readonly error?: string;
+  readonly trap?: boolean;
 }
 
 /** A worker that has the library. It starts with the first call, which takes 0.1 s longer. */
@@ -62,6 +70,7 @@ export class OpaqueWorker {
    * Calls a function of the library.
    *
    * @throws {OpaqueError} if it does not take its arguments
+   * @throws {OpaqueTrap} if it got no memory; as with all other errors the next call starts anew
    * @throws {Error} if the worker has come to an end; the next call starts another
    */
   async call<H extends keyof Halves, N extends keyof Halves[H] & string>(
@@ -90,6 +99,11 @@ export class OpaqueWorker {
     this.#worker = worker;
     worker.onmessage = ({ data }: MessageEvent<Answer>) => {
       URL.revokeObjectURL(url);
+      if (data.trap === true) {
+        // Whatever its memory holds now, nothing more is asked of it.
+        worker.terminate();
+        return this.#fail(new OpaqueTrap(`the library of the login has failed: ${data.error}`));
+      }
       const waiting = this.#waiting.get(data.id);
       this.#waiting.delete(data.id);
       if (data.error === undefined) waiting?.resolve(data.result);

@@ -1,4 +1,5 @@
 /** One connection to the relay: frames, the start of the gate (PROTOCOL §3.2), keep-alive. */
+import { OpaqueTrap } from "../auth/opaque_worker.ts";
 import type { Link, LinkEnd } from "../transport/link.ts";
 import { Outbox } from "../transport/outbox.ts";
 import { WireError } from "../wire/codec.ts";
@@ -211,7 +212,12 @@ export class Connection {
     } catch (error) {
       // Our own end broke off what the login was at.
       if (this.#ended !== null) return;
-      throw error;
+      if (!(error instanceof OpaqueTrap)) throw error;
+      this.#end(
+        "login-refused",
+        `the login could not be reckoned on this machine, which takes 64 MiB of memory (${error.message})`,
+      );
+      return this.#link.close();
     }
     if (this.#ended !== null) return;
     switch (step.kind) {

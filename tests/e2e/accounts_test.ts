@@ -172,3 +172,20 @@ Deno.test("a login to a relay with another key fails though the password is righ
   ]);
   assert.equal(await misled.exit, 4, misled.stdout);
 });
+
+Deno.test("a machine without the memory for a login says that, and not that the password is wrong", async () => {
+  await using stage = await Stage.open();
+  const { relay, command, file, codeOf } = await operated(stage);
+  const code = await file("code", codeOf(await command("user", "add", "owl")));
+  const password = await file("password", "correct horse battery");
+  const credentials = ["--user", "owl", "--password-file", password];
+  const { owl } = await stage.admin(relay, [...credentials, "--code-file", code]);
+  owl.endInput();
+  assert.equal(await owl.exit, 0);
+  const poor = stage.start(["admin", relay.link, "--ui", "json", ...credentials], {
+    env: { DENO_V8_FLAGS: "--wasm-max-mem-pages=500" },
+  });
+  assert.equal(await poor.exit, 5, poor.stdout + poor.stderr);
+  assert.match(poor.stdout, /could not be reckoned on this machine/);
+  assert.doesNotMatch(poor.stdout, /wrong password/);
+});
