@@ -12,7 +12,8 @@
  *
  * The others' p99 is held to 3 times that of the quiet time, and the relay's memory to a bound; exits
  * with 1 if not. That is for what was promised: strangers who never finish or send a byte a second,
- * garbage, and a flood by one member. What is marked "beyond" is measured and not judged.
+ * garbage, and a flood by one member. What is marked "beyond" is measured and not judged: many who
+ * come at once, and a control whose process only takes the processor.
  *
  * The relay has the first core; the members, and with the lowest priority the attackers, share the
  * second, so that the attackers take no processor but the relay's. The members share one process:
@@ -57,11 +58,13 @@ const ONLY = Deno.args[1]?.split("+");
 const ATTACKERS = fileURLToPath(new URL("flood_attackers.ts", import.meta.url));
 const STRANGERS = ["silent", "slow", "nonsense", "stampede", "all"];
 const FLOODS = ["flood, small", "flood, large", "flood, to nobody", "flood, pings"];
+/** The attackers' process takes the processor, and does nothing to the relay. */
+const CONTROL = "control";
 /** What nothing was promised of. */
-const BEYOND = ["stampede"];
+const BEYOND = ["stampede", CONTROL];
 /** Where the attackers come from, and what they do from there. */
 const SOURCES = [
-  { name: "limited", exempt: "127.0.0.1", attacks: [...STRANGERS, ...FLOODS] },
+  { name: "limited", exempt: "127.0.0.1", attacks: [...STRANGERS, ...FLOODS, CONTROL] },
   // One member's flood is held back as one connection, wherever it comes from.
   { name: "exempt", exempt: "127.0.0.0/8", attacks: STRANGERS },
 ] as const;

@@ -206,6 +206,24 @@ function flood(frames: (own: ReturnType<typeof handle>) => Uint8Array) {
   };
 }
 
+/** Takes as much of the processor as a flood does, and leaves the relay alone. */
+function burn(): { ready: Promise<void>; end: End } {
+  let over = false;
+  const noise = new Uint8Array(FLOOD_WRITE_BYTES);
+  void (async () => {
+    while (!over) {
+      crypto.getRandomValues(noise);
+      await sleep(0);
+    }
+  })();
+  return {
+    ready: Promise.resolve(),
+    end: () => {
+      over = true;
+    },
+  };
+}
+
 function repeated(frame: Uint8Array): Uint8Array {
   const count = Math.max(1, Math.floor(FLOOD_WRITE_BYTES / frame.length));
   const all = new Uint8Array(count * frame.length);
@@ -220,6 +238,7 @@ const ATTACKS: Record<string, () => { ready: Promise<void>; end: End }> = {
   slow: () => crowd(CROWD, slow),
   nonsense: () => crowd(NONSENSE_CROWD, nonsense),
   stampede: () => stampede(STAMPEDE),
+  control: burn,
   "flood, small": () =>
     flood((from) =>
       repeated(frameRelayMessage({
