@@ -167,6 +167,7 @@ interface OwnEpoch {
 
 /** A greeting that waits for its bundle. */
 interface Greeting {
+  readonly na: JoinNonce;
   readonly handle: Handle;
   readonly oneUse: KemKeyPair;
   readonly expiresAt: number;
@@ -401,16 +402,28 @@ export class AdminKeys extends RoomKeys {
     for (const id of this.#invites.keys()) if (!ids.includes(id)) this.#invites.delete(id);
   }
 
-  /** Greets whoever knocked at a handle. */
+  /**
+   * Greets whoever knocked at a handle. As long as it has not answered, it is greeted with the same `na`: its answer
+   * to the first greeting may be on its way.
+   */
   async greet(handle: Handle, now: number): Promise<Bytes> {
-    for (const [na, greeting] of this.#greetings) {
-      const spare = this.#greetings.size >= MAX_GREETINGS || greeting.expiresAt <= now ||
-        sameBytes(greeting.handle, handle);
-      if (spare) this.#greetings.delete(na);
+    const known = [...this.#greetings.values()].find((g) => sameBytes(g.handle, handle));
+    if (known !== undefined && now < known.expiresAt - NONCE_LIFE_MS / 2) {
+      return this.#hello(known);
     }
-    const na = joinNonce(this.random(32));
     const oneUse = await generateKemKeyPair();
-    this.#greetings.set(na.toHex(), { handle, oneUse, expiresAt: now + NONCE_LIFE_MS });
+    const na = joinNonce(this.random(32));
+    const greeting: Greeting = { na, handle, oneUse, expiresAt: now + NONCE_LIFE_MS };
+    for (const [key, old] of this.#greetings) {
+      const spare = this.#greetings.size >= MAX_GREETINGS || old.expiresAt <= now ||
+        sameBytes(old.handle, handle);
+      if (spare) this.#greetings.delete(key);
+    }
+    this.#greetings.set(na.toHex(), greeting);
+    return this.#hello(greeting);
+  }
+
+  #hello({ na, handle, oneUse }: Greeting): Bytes {
     const hello = makeHello(this.room, this.own.identity, this.runId, na, oneUse.publicKey);
     return this.#sealFor(handle).seal("hello", hello, this.random);
   }

@@ -19,6 +19,7 @@ import {
   fingerprint,
   type GateKey,
   type Generation,
+  generation,
   type Hash,
   hash,
   type IdentityKey,
@@ -72,6 +73,15 @@ export function inviteIdOf(secret: InviteSecret): InviteId {
 
 function inviteMac(secret: InviteSecret, cert: Bytes): Bytes {
   return hmac(derive(secret, inviteMacKeyInfo(), 32), inviteMacInput(cert));
+}
+
+/**
+ * A generation for an identity that used `last` at the most (PROTOCOL §6).
+ *
+ * @param now milliseconds since 1970: an old copy of a profile does not bring old generations back
+ */
+export function nextGeneration(last: number, now: number): Generation {
+  return generation(Math.max(last + 1, now));
 }
 
 /** The admin's greeting of one handle. */

@@ -52,7 +52,7 @@ import {
   Fork,
 } from "./accept_commit.ts";
 import { CommitMemory } from "./commit_memory.ts";
-import { checkHello, fingerprintOf, makeBundle, makeCert } from "./join.ts";
+import { checkHello, fingerprintOf, makeBundle, makeCert, nextGeneration } from "./join.ts";
 import { CryptoError, type RandomSource, sha256, sign, verify, verifyRaw } from "./primitives.ts";
 import type { EpochKeys } from "./epoch_keys.ts";
 import type { WrapKeys } from "./make_commit.ts";
@@ -121,8 +121,7 @@ export type LastWords = ReadonlyMap<Leaf, { readonly missing: number; readonly f
 export class MemberKeys extends RoomKeys {
   protected readonly directions: readonly Direction[] = ["from-admin", "between-members"];
   readonly #pins: RoomPins;
-  /** Of our CERT in this room. */
-  readonly generation: Generation;
+  #generation: Generation;
   #hello: Hello | null = null;
   /** The greeting that our bundle answers. */
   #answered: Hello | null = null;
@@ -158,7 +157,12 @@ export class MemberKeys extends RoomKeys {
   ) {
     super(room, pins.secret, own, gate, random);
     this.#pins = pins;
-    this.generation = generation;
+    this.#generation = generation;
+  }
+
+  /** Of our last CERT in this room. */
+  get generation(): Generation {
+    return this.#generation;
   }
 
   /** The room's admin, once its HELLO was checked. */
@@ -239,12 +243,15 @@ export class MemberKeys extends RoomKeys {
   /**
    * Our bundle for the last greeting; `null` if that was answered: the WELCOME is made for the keys in the first.
    *
+   * @param now milliseconds since 1970, of which the generation is made if another greeting was answered before
    * @throws {RangeError} without a greeting
    */
-  async makeBundle(): Promise<Bytes | null> {
+  async makeBundle(now: number): Promise<Bytes | null> {
     const hello = this.#hello;
     if (hello === null) throw new RangeError("no HELLO was taken");
     if (hello === this.#answered) return null;
+    // The admin may have taken the bundle before, and takes none that is not newer.
+    if (this.#answered !== null) this.#generation = nextGeneration(this.#generation, now);
     this.#answered = hello;
     const kem = await generateKemKeyPair();
     const { rsaSpki, signing } = this.own.session;
@@ -253,7 +260,7 @@ export class MemberKeys extends RoomKeys {
       admin: hello.admin,
       na: hello.na,
       identity: this.own.identity,
-      generation: this.generation,
+      generation: this.#generation,
       sessionPublic: signing.publicKey,
       gateKey: this.gateKey,
       rsaSpki,

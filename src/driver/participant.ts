@@ -36,7 +36,8 @@ import { givenCredentials, type LoginOptions } from "./credentials.ts";
 import { type Login, loginWith } from "./login.ts";
 import { noStore, type PreparedRoom, type Role, type SessionStore, systemClock } from "./ports.ts";
 import { profileSessionStore } from "./profile_session_store.ts";
-import { nextGeneration, prepareInvited, type RoomMaker } from "./rooms.ts";
+import { nextGeneration } from "../crypto/join.ts";
+import { prepareInvited, type RoomMaker } from "./rooms.ts";
 import { runRole } from "./run_role.ts";
 import { dialFailure, type KnownServers, trustedKey } from "./server_trust.ts";
 import {

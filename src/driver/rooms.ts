@@ -14,7 +14,6 @@ import { openSecretInfo, openSecretMaterial } from "../wire/contexts.ts";
 import {
   fromHex,
   type Generation,
-  generation,
   inviteSecret,
   type RelayKey,
   type RoomId,
@@ -40,15 +39,6 @@ export interface RoomMaker {
   readonly generation: Generation;
   /** What earlier runs left, and where this one's rooms are kept. */
   readonly profile?: SessionProfile | null;
-}
-
-/**
- * A generation for an identity that used `last` at the most (PROTOCOL §6).
- *
- * @param now milliseconds since 1970: an old copy of a profile does not bring old generations back
- */
-export function nextGeneration(last: number, now: number): Generation {
-  return generation(Math.max(last + 1, now));
 }
 
 /** Prepares to join by an invite. An earlier visit's memory stays: the admin is the invite's word, the epoch is not. */

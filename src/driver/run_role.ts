@@ -35,7 +35,7 @@ import { DialError } from "../transport/dial.ts";
 import type { Link } from "../transport/link.ts";
 import { Breath } from "./breath.ts";
 import { Connection } from "./connection.ts";
-import { nextGeneration } from "./rooms.ts";
+import { nextGeneration } from "../crypto/join.ts";
 import { EventQueue } from "./event_queue.ts";
 import { epochEvent, Inbound, joinedEvent } from "./inbound.ts";
 import type { KeptInvite, Ports } from "./ports.ts";
@@ -343,7 +343,8 @@ class Driver<S> {
         return this.#toOwners(effect.room, this.#member(effect.room).knock());
       case "send-bundle":
         return this.#slowly(this.#cryptoWorker, "joining", effect.room, async () => {
-          const bundle = await this.#member(effect.room).makeBundle();
+          const keys = this.#member(effect.room);
+          const bundle = await keys.makeBundle(this.#ports.clock.now());
           if (bundle !== null) this.#toOwners(effect.room, bundle);
         });
       case "seal-and-send":

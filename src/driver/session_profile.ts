@@ -6,7 +6,7 @@ import { openProfile, profileSealing, type ProfileStore } from "../store/profile
 import { StoreError } from "../store/store_error.ts";
 import { type Generation, generation } from "../wire/ids.ts";
 import { chosenSealer, type SealOptions } from "./passphrase.ts";
-import { nextGeneration } from "./rooms.ts";
+import { nextGeneration } from "../crypto/join.ts";
 import { StartError } from "./start_error.ts";
 
 /** Which profile to open. */

@@ -5,6 +5,7 @@ import { judgeEnter, judgeTicket } from "../../src/server/gate_entry.ts";
 import type { GateConnection, GatePorts } from "../../src/server/gate_state.ts";
 import { DEFAULT_RELAY_LIMITS } from "../../src/server/relay_limits.ts";
 import { type Challenge, challenge, handle, relayKey, roomKey } from "../../src/wire/ids.ts";
+import { NONCE_LIFE_MS } from "../../src/wire/limits.ts";
 import { decodeTicket } from "../../src/wire/ticket.ts";
 import { systemRandom } from "../../src/crypto/primitives.ts";
 import {
@@ -329,18 +330,33 @@ Deno.test("a greeting is answered once: the WELCOME is made for the keys of that
   const story = await Story.found();
   const ada = await story.person("ada");
   await story.greets(ada);
-  const bundle = await ada.keys.makeBundle();
+  const bundle = await ada.keys.makeBundle(story.nowMs);
   assert.ok(bundle !== null);
-  assert.equal(await ada.keys.makeBundle(), null);
+  assert.equal(await ada.keys.makeBundle(story.nowMs), null);
   const request = requestOf(await story.adminTakes(ada.handle, bundle));
   await story.commit({ reason: "join", adds: [{ request, via: "approved" }], removes: [] }, [ada]);
   assertAgreed(story);
-  // Another greeting is another request.
+  // Another greeting is another request, of a newer generation: the admin may have the one before.
   const bob = await story.person("bob");
-  await story.greets(bob);
-  await bob.keys.makeBundle();
-  await story.greets(bob);
-  assert.ok(await bob.keys.makeBundle() !== null);
+  await story.knocks(bob);
+  const generation = bob.keys.generation;
+  await story.knocks(bob);
+  assert.ok(bob.keys.generation > generation);
+});
+
+Deno.test("who knocks again before it has answered is greeted with the same na, for half its life", async () => {
+  const story = await Story.found();
+  const ada = await story.person("ada");
+  const greetedWith = async (): Promise<string> => {
+    const opened = ada.keys.open(await story.admin.greet(ada.handle, story.nowMs));
+    assert.ok(opened.kind === "sealed" && opened.message.kind === "hello");
+    return opened.message.content.value.na.toHex();
+  };
+  const first = await greetedWith();
+  story.nowMs += NONCE_LIFE_MS / 2 - 1;
+  assert.equal(await greetedWith(), first);
+  story.nowMs += 1;
+  assert.notEqual(await greetedWith(), first);
 });
 
 Deno.test("messages of the next epoch are early, and open once its commit has come", async () => {

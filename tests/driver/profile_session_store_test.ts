@@ -1,8 +1,8 @@
+import { nextGeneration } from "../../src/crypto/join.ts";
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { KeptCommit } from "../../src/driver/ports.ts";
 import { profileSessionStore } from "../../src/driver/profile_session_store.ts";
-import { nextGeneration } from "../../src/driver/rooms.ts";
 import { takeGeneration } from "../../src/driver/session_profile.ts";
 import { plainSealer } from "../../src/store/plain_sealer.ts";
 import type { Profile } from "../../src/store/profile.ts";

@@ -1,4 +1,5 @@
 /** "The admin stores (e+1, h) durably before the first byte leaves": the driver against a relay of this test. */
+import { nextGeneration } from "../../src/crypto/join.ts";
 import assert from "node:assert/strict";
 import {
   addAdminRoom,
@@ -10,7 +11,7 @@ import { KeyRing } from "../../src/crypto/key_ring.ts";
 import { systemRandom } from "../../src/crypto/primitives.ts";
 import { generateSigningKey } from "../../src/crypto/session_keys.ts";
 import { type KeptCommit, noStore, type SessionStore } from "../../src/driver/ports.ts";
-import { nextGeneration, prepareAdministered } from "../../src/driver/rooms.ts";
+import { prepareAdministered } from "../../src/driver/rooms.ts";
 import { runRole } from "../../src/driver/run_role.ts";
 import { initialState } from "../../src/session/state.ts";
 import type { Face } from "../../src/ui/face.ts";

@@ -32,6 +32,23 @@ Deno.test("a request that comes once more between the commit and its WELCOME ref
   assert.equal(owl.every("info").some((e) => e.text.includes("refused")), false);
 });
 
+Deno.test("who waits for a person's answer is let in also when the admin was away for a moment", async () => {
+  await using world = new World(await loadHouse());
+  const { relay } = world;
+  world.retryMs = Infinity;
+  const { owl } = await world.founds("owl", { open: "lobby" });
+  const ada = await world.knocksOpen("ada", "lobby");
+  await owl.sees("join-request");
+  relay.cut("owl");
+  await world.pass(30_000, ada);
+  await owl.sees("reconnected");
+  await owl.until("asked again", () => owl.every("join-request").length > 1 || undefined);
+  await world.settleAll(owl, ada);
+  await owl.command("/admit ada");
+  await ada.sees("joined");
+  assert.deepEqual(ada.every("error"), []);
+});
+
 Deno.test("a text that its author says again, because both came in anew, is shown once", async () => {
   await using world = new World(await loadHouse(), {}, { profiles: true });
   world.retryMs = Infinity;

@@ -445,15 +445,20 @@ export const INSIDER_ATTACKS: readonly Attack[] = [
         c.direction === "up" && relay.look(c).kind === "bundle"
       );
       if (bundle === undefined) throw new Error("no BUNDLE");
-      const answer = relay.passed(relay.aim("up", "owl", "denied", "welcome"));
+      const aim = relay.aim("up", "owl", "denied", "welcome");
+      const before = relay.record.filter(aim).length;
+      const answered = relay.passed(aim);
       relay.sendAs("ada", bundle.message);
-      const { kind } = relay.look(await answer);
-      if (kind !== "denied") await owl.reaches(3);
+      // Nothing that the admin would make of it is left to be made.
+      await world.settleAll(owl, owl);
+      if (owl.told.includes("ada joined")) await answered;
       await world.settle(owl);
-      return [`answer: ${kind}`, ...owl.told];
+      const answers = relay.record.filter(aim).slice(before).map((c) => relay.look(c).kind);
+      return [`answers: ${answers.join(", ") || "none"}`, ...owl.told];
     }),
-    expected: "answer: denied",
+    expected: "answers: none",
     patches: [
+      patch("src/driver/inbound.ts", "keys.hasTaken(delivered.from, message.content)", "false"),
       patch("src/crypto/admin_keys.ts", "this.#greetings.delete(bundle.na.toHex());", ""),
       patch(
         "src/crypto/join.ts",
@@ -462,7 +467,7 @@ export const INSIDER_ATTACKS: readonly Attack[] = [
       ),
     ],
     // Whoever has the old keys would be in the room again, in the place of her who is there.
-    bites: "answer: welcome; ada replaced; ada joined; error already-entered",
+    bites: "answers: welcome; ada replaced; ada joined; error already-entered",
   },
   {
     name: "a removed member enters with the ticket that it still has",

@@ -1,10 +1,11 @@
 /** Issue 6, "done when" 5 in the real program: a thousand people join a room that one admin's process runs. */
+import { nextGeneration } from "../../src/crypto/join.ts";
 import assert from "node:assert/strict";
 import { KeyRing } from "../../src/crypto/key_ring.ts";
 import { MemberKeys } from "../../src/crypto/member_keys.ts";
 import { sha256, systemRandom } from "../../src/crypto/primitives.ts";
 import { generateSigningKey, type SessionKeys } from "../../src/crypto/session_keys.ts";
-import { nextGeneration, prepareInvited } from "../../src/driver/rooms.ts";
+import { prepareInvited } from "../../src/driver/rooms.ts";
 import { dial } from "../../src/transport/dial.ts";
 import { FrameDecoder } from "../../src/wire/frame.ts";
 import { BROADCAST_TO_OWNERS, type Handle } from "../../src/wire/ids.ts";
@@ -61,7 +62,7 @@ async function joins(name: string, invite: InviteLink, session: SessionKeys): Pr
       if (opened.kind !== "sealed") return;
       if (opened.message.kind === "hello") {
         keys.takeHello(opened.message.content);
-        const bundle = await keys.makeBundle();
+        const bundle = await keys.makeBundle(Date.now());
         if (bundle !== null) toAdmin(bundle);
       } else if (opened.message.kind === "welcome") {
         welcome = true;

@@ -1,4 +1,5 @@
 /** A participant in the test's own process: the real driver and real TLS, its face in memory. */
+import { nextGeneration } from "../../src/crypto/join.ts";
 import { adminRole, initialAdminState } from "../../src/admin/role.ts";
 import { KeyRing } from "../../src/crypto/key_ring.ts";
 import { systemRandom } from "../../src/crypto/primitives.ts";
@@ -8,7 +9,7 @@ import {
   type SigningKey,
 } from "../../src/crypto/session_keys.ts";
 import { noStore, systemClock } from "../../src/driver/ports.ts";
-import { nextGeneration, prepareInvited } from "../../src/driver/rooms.ts";
+import { prepareInvited } from "../../src/driver/rooms.ts";
 import { runRole } from "../../src/driver/run_role.ts";
 import { initialState } from "../../src/session/state.ts";
 import { dial } from "../../src/transport/dial.ts";

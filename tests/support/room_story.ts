@@ -296,7 +296,7 @@ export class Story {
   /** KNOCK, HELLO, BUNDLE: the admin has checked the bundle, and names the request. */
   async knocks(person: Person): Promise<string> {
     await this.greets(person);
-    const bundle = await person.keys.makeBundle();
+    const bundle = await person.keys.makeBundle(this.nowMs);
     if (bundle === null) throw new Error("this greeting was answered");
     this.post(person.handle, this.adminHandle, bundle, "BUNDLE");
     const taken = await this.adminTakes(person.handle, bundle);

@@ -2,6 +2,7 @@
  * Whole participants over memory links: the real driver, keys and relay; no socket, a clock that the test moves,
  * and links that deliver when a seeded die says so.
  */
+import { nextGeneration } from "../../src/crypto/join.ts";
 import {
   addAdminRoom,
   adminRole,
@@ -12,12 +13,7 @@ import { KeyRing } from "../../src/crypto/key_ring.ts";
 import { sha256, systemRandom } from "../../src/crypto/primitives.ts";
 import { generateSigningKey } from "../../src/crypto/session_keys.ts";
 import { type Clock, noStore, type Ports, type SessionStore } from "../../src/driver/ports.ts";
-import {
-  nextGeneration,
-  prepareAdministered,
-  prepareInvited,
-  type RoomMaker,
-} from "../../src/driver/rooms.ts";
+import { prepareAdministered, prepareInvited, type RoomMaker } from "../../src/driver/rooms.ts";
 import { runRole } from "../../src/driver/run_role.ts";
 import { initialState } from "../../src/session/state.ts";
 import type { Link, LinkHandlers } from "../../src/transport/link.ts";
