@@ -123,3 +123,31 @@ Deno.test("what goes to many counts for many, and an owner may send eight times 
   near(await heardOf(fox, large, listener), 100_000 / 4);
   near(await heardOf(owl, large, listener), 100_000 / 4 * 8);
 });
+
+Deno.test("many who are over their rates are looked at by turns, none for long and none never", async () => {
+  const PESTS = 20;
+  const story: Story = new Story({ framesPerSecond: 100 }, {
+    // Looking at the time takes time, as all that the relay does.
+    now: () => ({ ms: story.ms += 0.01, unixS: story.unixS }),
+  });
+  const room = new TestRoom();
+  const pests: Person[] = [];
+  for (let i = 0; i < PESTS; i++) pests.push(await story.enter(room, "member"));
+  const pings = Array.from(
+    { length: 1000 },
+    (_, token) => [...frameRelayMessage({ kind: "ping", token })],
+  );
+  const pongs = () => pests.map((pest) => pest.all("pong").length);
+  const sum = (numbers: number[]) => numbers.reduce((a, b) => a + b, 0);
+  for (const pest of pests) pest.raw(Uint8Array.from(pings.flat()));
+  await settled();
+  let before = pongs();
+  for (let i = 0; i < 200; i++) {
+    await story.pass(5);
+    const now = pongs();
+    assert.ok(sum(now) - sum(before) <= 200, `${sum(now) - sum(before)} in one turn`);
+    before = now;
+  }
+  for (let i = 0; i < 30; i++) await story.pass(1000);
+  assert.ok(pongs().every((count) => count > 250), `${pongs()}`);
+});
