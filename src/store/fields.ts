@@ -9,8 +9,8 @@ export function hexField(bytes: number) {
 /** A whole number from 0 to 2^53 - 1. */
 export const countField = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
-/** ISO 8601 in UTC, as `Date.toISOString()` writes it. */
-export const timeField = v.pipe(v.string(), v.isoTimestamp());
+/** ISO 8601 in UTC, as `Date.toISOString()` writes it: times are compared as texts. */
+export const timeField = v.pipe(v.string(), v.isoTimestamp(), v.endsWith("Z"));
 
 /** A TCP port that can be dialled. */
 export const portField = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65535));

@@ -64,6 +64,16 @@ Deno.test("a damaged file names its field, is left as it is, and is never taken 
   });
 });
 
+Deno.test("a time of another zone, which somebody wrote by hand, is named and not taken for a time of UTC", async () => {
+  await withFolder(async (folder) => {
+    // In force for an hour by its zone, over since hours as a text.
+    const until = new Date(Date.now() + HOUR - 10 * HOUR).toISOString().replace("Z", "-10:00");
+    const bans = [{ who: "203.0.113.7", since: "2026-01-01T00:00:00Z", until }];
+    await Deno.writeTextFile(join(folder, "bans.json"), JSON.stringify({ version: 1, bans }));
+    await assert.rejects(new Bans(folder).list(), { code: "damaged", field: "bans.0.until" });
+  });
+});
+
 Deno.test("there are no more bans than can be looked at for every connection", async () => {
   await withFolder(async (folder) => {
     const since = "2026-01-01T00:00:00Z";
