@@ -48,7 +48,13 @@ import {
   ticketEpoch,
 } from "../wire/ids.ts";
 import { firstEpochHashInput } from "../wire/contexts.ts";
-import { CLAIM_AHEAD, KEPT_COMMITS, MAX_TICKET_LIFE_S, NONCE_LIFE_MS } from "../wire/limits.ts";
+import {
+  CHAIN_LIFE_MS,
+  CLAIM_AHEAD,
+  KEPT_COMMITS,
+  MAX_TICKET_LIFE_S,
+  NONCE_LIFE_MS,
+} from "../wire/limits.ts";
 import { isOpenRoom } from "../wire/room_id.ts";
 import { decodeSigned, type Signed, signedOf } from "../wire/signed.ts";
 import {
@@ -108,8 +114,11 @@ export interface PublishedCommit {
   readonly direct: readonly { readonly to: Handle; readonly payload: Bytes }[];
   readonly admit: readonly { readonly handle: Handle; readonly ticket: TicketBytes }[];
   readonly broadcast: Bytes;
-  /** The same for those who know an earlier room secret alone: goes first. Of the first epoch of a run. */
-  readonly forLaggards: readonly Bytes[];
+  /**
+   * The same for those who know the room secret before alone, or `null`. It goes first as long as nobody has forgotten
+   * that one, and else last: whoever has come in anew by then passes over it.
+   */
+  readonly forLaggards: { readonly payload: Bytes; readonly goesFirst: boolean } | null;
   /** For who is new: each as long as the roster, so it is sealed when there is room to send it. */
   readonly welcomes: readonly { readonly to: Handle; readonly seal: () => Bytes }[];
   /** Who was removed; `bar` keeps a kicked one's gate key out. */
@@ -128,12 +137,16 @@ export interface MadeEpoch {
   readonly roomSecret: RoomSecret;
   /** Those before it, newest first. */
   readonly formerSecrets: readonly RoomSecret[];
+  /** This epoch replaces the room secret. */
+  readonly replacesSecret: boolean;
 }
 
 /** What an admin knows of its earlier runs. */
 export interface EarlierRuns {
   /** Room secrets that kicks have replaced, newest first. */
   readonly formerSecrets: readonly RoomSecret[];
+  /** Which epoch replaced the last of them, and when it was stored, in milliseconds since 1970. */
+  readonly replaced: { readonly epoch: number; readonly at: number } | null;
   /** The greatest g that was accepted, by the identity in hex. */
   readonly generations: Readonly<Record<string, number>>;
 }
@@ -236,6 +249,7 @@ export class AdminKeys extends RoomKeys {
   readonly #ownEpochs: OwnEpoch[] = [];
   /** The newest epoch in which each identity was heard, in hex. */
   readonly #heardIn = new Map<string, number>();
+  readonly #replaced: EarlierRuns["replaced"];
   /** Lowest ticket epoch: the relay forgets it when it restarts. */
   #minTicketEpoch = 0;
   /** Where the newest message of each leaf is that has come. */
@@ -283,7 +297,8 @@ export class AdminKeys extends RoomKeys {
     this.#generation = options.generation;
     this.runId = runId(random(16));
     this.lineage = options.lineage ?? new Lineage();
-    const { formerSecrets = [], generations = {} } = options.earlier ?? {};
+    const { formerSecrets = [], generations = {}, replaced = null } = options.earlier ?? {};
+    this.#replaced = replaced;
     this.#former = formerSecrets.map((former) => new OuterSeal(room, former));
     for (const [identity, g] of Object.entries(generations)) this.#generations.set(identity, g);
     this.#from = options.from?.epoch ?? 0;
@@ -653,6 +668,7 @@ export class AdminKeys extends RoomKeys {
       h,
       roomSecret: change.newRoomSecret ?? this.outer.secret,
       formerSecrets: former,
+      replacesSecret: change.newRoomSecret !== undefined,
     };
   }
 
@@ -739,10 +755,7 @@ export class AdminKeys extends RoomKeys {
     }
     const commit = decodeSigned(COMMIT_BODY, made.commit, "commit");
     const broadcast = this.seal("commit", commit);
-    // The last kick of the run before may not have left it: the others know the room secret before that.
-    const forLaggards = this.current === null
-      ? this.#former.slice(0, 1).map((former) => former.seal("commit", commit, this.random))
-      : [];
+    const forLaggards = this.#forLaggards(commit, nowS * 1000);
     this.#former = this.#formerAfter(change);
     const succession = this.#succession === null ? null : this.seal("succession", this.#succession);
     this.#succession = null;
@@ -789,6 +802,17 @@ export class AdminKeys extends RoomKeys {
       minTicketEpoch: change.removed.length > 0 ? this.#minTicketEpoch : null,
       added: change.added.map(({ leaf }) => leaf),
       change,
+    };
+  }
+
+  /** The last kick of the run before may not have left it: then the others know the room secret before that alone. */
+  #forLaggards(commit: Signed<Commit>, now: number): PublishedCommit["forLaggards"] {
+    const [former] = this.#former;
+    const isLast = this.#replaced !== null && this.#replaced.epoch === this.#from;
+    if (this.current !== null || former === undefined || !isLast) return null;
+    return {
+      payload: former.seal("commit", commit, this.random),
+      goesFirst: now - (this.#replaced?.at ?? 0) < CHAIN_LIFE_MS,
     };
   }
 

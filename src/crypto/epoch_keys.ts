@@ -283,6 +283,16 @@ export class EpochKeys {
     return chain === undefined ? [] : chain.missingBelow(this.#countOf(leaf, chain), most);
   }
 
+  /** How many messages of each leaf we know of, of those of which we know any. */
+  knownOfAll(): Map<Leaf, number> {
+    const known = new Map<Leaf, number>();
+    for (const [leaf, { chain }] of this.#receiving) {
+      const count = this.#countOf(leaf, chain);
+      if (count > 0) known.set(leaf, count);
+    }
+    return known;
+  }
+
   #countOf(leaf: Leaf, chain: ReceivingChain): number {
     return this.#limits.get(leaf) ?? Math.max(chain.next, this.#known.get(leaf) ?? 0);
   }

@@ -124,6 +124,8 @@ const MAX_KEPT_PAYLOADS = 8192;
 const MAX_KEPT_BYTES = 8 * 1024 * 1024;
 /** Ids of texts remembered, to tell a text that was sealed anew. */
 const MAX_SHOWN_IDS = 8192;
+/** Epochs whose keys are gone of which it is remembered how many messages came. */
+const MAX_DROPPED_EPOCHS = 64;
 
 /** The keys of one room. */
 export abstract class RoomKeys {
@@ -142,6 +144,8 @@ export abstract class RoomKeys {
   #past: { readonly keys: EpochKeys; readonly outer: OuterSeal }[] = [];
   /** The first epoch that we have keys of. */
   #firstEpoch = 0;
+  /** Of epochs that were dropped lately: how many messages of each leaf have come or were told as missing. */
+  #dropped = new Map<number, Map<Leaf, number>>();
   /** What was sent and received lately, by place. */
   readonly #kept = new Newest<string, Bytes>(MAX_KEPT_PAYLOADS);
   #keptBytes = 0;
@@ -244,6 +248,7 @@ export abstract class RoomKeys {
     this.#firstEpoch = other.#firstEpoch;
     this.#past = other.#past;
     other.#past = [];
+    this.#dropped = other.#dropped;
     if (!asPast) this.#current = other.#current;
     else if (other.#current !== null) this.#past.push({ keys: other.#current, outer: other.outer });
     other.#current = null;
@@ -305,8 +310,21 @@ export abstract class RoomKeys {
       const count = oldest.missing(leaf);
       return count > 0 ? [{ leaf, count }] : [];
     });
+    this.#dropped.set(oldest.place.epoch, oldest.knownOfAll());
+    for (const epoch of this.#dropped.keys()) {
+      if (this.#dropped.size <= MAX_DROPPED_EPOCHS) break;
+      this.#dropped.delete(epoch);
+    }
     oldest.wipe();
     return missing;
+  }
+
+  /** How many messages of an epoch that is dropped its author counts and we never knew of; once. */
+  #neverCame(leaf: Leaf, epoch: number, count: number): number {
+    const known = this.#dropped.get(epoch);
+    const unknown = known === undefined ? 0 : Math.max(0, count - (known.get(leaf) ?? 0));
+    if (unknown > 0) known?.set(leaf, count);
+    return unknown;
   }
 
   /** After a commit removed a leaf: what of its messages we lack, or have otherwise than the admin. */
@@ -408,6 +426,10 @@ export abstract class RoomKeys {
       if (message.kind === "close" && closed !== undefined) {
         const { missing, fork } = closed.close(leaf, message.count, message.hash);
         return { ...opened, gaps: this.gapsOf(leaf), missing, fork };
+      }
+      if (message.kind === "close") {
+        const never = this.#neverCame(leaf, message.epoch, message.count);
+        return { ...opened, lost: lost + never, gaps: this.gapsOf(leaf), missing: 0, fork: false };
       }
       const fork = message.kind === "heartbeat" &&
         (message.count !== header.n ||

@@ -84,6 +84,8 @@ export interface KeptCommit {
   readonly roomSecret: string;
   /** Those before it, newest first: for who missed a kick. Secret. */
   readonly formerSecrets: readonly string[];
+  /** When this commit replaced the room secret, in milliseconds since 1970; `null` if it did not. */
+  readonly secretReplacedAt: number | null;
   /** The greatest g that was accepted, by identity. */
   readonly generations: Readonly<Record<string, number>>;
   readonly invites: readonly KeptInvite[];

@@ -130,6 +130,9 @@ function withCommit(profile: Profile, commit: KeptCommit): Profile {
       highestHash: commit.h,
       roomSecret: commit.roomSecret,
       formerSecrets: commit.formerSecrets,
+      ...(commit.secretReplacedAt === null
+        ? {}
+        : { secretReplaced: { epoch: commit.epoch, at: commit.secretReplacedAt } }),
       generations: commit.generations,
       invites: commit.invites.map(savedInvite),
       barred: commit.barred,

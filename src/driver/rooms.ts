@@ -92,6 +92,8 @@ export interface AdministeredRoom extends PreparedRoom {
   };
 }
 
+const NO_EARLIER_RUNS: EarlierRuns = { formerSecrets: [], replaced: null, generations: {} };
+
 /**
  * Prepares to run a room. With a profile it is the room of that name that the profile ran on this relay, if
  * there is one; else the profile keeps the new one from here on.
@@ -112,7 +114,7 @@ export async function prepareAdministered(
     seed.fill(0);
     const { room, secret } = newRoom(maker, name, open, roomKey);
     const first = { room, name, secret, roomKey, from: null, lineage: new Lineage() };
-    await addAdmin(maker, { ...first, earlier: { formerSecrets: [], generations: {} } });
+    await addAdmin(maker, { ...first, earlier: NO_EARLIER_RUNS });
     const kept = { invites: [], barred: [], known: [], deputies: [], resumed: false };
     return { id: room.toHex(), name, kept };
   }
@@ -144,6 +146,7 @@ async function prepareAgain(maker: RoomMaker, saved: SavedAdminRoom): Promise<Ad
     lineage: savedLineage(saved, room),
     earlier: {
       formerSecrets: (saved.formerSecrets ?? []).map((former) => roomSecret(fromHex(former))),
+      replaced: saved.secretReplaced ?? null,
       generations: saved.generations ?? {},
     },
   });

@@ -498,7 +498,7 @@ class Driver<S> {
         });
       case "save-commit":
         return this.#slowly(this.#storeWorker, "saving the new epoch", effect.room, async () => {
-          const { epoch, h, roomSecret, formerSecrets } = keys.made();
+          const { epoch, h, roomSecret, formerSecrets, replacesSecret } = keys.made();
           keys.onlyInvites(effect.invites.filter((i) => !i.revoked).map((i) => i.id));
           await this.#ports.store.saveCommit({
             room: effect.room,
@@ -506,6 +506,7 @@ class Driver<S> {
             h: h.toHex(),
             roomSecret: roomSecret.toHex(),
             formerSecrets: formerSecrets.map((former) => former.toHex()),
+            secretReplacedAt: replacesSecret ? this.#ports.clock.now() : null,
             generations: keys.generationsOf(effect.known),
             invites: kept(keys, effect.invites),
             barred: effect.barred,
@@ -543,9 +544,10 @@ class Driver<S> {
       this.#connection?.send({ kind: "admit", room: id, handle, ticket });
     }
     for (const { to, payload } of published.direct) this.#direct(room, to, payload);
-    for (const payload of [...published.forLaggards, published.broadcast]) {
-      this.#broadcast(room, payload);
-    }
+    const { forLaggards: old } = published;
+    if (old?.goesFirst === true) this.#broadcast(room, old.payload);
+    this.#broadcast(room, published.broadcast);
+    if (old?.goesFirst === false) this.#broadcast(room, old.payload);
     for (const { handle, bar } of published.evict) {
       this.#connection?.send({ kind: "evict", room: id, handle, bar });
     }

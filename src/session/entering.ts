@@ -4,14 +4,17 @@ import { listenAnew } from "./agreement.ts";
 import { EXIT } from "./exit_code.ts";
 import {
   administers,
+  askWhetherStale,
   closeRoom,
   flushPending,
   freeName,
   heartbeatPeriodMs,
   inRoom,
   knock,
+  mayBeBehind,
   type Of,
   RECENT_MS,
+  speaks,
 } from "./room_turn.ts";
 import { enteringRoom, type PendingText, type RecentText, type RoomState } from "./state.ts";
 import { inRoomOf, type Turn } from "./turn.ts";
@@ -112,8 +115,67 @@ function seated(turn: Turn, room: RoomState, event: Of<"entered">): void {
     return;
   }
   if (event.ownerPresent) return askToCatchUp(turn, now);
-  // Without an admin nothing can have changed since it left; a knocker has to wait for it.
-  if (event.role === "member") resumed(turn, room.id);
+  // A knocker has to wait for the admin.
+  if (event.role === "member") resumedAlone(turn, room.id);
+}
+
+/** A heartbeat may be this much late. */
+const SLACK_MS = 5_000;
+/** For so long an epoch is surely not closed to those who have gone on. */
+const SURELY_OPEN_MS = CHAIN_LIFE_MS / 2;
+
+/**
+ * No admin is there to tell us what we missed. Who lost nothing goes on; who was away may be in an epoch that the
+ * others have left: it says where it is as long as they can open that, and nothing more before it has heard one of
+ * them in its own (P1).
+ */
+export function resumedAlone(turn: Turn, id: string): void {
+  const room = turn.room(id);
+  if (room?.phase !== "joined" || administers(room) || room.awaySince === 0) {
+    return resumed(turn, id);
+  }
+  const isOpen = turn.at - room.awaySince < SURELY_OPEN_MS && room.unled !== "behind";
+  turn.change(id, (r) => ({
+    ...r,
+    resumeBy: 0,
+    awaySince: 0,
+    unled: r.unled === "behind" ? "behind" : "unsure",
+    unsureUntil: turn.at + heartbeatPeriodMs(r.members.length, false) + SLACK_MS,
+  }));
+  listenAnew(turn, id);
+  if (!isOpen) return;
+  turn.do({ kind: "send-held", room: id });
+  turn.send(id, { kind: "heartbeat" });
+}
+
+/** Somebody is in our epoch, or nobody else is there; the admin's word is the last. */
+export function sureOfEpoch(turn: Turn, id: string, unled: "no" | "alone"): void {
+  const room = turn.room(id);
+  if (room?.phase !== "joined" || room.unled === "no" || room.unled === unled) return;
+  if (room.unled === "behind" && unled === "alone") return;
+  const wasSilent = mayBeBehind(room) && speaksAt(room);
+  turn.change(id, (r) => ({ ...r, unled }));
+  if (wasSilent) announce(turn, id);
+}
+
+/** Whether we have a member's place and wait for no answer. */
+function speaksAt(room: RoomState): boolean {
+  return speaks({ ...room, unled: "no" });
+}
+
+/** What we sealed meanwhile, where we are, and what waits. */
+function announce(turn: Turn, id: string): void {
+  turn.do({ kind: "send-held", room: id });
+  turn.send(id, { kind: "heartbeat" });
+  flushPending(turn, id);
+}
+
+/** Nobody was heard in time. */
+export function unsureTick(turn: Turn, id: string): void {
+  const room = turn.room(id);
+  if (room?.unled === "unsure" && room.awaySince === 0 && turn.at >= room.unsureUntil) {
+    sureOfEpoch(turn, id, "alone");
+  }
 }
 
 /**
@@ -149,7 +211,20 @@ const SURE_CATCH_UP_MS = 1_000;
 export function fellBehind(turn: Turn, room: RoomState, sure: boolean): void {
   const next = sure ? Math.min(room.nextCatchUpAt, turn.at + SURE_CATCH_UP_MS) : room.nextCatchUpAt;
   turn.change(room.id, (r) => ({ ...r, behind: true, nextCatchUpAt: next }));
+  if (room.unled === "unsure" || room.unled === "alone") leftBehind(turn, room);
   catchUpTick(turn, room.id);
+}
+
+/** The others are ahead, and no admin is there to take us along. */
+function leftBehind(turn: Turn, room: RoomState): void {
+  turn.change(room.id, (r) => ({ ...r, unled: "behind" }));
+  if (room.stale !== "no") return;
+  askWhetherStale(
+    turn,
+    room,
+    "the room seems to have gone on while you were away, and its admin is not there: membership may be stale, " +
+      "somebody may have been removed, and the others may not be able to read what you send",
+  );
 }
 
 /** Asks the admin for what we lack, if the time has come. */
@@ -172,6 +247,18 @@ export function resumed(turn: Turn, id: string): void {
     turn.send(id, { kind: "heartbeat" });
   }
   flushPending(turn, id);
+}
+
+/** The admin has sent all that we lacked. */
+export function caughtUp(turn: Turn, id: string): void {
+  const room = turn.room(id);
+  const wasSilent = room !== undefined && mayBeBehind(room) && room.awaySince === 0;
+  turn.change(id, (r) => ({ ...r, unled: "no" }));
+  if (wasSilent && room.seat !== "knocker") {
+    turn.change(id, (r) => ({ ...r, resumeBy: 0, stale: "no" }));
+    return announce(turn, id);
+  }
+  resumed(turn, id);
 }
 
 /** The admin's newest epoch is not for us. If we were away, that is why, and we ask to come in again. */
@@ -200,6 +287,7 @@ export function rejoin(turn: Turn, room: RoomState): void {
     handle: null,
     seat: "none",
     behind: false,
+    unled: "no",
     resumeBy: 0,
     awaySince: 0,
     members: [],
@@ -223,6 +311,7 @@ export function stepDown(turn: Turn, room: RoomState): void {
   turn.change(room.id, (r) => ({
     ...r,
     phase: "waiting",
+    unled: "no",
     resumeBy: 0,
     awaySince: 0,
     members: [],

@@ -6,7 +6,7 @@
 import { MAX_REPAIR_NUMBERS } from "../wire/limits.ts";
 import { lacks } from "./agreement.ts";
 import type { EventBody, MessageContent } from "./event.ts";
-import { heartbeatPeriodMs, OWNERS } from "./room_turn.ts";
+import { heartbeatPeriodMs, mayBeBehind, OWNERS } from "./room_turn.ts";
 import {
   authorByLeaf,
   type GapState,
@@ -44,14 +44,32 @@ export function newGaps(
   const gap: GapState = before === undefined
     ? { leaf, missing, held: [], since: turn.at, asked: 0, nextAskAt: turn.at, repaired: 0 }
     : { ...before, missing, repaired: before.repaired + mended(before.missing, missing) };
-  setGap(turn, id, gap);
-  if (missing.length > 0) ask(turn, id, leaf);
+  const more = before === undefined ? [] : without(missing, before.missing);
+  if (before === undefined || more.length === 0) setGap(turn, id, gap);
+  else {
+    // A CLOSE that was mended tells of what came before it: that has its time too.
+    const tells = Math.min(...more.map(({ epoch }) => epoch)) <
+      Math.max(0, ...before.missing.map(({ epoch }) => epoch));
+    const since = tells ? turn.at : gap.since;
+    setGap(turn, id, { ...gap, since, asked: 0, nextAskAt: turn.at });
+  }
+  if (missing.length > 0) ask(turn, id, leaf, more.length === 0 ? missing : more);
+}
+
+/** What of some numbers is not among others. */
+function without(
+  some: readonly MissingNumbers[],
+  others: readonly MissingNumbers[],
+): MissingNumbers[] {
+  return some.flatMap(({ epoch, numbers }) => {
+    const known = new Set(others.find((o) => o.epoch === epoch)?.numbers);
+    const rest = numbers.filter((n) => !known.has(n));
+    return rest.length === 0 ? [] : [{ epoch, numbers: rest }];
+  });
 }
 
 function mended(before: readonly MissingNumbers[], now: readonly MissingNumbers[]): number {
-  const still = new Set(now.flatMap(({ epoch, numbers }) => numbers.map((n) => `${epoch}/${n}`)));
-  return before.flatMap(({ epoch, numbers }) => numbers.map((n) => `${epoch}/${n}`))
-    .filter((place) => !still.has(place)).length;
+  return without(before, now).reduce((sum, { numbers }) => sum + numbers.length, 0);
 }
 
 function setGap(turn: Turn, id: string, gap: GapState): void {
@@ -142,7 +160,12 @@ export function release(turn: Turn, id: string, leaf: number): void {
 }
 
 /** Asks the author, and by turns the others who are there, if the time has come. */
-function ask(turn: Turn, id: string, leaf: number): void {
+function ask(
+  turn: Turn,
+  id: string,
+  leaf: number,
+  wanted?: readonly MissingNumbers[],
+): void {
   const room = turn.room(id);
   const gap = room?.gaps.find((g) => g.leaf === leaf);
   if (room === undefined || gap === undefined || turn.at < gap.nextAskAt) return;
@@ -150,16 +173,18 @@ function ask(turn: Turn, id: string, leaf: number): void {
   const reachable = room.members.filter((m) =>
     m.leaf !== room.myLeaf && m.handle !== null && m.present
   );
-  const whom = [
-    ...reachable.filter((m) => m.leaf === leaf),
-    ...reachable.filter((m) => m.leaf !== leaf),
-  ];
   // Back from somewhere we know nobody's handle before its next message; the admin is found without one.
-  const owners = room.myLeaf === room.adminLeaf ? undefined : OWNERS;
-  const to = whom.length === 0 ? owners : whom[gap.asked % whom.length]?.handle;
+  const found = room.myLeaf === room.adminLeaf ||
+    reachable.some((m) => m.leaf === room.adminLeaf);
+  const whom = [
+    ...reachable.filter((m) => m.leaf === leaf).map((m) => m.handle),
+    ...(found ? [] : [OWNERS]),
+    ...reachable.filter((m) => m.leaf !== leaf).map((m) => m.handle),
+  ];
+  const to = whom[gap.asked % Math.max(1, whom.length)];
   setGap(turn, id, { ...gap, asked: gap.asked + 1, nextAskAt: turn.at + ASK_AGAIN_MS });
   if (to === undefined || to === null) return;
-  for (const { epoch, numbers } of gap.missing) {
+  for (const { epoch, numbers } of wanted ?? gap.missing) {
     turn.do({
       kind: "request-repair",
       room: id,
@@ -183,14 +208,14 @@ function giveUp(turn: Turn, id: string, leaf: number): void {
   release(turn, id, leaf);
 }
 
-/** Asks again, and gives up what has been asked for long enough. Time away does not count. */
+/** Asks again, and gives up what has been asked for long enough. Time away, or behind without an admin, does not count. */
 export function mendTick(turn: Turn, id: string): void {
   for (const { leaf } of turn.room(id)?.gaps ?? []) {
     const room = turn.room(id);
     const gap = room?.gaps.find((g) => g.leaf === leaf);
     if (room === undefined || gap === undefined) continue;
     if (gap.missing.length === 0) release(turn, id, leaf);
-    else if (room.awaySince > 0) setGap(turn, id, { ...gap, since: turn.at });
+    else if (room.awaySince > 0 || mayBeBehind(room)) setGap(turn, id, { ...gap, since: turn.at });
     else if (turn.at - gap.since >= heartbeatPeriodMs(room.members.length, false) + GIVE_UP_MS) {
       giveUp(turn, id, leaf);
     } else ask(turn, id, leaf);

@@ -1,6 +1,6 @@
 /** What comes from the others, and what the relay says of them (PROTOCOL §8, §9). */
 import { heartbeatHeard, lacks, tellAgreement } from "./agreement.ts";
-import { resumed } from "./entering.ts";
+import { resumedAlone, sureOfEpoch } from "./entering.ts";
 import { EXIT } from "./exit_code.ts";
 import { deliver, newGaps, release } from "./gaps.ts";
 import {
@@ -23,7 +23,12 @@ export function message(turn: Turn, event: Of<"message">): void {
     const member = authorByLeaf(room, event.leaf);
     if (member === undefined) return;
     const from = { from: member.name, identity: member.identity };
-    if (event.handle !== null) heard(turn, room, member, event.handle);
+    if (event.handle !== null) {
+      if (event.epoch === room.epoch) {
+        sureOfEpoch(turn, room.id, member.leaf === room.adminLeaf ? "no" : "alone");
+      }
+      heard(turn, room, member, event.handle);
+    }
     if (event.skipped > 0) {
       turn.warn("gap", `${event.skipped} message(s) of ${member.name} have not come`, room, {
         ...from,
@@ -156,8 +161,7 @@ export function messageRefused(turn: Turn, event: Of<"message-refused">): void {
 export function gone(turn: Turn, event: Of<"gone">): void {
   inRoom(turn, event.room, (room) => {
     if (event.handle === OWNERS) {
-      // Without an admin nothing can have changed since it left: nobody is missed, and nobody has to be asked.
-      if (room.resumeBy > 0) resumed(turn, room.id);
+      if (room.resumeBy > 0) resumedAlone(turn, room.id);
       return;
     }
     if (event.handle === room.handle && room.phase === "joined") {

@@ -71,15 +71,20 @@ export const RECENT_MS = 120_000;
 
 const MAX_RECENT_TEXTS = 256;
 
-/** Whether we are in the room at the relay and know that we have missed nothing. */
+/** Whether we are in the room at the relay and know that we have missed nothing, or our person says so. */
 export function speaks(room: RoomState): boolean {
   return room.handle !== null && room.seat !== "knocker" && room.resumeBy === 0 &&
-    room.awaySince === 0;
+    room.awaySince === 0 && (!mayBeBehind(room) || room.stale === "agreed");
+}
+
+/** Whether we are back without an admin, and the others may be in a later epoch. */
+export function mayBeBehind({ unled }: RoomState): boolean {
+  return unled === "unsure" || unled === "behind";
 }
 
 /** Whether we know that we may lack what the others have, and have asked for it or are about to. */
 export function catchesUp(room: RoomState): boolean {
-  return room.awaySince > 0 || room.resumeBy > 0 || room.behind;
+  return room.awaySince > 0 || room.resumeBy > 0 || room.behind || mayBeBehind(room);
 }
 
 /** Sends what waits, if the room has a key and its membership is not in doubt. */
@@ -165,6 +170,18 @@ export function dropPrevious(
 }
 
 export const staleRef = (room: string): string => `stale-${room}`;
+
+/** Text is held back until the person agrees, or the admin is heard (P1). */
+export function askWhetherStale(turn: Turn, room: RoomState, why: string): void {
+  turn.change(room.id, (r) => ({ ...r, stale: "asked" }));
+  turn.warn("stale-membership", why, room);
+  turn.say({
+    type: "ask",
+    ref: staleRef(room.id),
+    question: `${room.name}: send messages although membership may be stale?`,
+    choices: ["send", "wait"],
+  });
+}
 
 /** Knocks at a room, and again after a while if nobody answers. */
 export function knock(turn: Turn, id: string): void {

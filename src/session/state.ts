@@ -38,6 +38,13 @@ export interface RoomState {
   readonly nextCatchUpAt: number;
   /** We are to ask as soon as that time has come. */
   readonly behind: boolean;
+  /**
+   * Back while no admin is there, so nobody can tell what we missed: `unsure` until somebody is heard in our epoch or
+   * everybody would have been (`alone`); `behind` once something comes that we cannot read. Over when the admin is heard.
+   */
+  readonly unled: "no" | "unsure" | "alone" | "behind";
+  /** Until when we are unsure. */
+  readonly unsureUntil: number;
   /** Until then we wait for the admin to send what we missed; 0 if we do not. */
   readonly resumeBy: number;
   readonly epoch: number;
@@ -307,6 +314,8 @@ export function enteringRoom(id: string, name: string): RoomState {
     resumeBy: 0,
     nextCatchUpAt: 0,
     behind: false,
+    unled: "no",
+    unsureUntil: 0,
     epoch: 0,
     safetyCode: "",
     myLeaf: -1,

@@ -13,6 +13,7 @@ import { tellAgreement } from "./agreement.ts";
 import type { Step } from "./effect.ts";
 import {
   catchUpTick,
+  caughtUp,
   connected,
   entered,
   fellBehind,
@@ -24,6 +25,7 @@ import {
   rejoin,
   removed,
   resumed,
+  unsureTick,
 } from "./entering.ts";
 import { epochBegan, joined } from "./epochs.ts";
 import type { EventBody, SessionEvent } from "./event.ts";
@@ -33,6 +35,7 @@ import { gone, message, messageRefused } from "./hearing.ts";
 import { intent, leaveAll } from "./intents.ts";
 import {
   administers,
+  askWhetherStale,
   catchesUp,
   closeRoom,
   dropPrevious,
@@ -41,7 +44,6 @@ import {
   knock,
   renewKem,
   speaks,
-  staleRef,
 } from "./room_turn.ts";
 import type { SessionState } from "./state.ts";
 import { granted, keysGiven, showLine, succession, successionTick } from "./succession.ts";
@@ -74,7 +76,7 @@ function take(turn: Turn, event: EventBody): void {
     case "caught-up":
       return inRoom(turn, event.room, (room) => {
         for (const { leaf, gaps } of event.gaps) newGaps(turn, room.id, leaf, gaps);
-        resumed(turn, room.id);
+        caughtUp(turn, room.id);
         renewKem(turn, room.id);
       });
     case "fell-behind":
@@ -198,6 +200,7 @@ function tick(turn: Turn): void {
         return admin ? resumed(turn, room.id) : rejoin(turn, room);
       }
       catchUpTick(turn, room.id);
+      unsureTick(turn, room.id);
       mendTick(turn, room.id);
       viewTick(turn, room.id);
       tellAgreement(turn, room.id);
@@ -214,18 +217,11 @@ function tick(turn: Turn): void {
         !admin && speaks(room) && room.stale === "no" &&
         turn.at - room.adminHeardAt >= STALE_AFTER_MS
       ) {
-        turn.change(id, (r) => ({ ...r, stale: "asked" }));
-        turn.warn(
-          "stale-membership",
-          "nothing has been heard of the admin for 90 seconds: membership may be stale, somebody may have been removed",
+        askWhetherStale(
+          turn,
           room,
+          "nothing has been heard of the admin for 90 seconds: membership may be stale, somebody may have been removed",
         );
-        turn.say({
-          type: "ask",
-          ref: staleRef(id),
-          question: `${room.name}: send messages although membership may be stale?`,
-          choices: ["send", "wait"],
-        });
       }
     });
   }

@@ -60,6 +60,8 @@ export interface SavedAdminRoom extends RoomCore {
   readonly deputies?: readonly string[];
   /** Room secrets that kicks have replaced, newest first: for who missed them. Secret, 64 hex digits each. */
   readonly formerSecrets?: readonly string[];
+  /** By which epoch the last of them was, and when that was stored, in milliseconds since 1970. */
+  readonly secretReplaced?: { readonly epoch: number; readonly at: number };
   /** The greatest g that was accepted, by identity (64 hex digits): no old copy comes in. */
   readonly generations?: Readonly<Record<string, number>>;
   /** PROTOCOL's SUCCESSIONs by which we became the admin, oldest first, in hex. */
@@ -206,6 +208,7 @@ const ROOM = v.variant("role", [
     deputies: v.exactOptional(v.array(KEY)),
     lineage: v.exactOptional(v.array(v.pipe(v.string(), v.hexadecimal()))),
     formerSecrets: v.exactOptional(v.array(KEY)),
+    secretReplaced: v.exactOptional(v.looseObject({ epoch: countField, at: countField })),
     generations: v.exactOptional(v.record(KEY, countField)),
   }),
 ]);

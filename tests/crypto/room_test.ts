@@ -225,6 +225,24 @@ Deno.test("CLOSE says what of the epoch before is missing, and dropping it too",
   assert.deepEqual(story.admin.dropPrevious(), []);
 });
 
+Deno.test("CLOSE of an epoch that is dropped says, once, what of it never came", async () => {
+  const story = await Story.found();
+  await story.join(["ada", "bob"]);
+  await story.says("ada", "read");
+  story.seals("ada", story.text("never given"));
+  await story.rekey();
+  const close = story.seals("ada", { kind: "close" });
+  const bob = story.keysOf("bob");
+  while (bob.dropPrevious().length > 0);
+  bob.dropPrevious();
+  const results = await story.broadcast("ada", close);
+  assert.deepEqual([openedOf(results.get("bob")).lost, openedOf(results.get("bob")).missing], [
+    1,
+    0,
+  ]);
+  assert.equal(openedOf(results.get("admin")).missing, 1);
+});
+
 function openedOf(taken: Taken | undefined) {
   assert.ok(taken?.kind === "message" && "result" in taken && taken.result.kind === "opened");
   return taken.result;

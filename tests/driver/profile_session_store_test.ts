@@ -21,6 +21,7 @@ const COMMIT: KeptCommit = {
   h: hex("55", 32),
   roomSecret: hex("66", 32),
   formerSecrets: [hex("c3", 32)],
+  secretReplacedAt: 1_700_000_000_001,
   generations: { [hex("aa", 32)]: 1_700_000_000_000 },
   invites: [{
     id: hex("77", 8),
@@ -78,6 +79,7 @@ Deno.test("a commit is on the disk, with all that belongs to it, when saveCommit
     assert.equal(room.highestHash, COMMIT.h);
     assert.equal(room.roomSecret, COMMIT.roomSecret);
     assert.deepEqual(room.formerSecrets, COMMIT.formerSecrets);
+    assert.deepEqual(room.secretReplaced, { epoch: 5, at: 1_700_000_000_001 });
     assert.deepEqual(room.generations, COMMIT.generations);
     assert.deepEqual(room.barred, COMMIT.barred);
     assert.deepEqual(room.known, COMMIT.known);

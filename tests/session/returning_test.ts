@@ -140,6 +140,67 @@ Deno.test("what nothing opens is no alarm while we know that we lack keys, and i
   assert.deepEqual(said(stage.take(refused), "warning"), []);
 });
 
+/** Comes back after so long, where the admin is gone too. */
+function backAlone(ms: number): SessionStage {
+  const stage = SessionStage.talking();
+  stage.take(AWAY);
+  stage.ticks(ms);
+  stage.take(BACK);
+  enters(stage, "member", false);
+  return stage;
+}
+
+Deno.test("who is back while the admin is gone tells where it is, and speaks once another is heard in its epoch", () => {
+  const stage = SessionStage.talking();
+  stage.take(AWAY);
+  stage.take(BACK);
+  assert.deepEqual(textsSent(enters(stage, "member", false)), ["heartbeat"]);
+  assert.deepEqual(textsSent(stage.says("hi")), []);
+  // By repair, or of an epoch before, it is no sign.
+  assert.deepEqual(textsSent(stage.hears(2, undefined, { handle: null })), []);
+  assert.deepEqual(textsSent(stage.hears(2, undefined, { epoch: 3 })), []);
+  assert.deepEqual(textsSent(stage.hears(2)), ["heartbeat", "hi"]);
+});
+
+Deno.test("who is back alone speaks when everybody who is there would have been heard", () => {
+  const stage = backAlone(1000);
+  stage.says("hi");
+  assert.deepEqual(textsSent(stage.ticks(34_000)), []);
+  assert.deepEqual(textsSent(stage.ticks(1_000)), ["heartbeat", "hi"]);
+});
+
+Deno.test("who was away so long that its epoch may be closed to all says nothing before it knows", () => {
+  const stage = backAlone(100_000);
+  assert.deepEqual(textsSent(stage.says("hi")), []);
+  assert.deepEqual(textsSent(stage.ticks(30_000)), []);
+  assert.deepEqual(textsSent(stage.hears(2)), ["heartbeat", "hi"]);
+});
+
+Deno.test("who is back alone and sees that the others are ahead waits for the admin, or for its person", () => {
+  const behind = { kind: "fell-behind", room: ROOM, sure: false } as const;
+  const waits = (): SessionStage => {
+    const stage = backAlone(1000);
+    stage.says("hi");
+    const told = stage.take(behind);
+    assert.deepEqual(said(told, "warning").map(({ code }) => code), ["stale-membership"]);
+    assert.equal(said(told, "ask").length, 1);
+    // The admin is asked in vain.
+    stage.take({ kind: "gone", room: ROOM, handle: "00".repeat(16), reason: "closed" });
+    assert.deepEqual(textsSent(stage.hears(2)), []);
+    assert.deepEqual(textsSent(stage.ticks(60_000)), []);
+    return stage;
+  };
+  assert.deepEqual(textsSent(waits().take(CAUGHT_UP)), ["heartbeat", "hi"]);
+  assert.deepEqual(textsSent(waits().hears(0)), ["heartbeat", "hi"]);
+  const agreed = waits().wants({ kind: "answer", ref: `stale-${ROOM}`, choice: "send" });
+  assert.deepEqual(textsSent(agreed), ["hi"]);
+  // Who was there all the time is not silenced by what it cannot read.
+  const there = SessionStage.talking();
+  there.take(behind);
+  there.take({ kind: "gone", room: ROOM, handle: "00".repeat(16), reason: "closed" });
+  assert.deepEqual(textsSent(there.says("hi")), ["hi"]);
+});
+
 Deno.test("what is missing of somebody who was removed is asked for, and shown under its name", () => {
   const stage = SessionStage.talking();
   stage.hears(0);

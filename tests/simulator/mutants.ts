@@ -157,7 +157,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       patch(
         "src/session/gaps.ts",
-        "if (missing.length > 0) ask(turn, id, leaf);",
+        "if (missing.length > 0) ask(turn, id, leaf, more.length === 0 ? missing : more);",
         "if (missing.length > 0) giveUp(turn, id, leaf);",
       ),
     ],
