@@ -20,6 +20,18 @@ async function operated(stage: Stage, access = "account") {
   return { relay, command, file, codeOf };
 }
 
+/** A relay with an account, whose owner was there and has left. */
+async function visited(stage: Stage) {
+  const { relay, command, file, codeOf } = await operated(stage);
+  const code = await file("code", codeOf(await command("user", "add", "owl")));
+  const password = await file("password", "correct horse battery");
+  const credentials = ["--user", "owl", "--password-file", password];
+  const { owl } = await stage.admin(relay, [...credentials, "--code-file", code]);
+  owl.endInput();
+  assert.equal(await owl.exit, 0);
+  return { relay, credentials };
+}
+
 Deno.test("two people with accounts meet; a reset ends one of them, and its old password is no longer good", async () => {
   await using stage = await Stage.open();
   const { relay, command, file, codeOf } = await operated(stage);
@@ -142,13 +154,7 @@ Deno.test("a client goes back to a relay that was restarted with its password, a
 
 Deno.test("a login to a relay with another key fails though the password is right", async () => {
   await using stage = await Stage.open();
-  const { relay, command, file, codeOf } = await operated(stage);
-  const code = await file("code", codeOf(await command("user", "add", "owl")));
-  const password = await file("password", "correct horse battery");
-  const credentials = ["--user", "owl", "--password-file", password];
-  const { owl } = await stage.admin(relay, [...credentials, "--code-file", code]);
-  owl.endInput();
-  assert.equal(await owl.exit, 0);
+  const { relay, credentials } = await visited(stage);
   // The same accounts and setup, under another key: what a thief of both files could run.
   const other = join(stage.folder, "other");
   await Deno.mkdir(other);
@@ -175,13 +181,7 @@ Deno.test("a login to a relay with another key fails though the password is righ
 
 Deno.test("a machine without the memory for a login says that, and not that the password is wrong", async () => {
   await using stage = await Stage.open();
-  const { relay, command, file, codeOf } = await operated(stage);
-  const code = await file("code", codeOf(await command("user", "add", "owl")));
-  const password = await file("password", "correct horse battery");
-  const credentials = ["--user", "owl", "--password-file", password];
-  const { owl } = await stage.admin(relay, [...credentials, "--code-file", code]);
-  owl.endInput();
-  assert.equal(await owl.exit, 0);
+  const { relay, credentials } = await visited(stage);
   const poor = stage.start(["admin", relay.link, "--ui", "json", ...credentials], {
     env: { DENO_V8_FLAGS: "--wasm-max-mem-pages=500" },
   });
