@@ -117,3 +117,28 @@ Deno.test("bytes that are no point are refused without an exception", () => {
   }
   assert.equal(verifySignature(new Uint8Array(31), "enter", BODY, good), false);
 });
+
+Deno.test("a room's key that is kept verifies what it verified at first, and nothing else", () => {
+  // More than are kept: the first is forgotten meanwhile, and read anew.
+  const rooms = Array.from({ length: 80 }, () => new Signer());
+  const signed = rooms.map((room) => room.sign("ticket", BODY));
+  for (const round of ["first", "second"]) {
+    for (const [i, { publicKey }] of rooms.entries()) {
+      const [own, other] = [signed[i], signed[(i + 1) % rooms.length]];
+      assert.ok(own && other);
+      for (let again = 0; again < 2; again++) {
+        assert.equal(verifySignature(publicKey, "ticket", BODY, own), true, round);
+        assert.equal(verifySignature(publicKey, "ticket", BODY, other), false, round);
+        assert.equal(verifySignature(publicKey, "ticket", BODY.slice(1), own), false, round);
+      }
+    }
+  }
+});
+
+Deno.test("a room's key that is on no point of the curve is refused each time", () => {
+  const none = Uint8Array.fromHex("02".padEnd(64, "0"));
+  const own = new Signer().sign("ticket", BODY);
+  for (let again = 0; again < 2; again++) {
+    assert.equal(verifySignature(none, "ticket", BODY, own), false);
+  }
+});
