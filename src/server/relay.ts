@@ -281,6 +281,8 @@ export class Relay {
       maxFrame: this.#limits.maxFrameBytes,
       access: ACCESS[this.#ports.login?.access ?? "open"],
     }));
+    // At once, while the runtime still holds the end of its handshake: both go out in one piece.
+    connection.outbox.flush();
   }
 
   /** Looks after silent connections, late tickets and quiet rooms: one timer for all of them. */
