@@ -27,6 +27,8 @@ export interface Privileges {
   readonly state: boolean;
   /** Whether it makes temporary files. */
   readonly temporary: boolean;
+  /** Flags of the runtime that are about its work and not about rights. */
+  readonly runtime: readonly string[];
 }
 
 /** For `--help`, `version` and everything else that only prints. */
@@ -40,7 +42,15 @@ export const NO_PRIVILEGES: Privileges = {
   folderVariables: {},
   state: false,
   temporary: false,
+  runtime: [],
 };
+
+/**
+ * How large the newest objects' part of the relay's heap may grow, MB. What V8 takes by itself is
+ * several times as much, once a few thousand people have come, and keeps it; the relay makes too
+ * little garbage to gain by it (docs/PERFORMANCE.md).
+ */
+const RELAY_RUNTIME = ["--v8-flags=--max-semi-space-size=4"];
 
 /** One for each option, by name: `*` would be a pattern to the shells that start us. */
 const SERVER_VARIABLES = SERVER_OPTIONS
@@ -78,6 +88,7 @@ export const PRIVILEGES: Readonly<Record<string, Privileges>> = {
     readVariables: ["STM_CONFIG"],
     folders: { certs: "certs" },
     folderVariables: { certs: "STM_CERTS" },
+    runtime: RELAY_RUNTIME,
   },
   admin: PARTICIPANT,
   client: { ...PARTICIPANT, readOptions: ["invite-file", ...PARTICIPANT.readOptions] },

@@ -123,9 +123,10 @@ async function shellParts(target: Target, version: string): Promise<Record<strin
   };
 }
 
-/** Kinds of rights, as flags without any path. */
+/** Kinds of rights, as flags without any path, and the command's other flags. */
 function kinds(may: Privileges): string[] {
   return [
+    ...may.runtime,
     ...(may.net ? ["--allow-net"] : []),
     ...(may.env.length > 0 ? [`--allow-env=${may.env.join()}`] : []),
     ...(may.sys.length > 0 ? [`--allow-sys=${may.sys.join()}`] : []),

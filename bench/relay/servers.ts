@@ -7,6 +7,7 @@
  * @module
  */
 import { join } from "node:path";
+import { privilegesOf } from "../../src/privileges.ts";
 
 /** One server that can be started. */
 export interface Server {
@@ -51,7 +52,9 @@ export const SERVERS: readonly Server[] = [
     protocol: "stm",
     maxPayload: Infinity,
     command: (port, { folder, relayOptions }) => [
-      ...[Deno.execPath(), "run", "-A", join(ROOT, "main.ts"), "server"],
+      // As the packages start it.
+      ...[Deno.execPath(), "run", "-A", ...privilegesOf("server").runtime],
+      ...[join(ROOT, "main.ts"), "server"],
       ...["--host", "127.0.0.1", "--port", `${port}`, "--certs", join(folder, "stm-certs")],
       ...relayOptions,
     ],

@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import * as v from "valibot";
-import { cmdLauncher, compileFlags } from "../../tools/release_launchers.ts";
+import {
+  cmdLauncher,
+  compileFlags,
+  nodeLauncher,
+  shellLauncher,
+} from "../../tools/release_launchers.ts";
+import { TARGETS } from "../../tools/release_targets.ts";
 import { layOutNpm, start, TALKING_RUNTIME, unpackArchive } from "../support/package_stage.ts";
 import { withFolder } from "../support/temporary_folder.ts";
 
@@ -250,7 +256,20 @@ Deno.test("the launcher for Windows denies the same kinds, and ends its lines as
   assert.equal(text.replaceAll("\r\n", "").includes("\n"), false);
   assert.match(
     text,
-    /if "%~1"=="server" set "STM_KINDS=--allow-net --allow-env=STM_[A-Z_,]+ --allow-sys=networkInterfaces,systemMemoryInfo /,
+    /if "%~1"=="server" set "STM_KINDS=--v8-flags=--max-semi-space-size=4 --allow-net --allow-env=STM_[A-Z_,]+ --allow-sys=networkInterfaces,systemMemoryInfo /,
   );
   assert.match(text, /--no-prompt .*--deny-run --deny-ffi %STM_KINDS% "%~dp0lib\\stm\.js" %\*/);
+});
+
+Deno.test("every launcher bounds the young heap of the relay, and of nobody else", async () => {
+  const bound = "--v8-flags=--max-semi-space-size=4";
+  const [target] = TARGETS;
+  assert.ok(target);
+  const texts = [await shellLauncher(target, "0.1.0"), await nodeLauncher("0.1.0")];
+  for (const text of texts) {
+    const [before = "", ...others] = text.split(bound);
+    assert.equal(others.length, 1);
+    assert.match(before, /server/);
+    assert.doesNotMatch(before, /\badmin\)|"admin":/);
+  }
 });

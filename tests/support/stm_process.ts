@@ -5,6 +5,7 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as v from "valibot";
+import { privilegesOf } from "../../src/privileges.ts";
 import { type EventFields, JsonEvent } from "../../src/ui/json_schema.ts";
 import { Chronicle, type EventOf } from "./chronicle.ts";
 
@@ -67,7 +68,11 @@ export class Stage implements AsyncDisposable {
   } {
     const home = join(this.folder, machine);
     return {
-      args: ["run", "-A", "--no-check", "--no-lock", "--quiet", "--config", CONFIG, MAIN, ...args],
+      args: [
+        ...["run", "-A", "--no-check", "--no-lock", "--quiet", "--config", CONFIG],
+        ...privilegesOf(args[0]).runtime,
+        ...[MAIN, ...args],
+      ],
       env: {
         HOME: home,
         APPDATA: home,
