@@ -104,7 +104,7 @@ export interface RunResult {
 export async function runIn(
   folder: string,
   args: readonly string[],
-  limitMs = 120_000,
+  limitMs = 300_000,
 ): Promise<RunResult> {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", "--no-lock", "--config", join(folder, "deno.json"), ...args],
