@@ -9,6 +9,7 @@ import {
   type Commit,
   COMMIT_BODY,
   ROSTER,
+  type RosterLeaf,
   type Welcome,
 } from "../wire/commit.ts";
 import {
@@ -32,6 +33,7 @@ import {
   type Wrap,
 } from "../wire/ids.ts";
 import { WireError } from "../wire/codec.ts";
+import { decodeCert } from "../wire/handshake.ts";
 import { decodePadded } from "../wire/padding.ts";
 import { decodeSigned, type Signed } from "../wire/signed.ts";
 import {
@@ -202,7 +204,8 @@ export async function acceptWelcome(
       ),
       "roster",
     );
-    const roster = await verifyRoster(leaves, acceptor.room, acceptor.admins);
+    const roster = await verifyRoster(leaves, acceptor.room, acceptor.admins)
+      .catch((error) => refuseUnknownLine(acceptor, leaves, error));
     checkRoster(acceptor, commit, change, roster, opened.secret);
     const mine = roster.find(({ certHash }) => sameBytes(certHash, acceptor.certHash));
     if (mine === undefined) {
@@ -219,6 +222,24 @@ export async function acceptWelcome(
       ...opened,
     };
   });
+}
+
+/** A SUCCESSION may have been lost on its way to us (§7.1): it comes again with the next HELLO. */
+function refuseUnknownLine(
+  acceptor: Acceptor,
+  leaves: readonly RosterLeaf[],
+  cause: unknown,
+): never {
+  const isOfUnknown = leaves.map(({ cert }) => decodeCert(cert).value).some(({ room, admin }) =>
+    sameBytes(room, acceptor.room) && !acceptor.admins.some((known) => sameBytes(known, admin))
+  );
+  if (!isOfUnknown) throw cause;
+  throw new CommitRefused(
+    "bad-commit",
+    "members of this room were let in by somebody of whom nothing shows that the room was that one's: we ask again",
+    false,
+    { cause },
+  );
 }
 
 function decodeCommit(bytes: Uint8Array): Signed<Commit> {

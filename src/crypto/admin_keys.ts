@@ -719,7 +719,10 @@ export class AdminKeys extends RoomKeys {
     const seal = this.outer;
     for (const { leaf, reason } of change.removed) {
       const handle = this.#handles.get(leaf);
-      if (handle !== undefined) evict.push({ handle, bar: reason === "kicked" });
+      // Who comes in anew over the connection that it has keeps its place at the relay.
+      const stays = handle !== undefined && reason !== "kicked" &&
+        [...requests.values()].some((asked) => sameBytes(asked.handle, handle));
+      if (handle !== undefined && !stays) evict.push({ handle, bar: reason === "kicked" });
       const member = this.current?.roster.find((m) => m.leaf === leaf);
       if (member !== undefined) removed.set(leaf, member.verifyKey);
       this.#handles.delete(leaf);

@@ -292,7 +292,8 @@ export class Inbound {
       }
       case "welcome":
         return await this.#orRefused(keys, room, null, async () => {
-          const accepted = await keys.takeWelcome(message.content);
+          const accepted = await keys.takeWelcome(message.content).catch(unlessOfBefore);
+          if (accepted === null) return [];
           return [
             joinedEvent(keys, accepted.change.roomName, accepted.roster),
             // The rest was not for us: it is of epochs before ours.
@@ -437,6 +438,12 @@ export class Inbound {
         return [];
     }
   }
+}
+
+/** A WELCOME that lists none of our keys was made for a BUNDLE before our newest. */
+function unlessOfBefore(error: unknown): null {
+  if (error instanceof CommitRefused && error.code === "removed") return null;
+  throw error;
 }
 
 function greetedEvent(keys: MemberKeys, hello: Signed<Hello>): EventBody {

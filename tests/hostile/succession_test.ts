@@ -79,6 +79,24 @@ Deno.test("an admin hands the room to a member, comes in as one, and nobody lose
   assertNoWarnings(owl, fox, bat, kit, elk);
 });
 
+Deno.test("a newcomer whom no SUCCESSION reaches is not let in by members of another admin, and asks again", async () => {
+  await using world = new World(house);
+  const { owl, fox, bat } = await room(world);
+  await assertConversation(world, [owl, fox, bat], "before");
+  assert.equal(await owl.command("/handover fox"), "ok");
+  await takes(fox);
+  for (const person of [owl, fox, bat]) await person.reaches(4);
+  assert.equal(await fox.command("/invite"), "ok");
+  world.relay.drop(world.relay.aim("down", "kit", "succession"));
+  const kit = await world.knocks("kit", (await fox.sees("invite")).url);
+  await kit.sees("warning", (e) => e.code === "bad-commit");
+  world.relay.off("drop");
+  await world.pass(61_000, owl, fox, bat, kit);
+  await kit.sees("joined");
+  for (const person of [owl, fox, bat]) await person.reaches(kit.epoch);
+  await assertConversation(world, [owl, fox, bat, kit], "with kit");
+});
+
 /** Somebody is out of reach for a while, and everybody else lives on. */
 async function goesAway(world: World, who: Anybody): Promise<void> {
   world.offline.add(who.name);
