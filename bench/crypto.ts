@@ -61,8 +61,9 @@ function programRow(what: string, { ms, cpuMs }: Cost): string[] {
 }
 
 // What is measured needs /proc and signals.
-if (Deno.build.os === "linux") {
-  const { send, open } = await measureProgram(200, ROUNDS);
+const program = Deno.build.os === "linux" ? await measureProgram(200, ROUNDS) : null;
+if (program !== null) {
+  const { send, open } = program;
   printTable(
     ["a client's process", "a text", "a second", "CPU of all threads"],
     [programRow("standard input to relay", send), programRow("relay to standard output", open)],
@@ -136,8 +137,8 @@ const many = epochs.find((e) => e.members === 1000);
 if (small === undefined || few === undefined || many === undefined) throw new Error("no figures");
 const perMember = (e: EpochFigures): number => e.make.ours.ms / e.members;
 const promises: [string, boolean][] = [
-  ["sends 10,000 texts of 200 B a second", small.seal.keys <= 100],
-  ["opens 10,000 texts of 200 B a second", small.open.keys <= 100],
+  ["sends 10,000 texts of 200 B a second", (program?.send.ms ?? small.seal.session / 1000) <= 0.1],
+  ["opens 10,000 texts of 200 B a second", (program?.open.ms ?? small.open.session / 1000) <= 0.1],
   [
     "a commit for 1,000 costs at most 1.3 × its RSA, ML-KEM and signatures",
     many.make.ours.ms <= 1.3 * many.make.primitives.ms,

@@ -67,20 +67,30 @@ class Talker {
     }
   }
 
-  /** Milliseconds of processor time so far, of all its threads. */
-  async cpuMs(): Promise<number> {
-    const schedstat = [];
+  /** Milliseconds so far: processor time of all its threads, and how long its main one waited for a processor. */
+  async #times(): Promise<{ cpuMs: number; waitedMs: number }> {
+    let cpuMs = 0;
+    let waitedMs = 0;
     for await (const { name } of Deno.readDir(`/proc/${this.#child.pid}/task`)) {
-      schedstat.push(await Deno.readTextFile(`/proc/${this.#child.pid}/task/${name}/schedstat`));
+      const schedstat = await Deno.readTextFile(`/proc/${this.#child.pid}/task/${name}/schedstat`);
+      const [ran = 0, waited = 0] = schedstat.split(" ").map((ns) => Number(ns) / 1e6);
+      cpuMs += ran;
+      if (Number(name) === this.#child.pid) waitedMs = waited;
     }
-    return schedstat.reduce((sum, line) => sum + Number(line.split(" ")[0]) / 1e6, 0);
+    return { cpuMs, waitedMs };
   }
 
+  /** By the clock, but for the time that others had the processor. */
   async cost(act: () => Promise<void>): Promise<Cost> {
-    const before = await this.cpuMs();
+    const before = await this.#times();
     const start = performance.now();
     await act();
-    return { ms: performance.now() - start, cpuMs: await this.cpuMs() - before };
+    const ms = performance.now() - start;
+    const after = await this.#times();
+    return {
+      ms: ms - (after.waitedMs - before.waitedMs),
+      cpuMs: after.cpuMs - before.cpuMs,
+    };
   }
 
   async end(): Promise<void> {

@@ -40,6 +40,7 @@ import { CryptoError, type RandomSource, sign, verify } from "./primitives.ts";
 import type { ChainPosition } from "./sender_chain.ts";
 import { checkViewRequest, type Compared, Views } from "./views.ts";
 import { EpochKeys } from "./epoch_keys.ts";
+import { KeptPayloads } from "./kept_payloads.ts";
 import { Newest } from "./newest.ts";
 import { OuterSeal } from "./outer_seal.ts";
 import type { Roster } from "./roster.ts";
@@ -147,8 +148,7 @@ export abstract class RoomKeys {
   /** Of epochs that were dropped lately: how many messages of each leaf have come or were told as missing. */
   #dropped = new Map<number, Map<Leaf, number>>();
   /** What was sent and received lately, by place. */
-  readonly #kept = new Newest<string, Bytes>(MAX_KEPT_PAYLOADS);
-  #keptBytes = 0;
+  readonly #kept = new KeptPayloads({ payloads: MAX_KEPT_PAYLOADS, bytes: MAX_KEPT_BYTES });
   readonly #shown = new Newest<string, true>(MAX_SHOWN_IDS);
   readonly #views = new Views();
 
@@ -252,12 +252,11 @@ export abstract class RoomKeys {
     if (!asPast) this.#current = other.#current;
     else if (other.#current !== null) this.#past.push({ keys: other.#current, outer: other.outer });
     other.#current = null;
-    for (const [place, payload] of other.#kept.entries) {
+    for (const [place, payload] of other.#kept.entries()) {
       this.#kept.put(place, payload);
       const [epoch = 0, leaf = 0, n = 0] = place.split("/").map(Number);
       this.spoken(epoch, leafOf(leaf), n);
     }
-    this.#keptBytes = other.#keptBytes;
     this.rememberShown(other);
   }
 
@@ -361,11 +360,7 @@ export abstract class RoomKeys {
 
   #keep({ epoch, leaf, n }: MessageHeader, payload: Bytes): void {
     this.spoken(epoch, leaf, n);
-    const gone = this.#kept.put(`${epoch}/${leaf}/${n}`, payload);
-    this.#keptBytes += payload.length - (gone?.length ?? 0);
-    while (this.#keptBytes > MAX_KEPT_BYTES) {
-      this.#keptBytes -= this.#kept.dropOldest()?.length ?? 0;
-    }
+    this.#kept.put(`${epoch}/${leaf}/${n}`, payload);
   }
 
   /** A message of ours that was sealed a while ago, under the room secret of now: who came since knows no other. */

@@ -23,6 +23,7 @@ import {
   joinNonce,
   leaf as leafOf,
   messageId,
+  type RoomId,
   roomId,
   ticketEpoch,
 } from "../wire/ids.ts";
@@ -703,13 +704,17 @@ class Driver<S> {
   #broadcast(room: string, payload: Bytes): void {
     const from = this.#handles.get(room);
     if (from === undefined) return;
-    this.#connection?.send({ kind: "broadcast", room: roomId(fromHex(room)), from, payload });
+    this.#connection?.send({ kind: "broadcast", room: this.#roomId(room), from, payload });
   }
 
   #direct(room: string, to: Handle, payload: Bytes): void {
     const from = this.#handles.get(room);
     if (from === undefined) return;
-    this.#connection?.send({ kind: "direct", room: roomId(fromHex(room)), from, to, payload });
+    this.#connection?.send({ kind: "direct", room: this.#roomId(room), from, to, payload });
+  }
+
+  #roomId(room: string): RoomId {
+    return this.#ports.ring.get(room)?.room ?? roomId(fromHex(room));
   }
 
   #toOwners(room: string, payload: Bytes): void {

@@ -108,10 +108,11 @@ Deno.test("1,000 people join a room, its admin answers all the time, and then al
   // A failure is told by the wait below.
   all.catch(() => {});
   while (busy) {
-    const asked = performance.now();
-    const { type } = await owl.command("/room");
+    const asked = Date.now();
+    const { type, at } = await owl.command("/room");
     assert.equal(type, "ok");
-    answers.push(performance.now() - asked);
+    // By the answer's own time: this process, which plays all the others, may hear of it a second later.
+    answers.push(Date.parse(at) - asked);
   }
   await all;
   const took = performance.now() - began;

@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { KeptPayloads } from "../../src/crypto/kept_payloads.ts";
+import { assertProperty } from "../support/property.ts";
+
+const filled = (length: number, n: number) => new Uint8Array(length).fill(n);
+
+Deno.test("KeptPayloads keeps the newest whole and as they were, however they lie in its buffer", () => {
+  const payload = fc.record({ place: fc.nat(40), length: fc.nat(130) });
+  assertProperty(fc.property(
+    fc.integer({ min: 1, max: 12 }),
+    fc.integer({ min: 1, max: 300 }),
+    fc.array(payload, { maxLength: 80 }),
+    (payloads, bytes, puts) => {
+      const kept = new KeptPayloads({ payloads, bytes });
+      /** What was put and not passed over, oldest first. */
+      let model: { place: string; bytes: Uint8Array }[] = [];
+      for (const [n, { place, length }] of puts.entries()) {
+        const name = `${place}`;
+        const passed = length > bytes || kept.get(name) !== undefined;
+        kept.put(name, filled(length, n));
+        if (!passed) model = [...model, { place: name, bytes: filled(length, n) }];
+        const all = [...kept.entries()];
+        // Always the newest, in their order, without a hole.
+        const newest = all.length === 0 ? [] : model.slice(-all.length);
+        assert.deepEqual(all, newest.map((one) => [one.place, one.bytes]));
+        for (const one of newest) assert.deepEqual(kept.get(one.place), one.bytes);
+        assert.ok(all.length <= payloads);
+        assert.ok(all.reduce((sum, [, b]) => sum + b.length, 0) <= bytes);
+        if (!passed) assert.equal(all.at(-1)?.[0], name);
+      }
+    },
+  ));
+});
+
+Deno.test("KeptPayloads lets go of no more than what comes needs, and what it gives is a copy", () => {
+  const kept = new KeptPayloads({ payloads: 100, bytes: 1000 });
+  for (let n = 0; n < 10; n++) kept.put(`${n}`, filled(100, n));
+  assert.equal([...kept.entries()].length, 10);
+  kept.put("10", filled(150, 10));
+  assert.deepEqual([...kept.entries()].map(([place]) => place), "2 3 4 5 6 7 8 9 10".split(" "));
+  kept.get("5")?.fill(0);
+  assert.deepEqual(kept.get("5"), filled(100, 5));
+  kept.clear();
+  assert.equal(kept.get("5"), undefined);
+  kept.put("5", filled(3, 1));
+  assert.deepEqual([...kept.entries()], [["5", filled(3, 1)]]);
+});
