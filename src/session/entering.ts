@@ -293,6 +293,8 @@ export function rejoin(turn: Turn, room: RoomState): void {
     members: [],
     gaps: [],
     recent: [],
+    // Of epochs that the new keys have not: they would drop newer ones before their time.
+    dropPreviousAt: [],
     // The others know these by their ids, if they have come.
     pending: [...unsure.map(again), ...r.pending],
   }));

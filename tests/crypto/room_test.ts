@@ -225,6 +225,22 @@ Deno.test("CLOSE says what of the epoch before is missing, and dropping it too",
   assert.deepEqual(story.admin.dropPrevious(), []);
 });
 
+Deno.test("whoever comes in anew at the place that it has is not evicted from there", async () => {
+  const story = await Story.found();
+  const [ada] = await story.join(["ada"]);
+  assert.ok(ada !== undefined);
+  const { identity, session, handle } = ada;
+  for (const evicted of [0, 1]) {
+    const fresh = await story.person("ada", { identity, session });
+    const again = evicted === 0 ? { ...fresh, handle } : fresh;
+    const adds = [{ request: await story.knocks(again), via: "known" as const }];
+    const removes = [{ leaf: story.leafOf("ada"), reason: "replaced" as const }];
+    story.people.delete("ada");
+    const published = await story.commit({ reason: "join", adds, removes }, [again]);
+    assert.deepEqual([published.admit.length, published.evict.length], [1, evicted]);
+  }
+});
+
 Deno.test("CLOSE of an epoch that is dropped says, once, what of it never came", async () => {
   const story = await Story.found();
   await story.join(["ada", "bob"]);

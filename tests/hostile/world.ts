@@ -78,6 +78,8 @@ export class Actor<K extends (MemberKeys | AdminKeys) & Leaking> extends Chronic
   /** When each type of notice came last. */
   readonly #toldAt = new Map<string, number>();
   readonly #firstToldAt = new Map<string, number>();
+  /** For how long it was without a connection at the most, by the clock. */
+  longestAwayMs = 0;
   /** Settles with the exit code, or says why the program broke. */
   exit: Promise<number> = Promise.resolve(-1);
 
@@ -98,6 +100,10 @@ export class Actor<K extends (MemberKeys | AdminKeys) & Leaking> extends Chronic
     ring.add(this.keys);
     const face: Face = {
       notice: (notice) => {
+        if (notice.type === "reconnected") {
+          const since = this.toldAt("disconnected") ?? clock.now();
+          this.longestAwayMs = Math.max(this.longestAwayMs, clock.now() - since);
+        }
         this.#toldAt.set(notice.type, clock.now());
         if (!this.#firstToldAt.has(notice.type)) this.#firstToldAt.set(notice.type, clock.now());
         this.world.told(this.name, notice);

@@ -3,6 +3,29 @@ import assert from "node:assert/strict";
 import { outline } from "../support/pure_step.ts";
 import { handleOf, ROOM, SessionStage } from "../support/session_stage.ts";
 
+Deno.test("what is due for the keys that were given up is not done to the new ones", () => {
+  const stage = SessionStage.talking();
+  stage.epoch();
+  stage.ticks(60_000);
+  stage.take({ kind: "link-ended", code: "reset", message: "it broke" });
+  stage.take({ kind: "connected", host: "127.0.0.1", port: 5000, pin: "07".repeat(32) });
+  stage.take({ kind: "removed", room: ROOM, restarted: false });
+  stage.take({
+    kind: "entered",
+    room: ROOM,
+    handle: handleOf(99),
+    role: "knocker",
+    ownerPresent: true,
+  });
+  stage.joins({ epoch: 8 });
+  stage.epoch();
+  assert.deepEqual(outline(stage.ticks(60_000)).filter((o) => o.startsWith("drop-previous")), []);
+  assert.equal(
+    outline(stage.ticks(60_000)).filter((o) => o.startsWith("drop-previous")).length,
+    1,
+  );
+});
+
 Deno.test("an epoch of the keys that were given up begins nothing while we ask to come in again", () => {
   const stage = SessionStage.talking();
   stage.take({ kind: "link-ended", code: "reset", message: "it broke" });

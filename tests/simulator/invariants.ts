@@ -1,5 +1,6 @@
 /** What holds at the end of every simulation, whatever happened in it. */
 import type { WarningCode } from "../../src/session/notice.ts";
+import { CHAIN_LIFE_MS } from "../../src/wire/limits.ts";
 import { opensTexts, recordedPayloads } from "../hostile/opener.ts";
 import {
   adminAmong,
@@ -173,18 +174,31 @@ function typedIsSent({ people, attacked }: Played): string | null {
 }
 
 function nothingLost(played: Played): string | null {
-  return played.lossy ? null : lost(played, () => 0);
+  if (played.lossy) return null;
+  return lost(played, (reader, author) => wasAwayTooLong(reader) ? toldMissing(reader, author) : 0);
 }
 
 function lostIsShown(played: Played): string | null {
   return lost(
     played,
     (reader, author) =>
-      reader.every("missing").filter((e) => e.from === author)
-        .reduce((sum, e) => sum + e.count, 0) +
+      toldMissing(reader, author) +
       // What comes when the keys of its epoch are gone is shown as it is refused.
       reader.every("warning").filter((e) => e.code === "replay" && e.from === author).length,
   );
+}
+
+function toldMissing(reader: Program, author: string): number {
+  return reader.every("missing").filter((e) => e.from === author)
+    .reduce((sum, e) => sum + e.count, 0);
+}
+
+/**
+ * An admin whose commit reached nobody, because its connection broke, has no keys any more of the epoch in which the
+ * others talk on, when it comes back after so long (P6): that is lost to it, and has to be told.
+ */
+function wasAwayTooLong({ longestAwayMs }: Program): boolean {
+  return longestAwayMs >= CHAIN_LIFE_MS;
 }
 
 /** Each has each other's texts, but for so many. */
@@ -337,7 +351,7 @@ function noFalseAlarm({ people, lossy, attacked }: Played): string | null {
     const alarm = program.every("warning").find(({ code }) => !harmless.includes(code));
     if (alarm !== undefined) return `${program.name}: ${alarm.code}, ${alarm.message}`;
     const [missing] = program.every("missing");
-    if (missing !== undefined) {
+    if (missing !== undefined && !wasAwayTooLong(program)) {
       return `${program.name}: missing ${missing.count} of ${missing.from}`;
     }
   }
