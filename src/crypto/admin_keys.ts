@@ -928,7 +928,7 @@ export class AdminKeys extends RoomKeys {
   #caughtUp(current: EpochKeys, leaf: Leaf): Bytes {
     const counts = current.roster.map(({ leaf }) => ({
       leaf,
-      count: (current.chain(leaf)?.position ?? current.sent).count,
+      count: current.chain(leaf)?.next ?? current.sent.count,
     }));
     const value = { room: this.room, leaf, epoch: current.place.epoch, h: current.place.h, counts };
     const body = encode(CAUGHT_UP_BODY, value);

@@ -64,6 +64,16 @@ Deno.test("who catches up learns what was said by somebody who is silent since, 
   assert.equal(await isGiven(story, cyd, first), "one");
 });
 
+Deno.test("who catches up learns of all that the admin has, also behind a gap that nobody mends", async () => {
+  const { story, cyd, ada } = await room();
+  story.seals("ada", story.text("lost to all"));
+  const second = story.seals("ada", story.text("two"));
+  await story.broadcast("ada", second);
+  assert.deepEqual(await catchesUp(story, cyd), ["caught-up"]);
+  assert.deepEqual(owed(cyd, ada), ["2/0", "2/1"]);
+  assert.equal(await isGiven(story, cyd, second), "two");
+});
+
 Deno.test("the same of somebody who was removed before it spoke again", async () => {
   const { story, cyd, ada } = await room();
   const first = story.seals("ada", story.text("one"));
