@@ -2,11 +2,13 @@
  * The relay beside other servers: the same payloads to as many members over TLS 1.3 with the same
  * cipher, by turns, server and load on a core each.
  *
- *     deno task bench:relay [--quick] [--rounds N] [--shapes A,B] [--servers A,B] [--rows FILE]
+ *     deno task bench:relay [--quick | --grid] [--rounds N] [--shapes A,B] [--servers A,B] [--rows FILE]
  *
  * Prints medians of 5 rounds as tables, and what is promised with what was measured. Rounds in which
  * the machine was not quiet count only where there was no other. Exits with 1 where a promise is not
- * kept. `--quick` measures only what the promises are about. `--rows` adds every run to a file, one
+ * kept. `--quick` measures only what the promises are about, two minutes a round; `--grid` 1→N and
+ * N→N with small and large messages, as fast as it goes and in shorter runs, beside nats-server,
+ * mosquitto, inspircd and the C loop, three minutes a round. `--rows` adds every run to a file, one
  * JSON object a line; `--table FILE…` prints such files without measuring.
  *
  * Needs Linux, two cores, gcc, libssl-dev and openssl; root, or a kernel that gives users a network
@@ -47,6 +49,11 @@ const [SERVER_CORE, LOAD_CORE] = ["0", "1"];
 /** Bounds for failure only. */
 const START_LIMIT_MS = 20_000;
 const RUN_LIMIT_MS = 180_000;
+/** With `--grid`: who is beside us, and how long a run is. */
+const GRID = {
+  servers: ["stm", "nats-server", "mosquitto", "inspircd", "C loop"],
+  load: { warm: 0.3, seconds: 0.5 },
+};
 /** How long a run waits for the machine to become quiet. */
 const PATIENCE_MS = 4000;
 
@@ -84,6 +91,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     quick: { type: "boolean", default: false },
+    grid: { type: "boolean", default: false },
     rounds: { type: "string", default: "5" },
     seconds: { type: "string" },
     shapes: { type: "string" },
@@ -121,7 +129,8 @@ const pairs = SHAPES.filter(({ name }) => shapes.includes(name)).flatMap((shape)
   SERVERS.filter(({ name, maxPayload }) =>
     servers.includes(name) && !shape.slow?.includes(name) &&
     maxPayload >= Number(shape.load["payload"] ?? 0) &&
-    (!values.quick || shape.quick.includes(name))
+    (!values.quick || shape.quick.includes(name)) &&
+    (!values.grid || (shape.grid && GRID.servers.includes(name)))
   ).map((server) => ({ shape, server }))
 );
 let lastPort = 20_000;
@@ -227,7 +236,8 @@ async function measure(
 ): Promise<Readonly<Record<string, number>>> {
   using running = await startServer(server, shape.relayOptions, bench);
   const seconds = values.seconds === undefined ? {} : { seconds: values.seconds };
-  return await runLoad(running, server.protocol, { ...seconds, ...shape.load });
+  const shorter = values.grid ? GRID.load : {};
+  return await runLoad(running, server.protocol, { ...seconds, ...shape.load, ...shorter });
 }
 
 /** Short runs of the C loop, until they are as fast as they were. */

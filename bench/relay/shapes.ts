@@ -19,6 +19,8 @@ export interface Shape {
   readonly columns: "saturated" | "rate" | "idle";
   /** Servers that a quick run measures; all others only in a full one. */
   readonly quick: readonly string[];
+  /** Whether it belongs to 1→N and N→N as fast as it goes. */
+  readonly grid: boolean;
   /** Servers that would take minutes. */
   readonly slow?: readonly string[];
 }
@@ -39,6 +41,7 @@ function saturated(
     relayOptions,
     columns: "saturated",
     quick,
+    grid: (load["window"] ?? 0) > 1 && load["aside"] === undefined,
   };
 }
 
@@ -58,6 +61,7 @@ function rate(
     relayOptions,
     columns: "rate",
     quick,
+    grid: false,
   };
 }
 
@@ -72,6 +76,7 @@ function idle(name: string, title: string): Shape {
     relayOptions: [],
     columns: "idle",
     quick,
+    grid: false,
     slow: ["inspircd", "ngircd"],
   };
 }
@@ -102,9 +107,11 @@ export const SHAPES: readonly Shape[] = [
     ...["stm", ...PEERS, "bare node:tls"],
   ]),
   saturated("big-1x1000", "1→1000, 16 KiB", { members: 1000, payload: BIG, window: 4 }),
-  saturated("big-100x100", "100→100, 16 KiB", {
-    ...{ members: 100, senders: 100, payload: BIG, window: 16 },
-  }),
+  ...[2, 10, 100].map((members) =>
+    saturated(`big-${members}x${members}`, `${members}→${members}, 16 KiB`, {
+      ...{ members, senders: members, payload: BIG, window: members < 100 ? 64 : 16 },
+    })
+  ),
   rate("rate-1x2", "1→2 at 1,000/s", { members: 2, rate: 1000 }),
   rate("rate-1x100", "1→100 at 200/s", { members: 100, rate: 200 }),
   rate("rate-1x1000", "1→1000 at 20/s", { members: 1000, rate: 20 }),
