@@ -26,7 +26,7 @@ const BACKLOG = 1024;
  * look at who comes a tenth of that; docs/decisions/2026-11-28-handshake-pacing.md.
  */
 const ARRIVALS = { atOnce: 4, restMs: 1 };
-const GREETINGS = { atOnce: 1, restMs: 1 };
+const GREETINGS = { atOnce: 2, restMs: 1 };
 const KEPT_BYTES = 48 * 1024 * 1024;
 const KEEP_ALIVE_AFTER_MS = 60_000;
 
