@@ -406,18 +406,26 @@ Deno.test("npx of the packed tarball runs the demo from an empty cache, and ^C a
     ];
     for (const { shell, args, code } of ways) {
       for (const end of ends) {
-        const pty = new Pty("/bin/sh", ["-c", 'cd "$0" && exec npx "$@"', folder, ...args], {
-          env: { ...env, npm_config_script_shell: shell },
-        });
-        // The last that either says before it waits.
-        const said = /server link|making three/;
-        const rows = await pty.shows((rows) => rows.some((row) => said.test(row)));
-        const port = /ready on 127\.0\.0\.1:(\d+)/.exec(rows.join("\n"))?.[1] ?? "";
-        end(pty);
-        const ended = await pty.exited;
+        const breaksOff = async (): Promise<number> => {
+          const pty = new Pty("/bin/sh", ["-c", 'cd "$0" && exec npx "$@"', folder, ...args], {
+            env: { ...env, npm_config_script_shell: shell },
+          });
+          // The last that either says before it waits.
+          const said = /server link|making three/;
+          const rows = await pty.shows((rows) => rows.some((row) => said.test(row)));
+          const port = /ready on 127\.0\.0\.1:(\d+)/.exec(rows.join("\n"))?.[1] ?? "";
+          end(pty);
+          const ended = await pty.exited;
+          await nobodyListens(Number(port));
+          await pty.close();
+          return ended;
+        };
+        let ended = await breaksOff();
+        // A demo can be through, and have succeeded, before the signal has gone its way through npx.
+        for (let again = 0; code === 1 && ended === 0 && again < 5; again++) {
+          ended = await breaksOff();
+        }
         if (code !== null) assert.equal(ended, code, `${shell}: npx ${args.join(" ")}`);
-        await nobodyListens(Number(port));
-        await pty.close();
       }
     }
   });
