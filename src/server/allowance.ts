@@ -27,7 +27,7 @@ export interface SourceRates {
 }
 
 /** What a source may send at once, whatever its rates are. */
-const LEAST_BURST = { bytes: 1_048_576, frames: 4000 };
+const LEAST_BURST = { bytes: 1_048_576, frames: 2000 };
 
 /** The rates of {@link RelayLimits}: what is rare has bursts of 20 seconds. */
 export function sourceRates(limits: RelayLimits): SourceRates {

@@ -65,7 +65,7 @@ export const CLOSING_MS = 2_000;
  */
 const PIECE_MS = 1;
 /** What a connection may send at once, whatever its rates are. */
-const LEAST_BURST = { bytes: 262_144, frames: 1000 };
+const LEAST_BURST = { bytes: 262_144, frames: 500 };
 /** How often {@link Relay.tick} wants to be called. */
 export const TICK_MS = 1_000;
 

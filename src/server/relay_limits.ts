@@ -72,11 +72,11 @@ export const DEFAULT_RELAY_LIMITS: RelayLimits = {
   loginMs: 60_000,
   idleMs: 2 * DEAD_AFTER_MS,
   bytesPerSecond: 1024 * 1024,
-  framesPerSecond: 5000,
+  framesPerSecond: 2000,
   sourceConnections: 256,
   sourceArrivals: 10,
   sourceJoins: 10,
   sourceKnocks: 5,
-  sourceFrames: 20_000,
+  sourceFrames: 8000,
   sourceBytes: 4 * 1024 * 1024,
 };
