@@ -83,7 +83,8 @@ export class KeptPayloads {
     }
     while (this.#slots.size > 0) {
       const at = this.#oldestStart;
-      if (at >= start + length || at + this.#oldestLength <= start) break;
+      // An empty one that lies just where we write may have others behind it there.
+      if (at >= start + length || (at < start && at + this.#oldestLength <= start)) break;
       this.#dropOldest();
     }
     return start;

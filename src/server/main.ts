@@ -169,8 +169,8 @@ async function serve(
       accounts,
       reloadables: [],
     });
-    gate.open(operation.relay);
     await operation.listenForCommands();
+    gate.open(operation.relay);
     const running = operation;
     stopHearing = ports.hangUp?.(() => void running.reload());
     const reason = await ports.stop.stopped;

@@ -122,6 +122,8 @@ export class Operation {
       if (this.#control === null) {
         journal.log("warn", "no-control", { why: "another relay with this folder runs" });
       }
+      // A command of a moment ago found nobody to tell: what it wrote counts as well.
+      await this.#inTurn(() => this.#adoptAnew([() => this.#rereadRules(), ...this.#users]));
     } catch (error) {
       journal.log("warn", "no-control", { why: messageOf(error) });
     }
@@ -202,16 +204,9 @@ export class Operation {
 
   async #reload(): Promise<ControlAnswer> {
     const { journal, reloadables, accounts, guard } = this.#parts;
-    try {
-      const own = [() => this.#rereadRules(), () => this.#rereadKey()];
-      const users = accounts === null ? [] : [accounts.reread];
-      const commits = await Promise.all([...own, ...users, ...reloadables].map((read) => read()));
-      for (const commit of commits) commit();
-    } catch (error) {
-      const why = messageOf(error);
-      journal.log("error", "failed", { what: "reload", why });
-      return { error: why };
-    }
+    const own = [() => this.#rereadRules(), () => this.#rereadKey()];
+    const why = await this.#adoptAnew([...own, ...this.#users, ...reloadables]);
+    if (why !== null) return { error: why };
     const dismissed = this.relay.dismiss((address) => guard.isBanned(address)) +
       this.relay.logOut((account) => accounts?.mayStay(account) ?? true);
     const waiting = this.#waiting;
@@ -223,6 +218,24 @@ export class Operation {
       access: accounts?.access ?? "open",
       waitingForStart: waiting,
     };
+  }
+
+  get #users(): readonly Reloadable[] {
+    const { accounts } = this.#parts;
+    return accounts === null ? [] : [accounts.reread];
+  }
+
+  /** All or nothing. @returns what was wrong, if anything was */
+  async #adoptAnew(readers: readonly Reloadable[]): Promise<string | null> {
+    try {
+      const commits = await Promise.all(readers.map((read) => read()));
+      for (const commit of commits) commit();
+      return null;
+    } catch (error) {
+      const why = messageOf(error);
+      this.#parts.journal.log("error", "failed", { what: "reload", why });
+      return why;
+    }
   }
 
   /** Limits, exemptions, log and bans. */

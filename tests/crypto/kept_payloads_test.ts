@@ -33,6 +33,14 @@ Deno.test("KeptPayloads keeps the newest whole and as they were, however they li
   ));
 });
 
+Deno.test("KeptPayloads overwrites nothing behind an empty payload", () => {
+  const kept = new KeptPayloads({ payloads: 3, bytes: 3 });
+  for (const [place, length] of [["0", 0], ["1", 3], ["2", 1]] as const) {
+    kept.put(place, filled(length, 1 + Number(place)));
+  }
+  assert.deepEqual([...kept.entries()], [["2", filled(1, 3)]]);
+});
+
 Deno.test("KeptPayloads lets go of no more than what comes needs, and what it gives is a copy", () => {
   const kept = new KeptPayloads({ payloads: 100, bytes: 1000 });
   for (let n = 0; n < 10; n++) kept.put(`${n}`, filled(100, n));

@@ -44,6 +44,33 @@ async function withRelay(
   });
 }
 
+Deno.test("an account that is made before the relay takes commands counts for whoever comes first", async () => {
+  await withFolder(async (folder) => {
+    const code = formatCode(new Uint8Array(20));
+    const users = [{
+      name: FOX,
+      since: new Date(0).toISOString(),
+      code: { hash: hashCode(code), expires: new Date(Date.now() + 3_600_000).toISOString() },
+    }];
+    const file = JSON.stringify({ version: 1, users, codes: [] });
+    // The relay has read the accounts, and says that it listens: it cannot be asked yet.
+    const run: typeof runServer = (options, output, ports) =>
+      runServer(options, {
+        ...output,
+        out: (line) => {
+          if (line.includes("server link")) {
+            Deno.writeTextFileSync(join(options.certs, "users.json"), file, { mode: 0o600 });
+          }
+          output.out(line);
+        },
+      }, ports);
+    await using relay = new AccountRelay(folder, run);
+    await relay.ready();
+    const fox = await relay.arrive();
+    assert.equal(await fox.register(FOX, code, PASSWORD), "registered");
+  });
+});
+
 async function said(run: (output: typeof MUTE) => Promise<number>): Promise<string[]> {
   const lines: string[] = [];
   const keep = (line: string) => void lines.push(line);
