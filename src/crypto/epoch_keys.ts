@@ -80,6 +80,12 @@ export class EpochKeys {
   readonly #receiving = new Map<Leaf, { chain: ReceivingChain; verifyKey: KeyObject }>();
   /** Of leaves that the next commit removed: how many messages of them count. */
   readonly #limits = new Map<Leaf, number>();
+  /**
+   * What a leaf has sent in all: by its own CLOSE, and by the commit that removed it. What comes by repair is held
+   * against it once as much has come.
+   */
+  readonly #closes = new Map<Leaf, ChainPosition>();
+  readonly #removals = new Map<Leaf, ChainPosition>();
   readonly #inFlight = new InFlight();
   /** How many messages a leaf has sent at the least, by its CLOSE or by what the admin has of it. */
   readonly #known = new Map<Leaf, number>();
@@ -262,8 +268,22 @@ export class EpochKeys {
     // Of one who was removed meanwhile its own last word counts as well: that it was said before shows its number.
     const limit = this.#limits.get(leaf);
     if (limit !== undefined) this.#limits.set(leaf, Math.max(limit, count));
-    const fork = chain.next > count || isFork(chain, count, rolling);
-    return { missing: chain.missingOf(count), fork };
+    const fork = chain.next > count;
+    if (!this.#closes.has(leaf)) this.#closes.set(leaf, { count, hash: rolling });
+    return { missing: chain.missingOf(count), fork: this.isOtherwise(leaf) || fork };
+  }
+
+  /** Whether a leaf's messages turn out to be others than its CLOSE or its removal says; each is told once. */
+  isOtherwise(leaf: Leaf): boolean {
+    let otherwise = false;
+    for (const told of [this.#closes, this.#removals]) {
+      const position = told.get(leaf);
+      const ours = position === undefined ? undefined : this.chain(leaf)?.hashAt(position.count);
+      if (position === undefined || ours === undefined) continue;
+      told.delete(leaf);
+      if (!sameBytes(ours, position.hash)) otherwise = true;
+    }
+    return otherwise;
   }
 
   /** Somebody whom we believe says that a leaf has sent `count` messages. */
@@ -306,7 +326,8 @@ export class EpochKeys {
     this.limitToCome(leaf, count);
     const chain = this.chain(leaf);
     if (chain === undefined) return { missing: 0, fork: false };
-    return { missing: chain.missingOf(count), fork: isFork(chain, count, rolling) };
+    this.#removals.set(leaf, { count, hash: rolling });
+    return { missing: chain.missingOf(count), fork: this.isOtherwise(leaf) };
   }
 
   /** Nothing of a leaf beyond `count` is opened from here on. */
@@ -324,12 +345,6 @@ export class EpochKeys {
   stopSending(): void {
     this.#sending.wipe();
   }
-}
-
-/** Whether somebody has heard other messages than we, at the same count. */
-function isFork(chain: ReceivingChain, count: number, rolling: Hash): boolean {
-  const { count: contiguous, hash: ours } = chain.position;
-  return contiguous === count && !sameBytes(ours, rolling);
 }
 
 function digestOf(positions: readonly DigestLeaf[]): Hash {

@@ -98,7 +98,7 @@ export type MessageResult =
     readonly repeated: boolean;
     /** For CLOSE: messages of the epoch before that it counts and we miss. */
     readonly missing: number;
-    /** The author's hash of its own messages is not ours. */
+    /** The author's hash of its own messages is not ours, or the admin's of one who was removed. */
     readonly fork: boolean;
     /** For a HEARTBEAT of the epoch that we are in: its author has heard what we had heard before it. */
     readonly agrees?: boolean;
@@ -414,24 +414,36 @@ export abstract class RoomKeys {
       this.#keep(header, payload);
       const repeated = message.kind === "text" && this.#isRepeated(keys, leaf, message.id);
       const place = { leaf, epoch, n: header.n };
-      const opened = { kind: "opened" as const, ...place, message, skipped, lost, late, repeated };
+      const fork = keys.isOtherwise(leaf);
+      const opened = {
+        kind: "opened" as const,
+        ...place,
+        message,
+        skipped,
+        lost,
+        late,
+        repeated,
+        fork,
+      };
       const closed = message.kind === "close" && message.epoch < epoch
         ? this.#epochKeys(message.epoch)
         : undefined;
       if (message.kind === "close" && closed !== undefined) {
-        const { missing, fork } = closed.close(leaf, message.count, message.hash);
-        return { ...opened, gaps: this.gapsOf(leaf), missing, fork };
+        const told = closed.close(leaf, message.count, message.hash);
+        const { missing } = told;
+        return { ...opened, gaps: this.gapsOf(leaf), missing, fork: fork || told.fork };
       }
       if (message.kind === "close") {
         const never = this.#neverCame(leaf, message.epoch, message.count);
-        return { ...opened, lost: lost + never, gaps: this.gapsOf(leaf), missing: 0, fork: false };
+        return { ...opened, lost: lost + never, gaps: this.gapsOf(leaf), missing: 0 };
       }
-      const fork = message.kind === "heartbeat" &&
+      const misnumbered = message.kind === "heartbeat" &&
         (message.count !== header.n ||
           (before?.count === message.count && !sameBytes(before.hash, message.hash)));
       if (now !== undefined) keys.note(leaf, now);
       const agrees = this.#agrees(keys, leaf, result, before, now);
-      return { ...opened, gaps: this.gapsOf(leaf), missing: 0, fork, ...agrees };
+      const gaps = this.gapsOf(leaf);
+      return { ...opened, gaps, missing: 0, fork: fork || misnumbered, ...agrees };
     } catch (error) {
       if (!(error instanceof CryptoError)) throw error;
       return { kind: "refused", code: REFUSAL[error.code], leaf };

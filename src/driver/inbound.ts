@@ -202,6 +202,7 @@ export class Inbound {
           skipped: result.skipped,
           lost: result.lost,
           late: result.late,
+          fork: result.fork,
         }];
       }
     }
@@ -493,7 +494,7 @@ function twoDevices(room: string): EventBody {
 }
 
 function contentOf(result: Extract<MessageResult, { kind: "opened" }>): MessageContent {
-  const { message, missing, fork } = result;
+  const { message, missing } = result;
   switch (message.kind) {
     case "text":
       return {
@@ -504,11 +505,11 @@ function contentOf(result: Extract<MessageResult, { kind: "opened" }>): MessageC
         repeated: result.repeated,
       };
     case "close":
-      return { kind: "close", epoch: message.epoch, missing, fork };
+      return { kind: "close", epoch: message.epoch, missing };
     case "heartbeat":
       return result.agrees === undefined
-        ? { kind: "heartbeat", fork }
-        : { kind: "heartbeat", fork, agrees: result.agrees };
+        ? { kind: "heartbeat" }
+        : { kind: "heartbeat", agrees: result.agrees };
     case "leave":
       return { kind: "leave" };
     case "unknown":

@@ -39,12 +39,9 @@ export type MessageContent =
     readonly epoch: number;
     /** Of the messages it sent in that epoch, how many we miss. */
     readonly missing: number;
-    /** Its hash differs from ours though nothing is missing. */
-    readonly fork: boolean;
   }
   | {
     readonly kind: "heartbeat";
-    readonly fork: boolean;
     /** Its author has heard of everybody what we had heard; absent where that cannot be said. */
     readonly agrees?: boolean;
   }
@@ -231,6 +228,8 @@ export type EventBody =
     readonly skipped: number;
     readonly lost: number;
     readonly late: boolean;
+    /** With it we have as much of its author as somebody tells by a hash, and have otherwise. */
+    readonly fork: boolean;
   }
   | {
     readonly kind: "message-refused";

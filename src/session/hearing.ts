@@ -39,6 +39,7 @@ export function message(turn: Turn, event: Of<"message">): void {
       lacks(turn, room.id, event.epoch);
       turn.say({ type: "missing", ...inRoomOf(room), ...from, count: event.lost });
     }
+    if (event.fork) sayFork(turn, room, member);
     newGaps(turn, room.id, event.leaf, event.gaps);
     content(turn, room, member, event);
     release(turn, room.id, event.leaf);
@@ -86,10 +87,8 @@ function content(turn: Turn, room: RoomState, member: Member, event: Of<"message
           count: content.missing,
         });
       }
-      if (content.fork) sayFork(turn, room, member);
       return;
     case "heartbeat":
-      if (content.fork) sayFork(turn, room, member);
       // By repair it is an old one, and no sign that its author reaches us.
       if (event.handle !== null) heartbeatHeard(turn, room, event, content.agrees);
       return;

@@ -341,6 +341,7 @@ Deno.test("an admin's guest room takes the same step as anybody's, and makes no 
     skipped: 0,
     lost: 0,
     late: false,
+    fork: false,
   });
   stage.ticks(10 * GRACE_MS);
   assert.equal(stage.making, null);

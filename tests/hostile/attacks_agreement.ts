@@ -195,11 +195,45 @@ export const AGREEMENT_ATTACKS: readonly Attack[] = [
     patches: [
       patch(
         "src/crypto/epoch_keys.ts",
-        "fork: isFork(chain, count, rolling) };",
-        "fork: rolling.length === 0 };",
+        "if (!sameBytes(ours, position.hash)) otherwise = true;",
+        "",
       ),
     ],
     bites: "mallory: no; mallory kicked",
+  },
+  {
+    name:
+      "a friend of the removed one gives a member other words of it by repair, after its removal",
+    enemy: "insider",
+    property: "P5",
+    run: scene(["bob", "eve", "mallory"], async (there) => {
+      const { world, house, owl, of } = there;
+      const [bob, eve, mallory] = [of("bob"), of("eve"), of("mallory")];
+      const at = { leaf: leafOf(mallory.keys, "mallory"), n: sentBy(mallory) };
+      const seals = (text: string) =>
+        sealAs(house, mallory.keys.room, mallory.keys, at, text, mallory.keys.own.session.signing);
+      twoFaced(there, mallory, [[owl, "yes"], [eve, "yes"]]);
+      await world.settleAll(owl, eve);
+      const forged = seals("no");
+      // Bob asks the others for what the commit counts, and the relay lets none of that through.
+      world.relay.drop((c) =>
+        c.direction === "up" && c.who === "bob" && c.message.kind === "direct"
+      );
+      await owl.command("/kick mallory");
+      for (const actor of [bob, eve]) await actor.reaches(5);
+      whispers(world, eve, bob, sealed(house, eve, "repair", { payload: forged }));
+      await world.settleAll(eve, bob);
+      return bob.told;
+    }),
+    expected: "mallory kicked; warning fork; late from mallory; mallory: no",
+    patches: [
+      patch(
+        "src/crypto/room_keys.ts",
+        "const fork = keys.isOtherwise(leaf);",
+        "const fork = false;",
+      ),
+    ],
+    bites: "mallory kicked; late from mallory; mallory: no",
   },
   {
     name: "an insider says to have heard more of somebody than that one ever said",

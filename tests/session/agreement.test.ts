@@ -18,7 +18,7 @@ function agreed(): SessionStage {
 }
 
 function beats(stage: SessionStage, leaf: number, agrees = true, more = {}): readonly Effect[] {
-  return stage.hears(leaf, { kind: "heartbeat", fork: false, agrees }, more);
+  return stage.hears(leaf, { kind: "heartbeat", agrees }, more);
 }
 
 function shows(stage: SessionStage, leaf: number, came: Partial<Came> = {}): readonly Effect[] {
@@ -208,7 +208,7 @@ Deno.test("a question that an epoch cut off is no silence, and silence is not ov
     stage.epoch();
     stage.ticks(31_000);
     // Late ones, which say nothing of what their author has heard.
-    for (const leaf of [0, 2]) stage.hears(leaf, { kind: "heartbeat", fork: false }, { epoch });
+    for (const leaf of [0, 2]) stage.hears(leaf, { kind: "heartbeat" }, { epoch });
   }
   assert.deepEqual(asked(stage.all), [2, 2, 2, 2]);
   assert.deepEqual(badges(stage.all), ["3/3"]);

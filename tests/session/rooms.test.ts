@@ -24,7 +24,7 @@ Deno.test("messages of a room that is not in front count as unread until /room t
   stage.hearsText(2, "one", OTHER_ROOM);
   stage.hearsText(2, "two", OTHER_ROOM);
   stage.hearsText(2, "seen", ROOM);
-  stage.hears(2, { kind: "heartbeat", fork: false }, { room: OTHER_ROOM });
+  stage.hears(2, { kind: "heartbeat" }, { room: OTHER_ROOM });
   assert.deepEqual(viewOf(stage.state, "client").rooms.map((r) => r.unread), [0, 2]);
   assert.deepEqual(said(stage.commands("/room loft", { ref: "r" }), "ok"), [{
     type: "ok",

@@ -163,7 +163,7 @@ Deno.test("a member whose connection is gone is away, until it is heard again by
   assert.deepEqual(notices(stage.take(gone)), [{ type: "presence", ...who, present: false }]);
   assert.equal(stage.member(2).goneAt, stage.at);
   assert.deepEqual(stage.take(gone), []);
-  const back = stage.hears(2, { kind: "heartbeat", fork: false }, { handle: handleOf(77) });
+  const back = stage.hears(2, { kind: "heartbeat" }, { handle: handleOf(77) });
   assert.deepEqual(notices(back), [{ type: "presence", ...who, present: true }]);
   assert.deepEqual([stage.member(2).handle, stage.member(2).goneAt], [handleOf(77), 0]);
   assert.deepEqual(stage.take(gone), [], "the handle before is nobody's");

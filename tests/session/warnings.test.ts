@@ -41,9 +41,11 @@ Deno.test("CLOSE that counts more than came is a gap, one with another hash a fo
   const stage = SessionStage.talking();
   const close = { kind: "close", epoch: 3 } as const;
   const codes = (missing: number, fork: boolean) =>
-    said(stage.hears(2, { ...close, missing, fork }), "warning").map((
-      w,
-    ) => [w.code, w.from, w.count]);
+    said(stage.hears(2, { ...close, missing }, { fork }), "warning").map((w) => [
+      w.code,
+      w.from,
+      w.count,
+    ]);
   assert.deepEqual(codes(0, false), []);
   assert.deepEqual(codes(3, false), [["gap", "elk", 3]]);
   assert.deepEqual(codes(0, true), [["fork", "elk", undefined]]);
@@ -52,7 +54,7 @@ Deno.test("CLOSE that counts more than came is a gap, one with another hash a fo
 Deno.test("a heartbeat with another hash is a fork", () => {
   const stage = SessionStage.talking();
   assert.deepEqual(said(stage.hears(2), "warning"), []);
-  const [warning] = said(stage.hears(2, { kind: "heartbeat", fork: true }), "warning");
+  const [warning] = said(stage.hears(2, { kind: "heartbeat" }, { fork: true }), "warning");
   assert.deepEqual([warning?.code, warning?.identity], ["fork", ELK.identity]);
 });
 

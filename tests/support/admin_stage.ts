@@ -221,10 +221,11 @@ export class AdminStage extends Play<AdminState> {
       epoch: this.room.epoch,
       n: 0,
       gaps: [],
-      content: kind === "leave" ? { kind } : { kind, fork: false },
+      content: kind === "leave" ? { kind } : { kind },
       skipped: 0,
       lost: 0,
       late: false,
+      fork: false,
     });
   }
 

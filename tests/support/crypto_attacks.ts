@@ -1240,8 +1240,8 @@ export const CRYPTO_ATTACKS: readonly CryptoAttack[] = [
     bites: "(heartbeat)",
     patch: {
       file: "src/crypto/room_keys.ts",
-      from: "const fork = message.kind",
-      to: "const fork = false && message.kind",
+      from: "const misnumbered = message.kind",
+      to: "const misnumbered = false && message.kind",
     },
     run: message((facts) =>
       forge(facts, {
@@ -1263,8 +1263,8 @@ export const CRYPTO_ATTACKS: readonly CryptoAttack[] = [
     bites: "(close)",
     patch: {
       file: epochKeys,
-      from: "const fork = chain.next > count || isFork(chain, count, rolling);",
-      to: "const fork = false;",
+      from: "if (!sameBytes(ours, position.hash)) otherwise = true;",
+      to: "",
     },
     run: message(async (facts) => {
       const { story, bob, ada } = facts;
@@ -1277,6 +1277,30 @@ export const CRYPTO_ATTACKS: readonly CryptoAttack[] = [
         signer: ada.session.signing,
         message: { kind: "close", epoch: before, count: 1, hash: hash(systemRandom(32)) },
       });
+    }),
+  },
+  {
+    name: "a message that comes after the CLOSE that counts it, with another hash",
+    expected: "late 1 fork",
+    bites: "late 1",
+    patch: {
+      file: "src/crypto/room_keys.ts",
+      from: "const fork = keys.isOtherwise(leaf);",
+      to: "const fork = false;",
+    },
+    run: message(async (facts) => {
+      const { story, bob, ada } = facts;
+      const late = story.seals("ada", story.text("late 1"));
+      const before = story.epochOf("admin").place.epoch;
+      await story.rekey();
+      const close = forge(facts, {
+        leaf: 1,
+        n: 0,
+        signer: ada.session.signing,
+        message: { kind: "close", epoch: before, count: 1, hash: hash(systemRandom(32)) },
+      });
+      await story.takes(bob, close);
+      return late;
     }),
   },
 

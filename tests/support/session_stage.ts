@@ -135,7 +135,7 @@ export class SessionStage extends Play<SessionState> {
   /** A verified message of a leaf comes. */
   hears(
     leaf: number,
-    content: MessageContent = { kind: "heartbeat", fork: false },
+    content: MessageContent = { kind: "heartbeat" },
     more: Partial<Omit<Extract<EventBody, { kind: "message" }>, "kind" | "content">> = {},
   ): readonly Effect[] {
     return this.take({
@@ -150,6 +150,7 @@ export class SessionStage extends Play<SessionState> {
       skipped: 0,
       lost: 0,
       late: false,
+      fork: false,
       ...more,
     });
   }
