@@ -168,6 +168,9 @@ function refused(
       `the registration code is unknown, used up, expired, or not for the account ${account}: ask the ` +
       "relay's operator for another (stm server user reset)",
     "name-taken": `there is an account ${account} already: choose another name`,
+    "accounts-full":
+      "the code is good, but this relay has as many accounts as it can keep: ask its operator to remove " +
+      "some (stm server user remove), and try again",
     "disabled": `the account ${account} may not be used now: ask the relay's operator`,
     "rate-limited": `too many logins: the relay takes another in ${seconds} s`,
     "busy": `the relay has too much to do: try again in ${seconds} s`,

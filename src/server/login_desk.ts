@@ -205,10 +205,14 @@ export class LoginDesk {
 /** How long somebody is asked to wait when we have too much to do. */
 const BUSY_MS = 2_000;
 
+const NO_REGISTRATION: Record<Exclude<CodeVerdict, "good">, string> = {
+  "name-taken": "there is such an account already; choose another name",
+  "wrong-code": "the code is unknown, used up, expired, or for another account",
+  "accounts-full": "the relay has as many accounts as it keeps; the operator can remove some",
+};
+
 function noRegistration(verdict: Exclude<CodeVerdict, "good">): LoginOutcome {
-  return verdict === "name-taken"
-    ? refused("name-taken", "there is such an account already; choose another name")
-    : refused("wrong-code", "the code is unknown, used up, expired, or for another account");
+  return refused(verdict, NO_REGISTRATION[verdict]);
 }
 
 function refused(code: LoginRefusedCode, message: string, waitMs = 0): LoginOutcome {

@@ -78,6 +78,8 @@ export interface LoginPort {
   readonly access: Exclude<Access, "open">;
   /** See `LoginDesk.take`. */
   readonly take: (visit: LoginVisit, message: LoginMessage) => Promise<LoginOutcome>;
+  /** Whether whom it let in may be in now: its account may have been banned or reset since. */
+  readonly mayStay: (account: LoggedInAccount) => boolean;
 }
 
 /** What a relay asks of the world. */
@@ -239,10 +241,12 @@ export class Relay {
     const meant = [...this.#connections.values()].filter(({ open, account }) =>
       open && account !== null && !mayStay(account.login)
     );
-    for (const connection of meant) {
-      this.#close(connection, "logged-out", "the account was reset, disabled, banned or removed");
-    }
+    for (const connection of meant) this.#logOut(connection);
     return meant.length;
+  }
+
+  #logOut(connection: Connection): void {
+    this.#close(connection, "logged-out", "the account was reset, disabled, banned or removed");
   }
 
   /**
@@ -556,6 +560,8 @@ export class Relay {
     if (outcome.kind === "broken") return this.#close(connection, "malformed", outcome.why);
     if (outcome.kind === "reply") return this.#send(connection, outcome.message, now);
     const { account: login } = outcome;
+    // What was judged is a turn ago, and {@linkcode logOut} has not seen this one.
+    if (this.#ports.login?.mayStay(login) !== true) return this.#logOut(connection);
     const allowance = this.#ports.allowanceOfAccount?.(login.name) ?? null;
     if (allowance !== null && allowance.arrive(now.ms) !== null) {
       return this.#send(connection, {

@@ -103,6 +103,7 @@ export class Operation {
         login: {
           access: accounts.access,
           take: (visit, message) => accounts.desk.take(visit, message),
+          mayStay: (account) => accounts.mayStay(account),
         },
       }),
       closed: (code, address) => {

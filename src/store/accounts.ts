@@ -88,7 +88,7 @@ const FORMAT: JsonFormat<SavedAccounts> = {
 };
 
 /** What came of trying to use a code. */
-export type CodeVerdict = "good" | "wrong-code" | "name-taken";
+export type CodeVerdict = "good" | "wrong-code" | "name-taken" | "accounts-full";
 
 /**
  * Whether a registration may be made.
@@ -108,7 +108,8 @@ export function judgeCode(
   if (account?.code?.hash === hash && account.code.expires > now) return "good";
   const code = inviting ? codes.find((one) => one.hash === hash) : undefined;
   if (code === undefined || code.expires <= now || code.usesLeft === 0) return "wrong-code";
-  return account === undefined ? "good" : "name-taken";
+  if (account !== undefined) return "name-taken";
+  return users.length < MAX_ACCOUNTS ? "good" : "accounts-full";
 }
 
 /** The accounts of a folder. Every method throws `StoreError` for a file that is not right. */
@@ -185,9 +186,6 @@ export class Accounts {
       const verdict = judgeCode(file, name, hash, inviting, now);
       if (verdict !== "good") return [null, [verdict, file]];
       const known = file.users.find((user) => user.name === name);
-      if (known === undefined && file.users.length >= MAX_ACCOUNTS) {
-        return [null, ["wrong-code", file]];
-      }
       const changed = known === undefined
         ? {
           ...file,

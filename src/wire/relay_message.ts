@@ -108,6 +108,7 @@ export const LOGIN_REFUSED_CODES = {
   "disabled": 4,
   "rate-limited": 5,
   "busy": 6,
+  "accounts-full": 7,
 } as const;
 /** Why the relay let nobody in. */
 export type LoginRefusedCode = keyof typeof LOGIN_REFUSED_CODES;

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { ClientHalf } from "../../src/auth/client_half.ts";
 import { Bans } from "../../src/server/bans.ts";
 import { runServer } from "../../src/server/main.ts";
+import type { LoginOutcome } from "../../src/server/login_desk.ts";
 import { LoginLimits } from "../../src/server/login_limits.ts";
 import { formatCode, hashCode } from "../../src/server/registration_code.ts";
 import type { RelayLimits } from "../../src/server/relay_limits.ts";
@@ -14,6 +15,7 @@ import {
   resetUser,
 } from "../../src/server/shell_account_commands.ts";
 import { reloadRelay } from "../../src/server/shell_commands.ts";
+import { MAX_ACCOUNTS } from "../../src/store/accounts.ts";
 import {
   type Access,
   encodeRelayMessage,
@@ -255,7 +257,9 @@ Deno.test("a second message of the login before the first is answered ends the c
     asked++;
     return new Promise<never>(() => {});
   };
-  const story = new Story({}, { login: { access: "account", take } });
+  const story = new Story({}, {
+    login: { access: "account", take, mayStay: () => true },
+  });
   const stranger = await story.arrive();
   const start: RelayMessage = { kind: "login-start", account: FOX, ke1: new Uint8Array(96) };
   stranger.send(start);
@@ -265,6 +269,49 @@ Deno.test("a second message of the login before the first is answered ends the c
   await settled();
   assert.equal(stranger.closing, "malformed");
   assert.equal(asked, 1);
+});
+
+Deno.test("an account that is banned or reset between its judgement and its admission is not let in", async () => {
+  for (const banned of [false, true]) {
+    const judged = Promise.withResolvers<LoginOutcome>();
+    let mayStay = true;
+    const story = new Story({}, {
+      login: { access: "account", take: () => judged.promise, mayStay: () => mayStay },
+    });
+    const fox = await story.arrive();
+    fox.send({ kind: "login-start", account: FOX, ke1: new Uint8Array(96) });
+    await settled();
+    judged.resolve({ kind: "in", account: { name: FOX, record: "" } });
+    // A reload ends its turn now: it finds nobody of that account to log out.
+    mayStay = !banned;
+    assert.equal(story.relay.logOut(() => mayStay), 0);
+    await settled();
+    assert.equal(fox.closing, banned ? "logged-out" : undefined);
+    assert.equal(fox.all("logged-in").length, banned ? 0 : 1);
+  }
+});
+
+Deno.test("a registration for which the list has no room says so, and only to who has a good code", async () => {
+  await withFolder(async (folder) => {
+    const code = formatCode(new Uint8Array(20));
+    const expires = new Date(Date.now() + 3_600_000).toISOString();
+    const since = new Date(0).toISOString();
+    const full = {
+      version: 1,
+      users: Array.from({ length: MAX_ACCOUNTS }, (_, i) => ({ name: `user${i}`, since })),
+      codes: [{ hash: hashCode(code), expires, usesLeft: 1 }],
+    };
+    const certs = join(folder, "certs");
+    await Deno.mkdir(certs, { mode: 0o700 });
+    await Deno.writeTextFile(join(certs, "users.json"), JSON.stringify(full), { mode: 0o600 });
+    await using relay = new AccountRelay(folder, runServer, "code");
+    await relay.ready();
+    const fox = await relay.arrive();
+    assert.equal(await fox.register(FOX, code.replace(/.$/, "x"), PASSWORD), "wrong-code");
+    assert.equal(await fox.register(FOX, code, PASSWORD), "accounts-full");
+    await said((out) => removeUser({ certs, ui: "json" }, "user7", out));
+    assert.equal(await fox.register(FOX, code, PASSWORD), "registered");
+  });
 });
 
 Deno.test("the connections of one account are counted together", async () => {

@@ -546,7 +546,11 @@ Deno.test("who never says START, or stays out of every room, is sent away", asyn
 });
 
 Deno.test("a login may take longer than the first message, and not for ever", async () => {
-  const login = { access: "account" as const, take: () => Promise.reject(new Error("unasked")) };
+  const login = {
+    access: "account" as const,
+    take: () => Promise.reject(new Error("unasked")),
+    mayStay: () => true,
+  };
   const story = new Story({ handshakeMs: 5000, loginMs: 20_000, idleMs: 30_000 }, { login });
   const silent = story.connectRaw();
   let ended = false;
