@@ -178,10 +178,13 @@ export async function acceptWelcome(
   checkSigned(acceptor, signed);
   const { value: commit } = signed;
   if (commit.epoch < minEpoch) {
+    // The relay has those of our earlier comings in, and may show them: only what is made for this one ends it.
+    const isOurs = ourEntry(acceptor, commit) !== undefined;
+    const been = `to epoch ${commit.epoch}, but we have been in ${minEpoch - 1}`;
     throw new CommitRefused(
       "rollback",
-      `the admin welcomes us to epoch ${commit.epoch}, but we have been in ${minEpoch - 1}`,
-      true,
+      isOurs ? `the admin welcomes us ${been}` : `an old welcome was dropped: it is ${been}`,
+      isOurs,
     );
   }
   return await asSignedByAdmin(async () => {

@@ -32,6 +32,24 @@ Deno.test("a request that comes once more between the commit and its WELCOME ref
   assert.equal(owl.every("info").some((e) => e.text.includes("refused")), false);
 });
 
+Deno.test("a knock that comes once more after the admission has another WELCOME made, and keeps nobody out", async () => {
+  await using world = new World(await loadHouse());
+  const { relay } = world;
+  const { owl, invite } = await world.founds("owl", { uses: 1 });
+  relay.delay(relay.aim("down", "ada", "welcome"));
+  const ada = await world.knocks("ada", invite);
+  await owl.reaches(2);
+  // Greeted anew, it answers with other keys: the WELCOME that is on its way is none for them.
+  assert.equal(relay.rollback("owl", relay.aim("down", "owl", "knock")), 1);
+  await owl.reaches(3);
+  relay.release();
+  assert.equal((await ada.sees("joined")).epoch, 3);
+  await world.settleAll(owl, ada);
+  assert.deepEqual(ada.every("error"), []);
+  assert.deepEqual(ada.every("warning"), []);
+  assert.equal(owl.members, "owl+ada");
+});
+
 Deno.test("who waits for a person's answer is let in also when the admin was away for a moment", async () => {
   await using world = new World(await loadHouse());
   const { relay } = world;

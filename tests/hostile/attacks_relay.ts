@@ -504,6 +504,39 @@ export const RELAY_ATTACKS: readonly Attack[] = [
     bites: "joined owl+ada+bob",
   },
   {
+    name: "rollback: who comes in anew is shown the WELCOME of its coming in before",
+    enemy: "relay",
+    property: "P5",
+    run: scene(["ada"], async ({ world, owl, invite, of }) => {
+      const { relay } = world;
+      const { identity } = of("ada").keys.own;
+      await of("ada").leaves();
+      await owl.sees("member-left", ({ name }) => name === "ada");
+      await owl.reaches(3);
+      const before = relay.aim("down", "ada", "welcome");
+      const asked = relay.passed(relay.aim("up", "ada", "bundle"));
+      relay.delay(before);
+      const again = await world.knocks("ada", invite, { identity, highestEpoch: 2 });
+      await asked;
+      await owl.reaches(4);
+      // The first of them; the second is held back.
+      relay.rollback("ada", once(before));
+      await world.settle(again);
+      relay.release();
+      await again.until("an end", () => again.told.find((t) => /^(bye|joined)/.test(t)));
+      return again.told;
+    }),
+    expected: "warning rollback; joined owl+ada",
+    patches: [
+      patch(
+        "src/crypto/accept_commit.ts",
+        "const isOurs = ourEntry(acceptor, commit) !== undefined;",
+        "const isOurs = true;",
+      ),
+    ],
+    bites: "warning rollback; error rollback; bye 7",
+  },
+  {
     name: "ghost: the relay lets a stranger ask who has no invite",
     enemy: "relay",
     property: "P3",
