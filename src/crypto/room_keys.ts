@@ -90,6 +90,8 @@ export type MessageResult =
     readonly skipped: number;
     readonly lost: number;
     readonly late: boolean;
+    /** It had been given up, and shown as missing. */
+    readonly givenUp?: true;
     /** Its number in its epoch. */
     readonly n: number;
     /** What of this leaf we now know to be missing and could still open. */
@@ -410,7 +412,7 @@ export abstract class RoomKeys {
       const result = keys.open(header, body);
       if (result.kind === "duplicate") return { kind: "nothing" };
       if (result.kind !== "opened") return { kind: "refused", code: result.kind, leaf };
-      const { value: message, skipped, lost, late } = result;
+      const { value: message, skipped, lost, late, givenUp } = result;
       this.#keep(header, payload);
       const repeated = message.kind === "text" && this.#isRepeated(keys, leaf, message.id);
       const place = { leaf, epoch, n: header.n };
@@ -424,6 +426,7 @@ export abstract class RoomKeys {
         late,
         repeated,
         fork,
+        ...(givenUp && { givenUp }),
       };
       const closed = message.kind === "close" && message.epoch < epoch
         ? this.#epochKeys(message.epoch)

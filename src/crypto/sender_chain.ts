@@ -101,6 +101,8 @@ export type ChainResult<T> =
     readonly lost: number;
     /** It was behind the head: a gap has become smaller. */
     readonly late: boolean;
+    /** It had been given up, and shown as missing. */
+    readonly givenUp?: true;
   }
   | { readonly kind: "duplicate" | "replay" | "too-far" };
 
@@ -233,8 +235,10 @@ export class ReceivingChain {
       key.fill(0);
       this.#heard.ahead.delete(i);
     }
+    const givenUp = this.#heard.forgiven.has(n);
     this.#remember(n, frameHash);
-    return { kind: "opened", value, skipped: gap, lost, late: false };
+    const opened = { kind: "opened" as const, value, skipped: gap, lost, late: false };
+    return givenUp ? { ...opened, givenUp } : opened;
   }
 
   /** The greatest number, at most this or the next that is due, whose chain key we have. */
@@ -254,8 +258,10 @@ export class ReceivingChain {
     const value = open(key);
     key.key.fill(0);
     this.#heard.skipped.delete(n);
+    const givenUp = this.#heard.forgiven.has(n);
     this.#remember(n, frameHash);
-    return { kind: "opened", value, skipped: 0, lost: 0, late: true };
+    const late = { kind: "opened" as const, value, skipped: 0, lost: 0, late: true };
+    return givenUp ? { ...late, givenUp } : late;
   }
 
   #remember(n: number, frameHash: Bytes): void {

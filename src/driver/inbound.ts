@@ -203,6 +203,7 @@ export class Inbound {
           lost: result.lost,
           late: result.late,
           fork: result.fork,
+          ...(result.givenUp && { givenUp: result.givenUp }),
         }];
       }
     }

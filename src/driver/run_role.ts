@@ -366,13 +366,13 @@ class Driver<S> {
         if (ticket !== null) this.#connection?.send({ kind: "renew", ticket });
         return;
       }
-      case "drop-previous-epoch":
-        this.#inline.push({
-          kind: "chains-dropped",
-          room: effect.room,
-          missing: this.#keys(effect.room).dropPrevious(),
-        });
+      case "drop-previous-epoch": {
+        const keys = this.#keys(effect.room);
+        const missing = keys.dropPrevious()
+          .map(({ leaf, count }) => ({ leaf, count, gaps: keys.gapsOf(leaf) }));
+        this.#inline.push({ kind: "chains-dropped", room: effect.room, missing });
         return;
+      }
       case "prepare-join":
         return this.#prepareJoin(effect);
       case "claim":

@@ -301,8 +301,8 @@ export function rejoin(turn: Turn, room: RoomState): void {
   turn.do({ kind: "rejoin", room: room.id });
 }
 
-function again({ id, text, saidTo }: RecentText): PendingText {
-  return { id, text, saidTo };
+function again({ id, text, saidTo, sentAt }: RecentText): PendingText {
+  return { id, text, saidTo, sentAt };
 }
 
 /**
@@ -372,6 +372,10 @@ export function refused(turn: Turn, event: Of<"refused">): void {
     if (room.phase === "joined" && room.seat === "none" && STALE_TICKET.has(event.code)) {
       // Somebody was removed while we were away: the admin has a newer ticket for us.
       return turn.do({ kind: "enter-as-knocker", room: room.id });
+    }
+    // Somebody was removed since the admin answered us, perhaps we: it has more to say.
+    if (room.phase === "joined" && room.seat === "knocker" && STALE_TICKET.has(event.code)) {
+      return fellBehind(turn, room, true);
     }
     if (room.phase === "joined" && !(room.seat === "none" && event.code === "barred")) {
       return turn.fail(event.code, `the relay refused: ${event.message}`);

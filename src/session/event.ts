@@ -230,6 +230,8 @@ export type EventBody =
     readonly late: boolean;
     /** With it we have as much of its author as somebody tells by a hash, and have otherwise. */
     readonly fork: boolean;
+    /** It has been shown as missing, and comes after all. */
+    readonly givenUp?: true;
   }
   | {
     readonly kind: "message-refused";
@@ -292,7 +294,12 @@ export type EventBody =
   | {
     readonly kind: "chains-dropped";
     readonly room: string;
-    readonly missing: readonly { readonly leaf: number; readonly count: number }[];
+    readonly missing: readonly {
+      readonly leaf: number;
+      readonly count: number;
+      /** What of that leaf is missing still. */
+      readonly gaps: readonly MissingNumbers[];
+    }[];
   }
   // The admin's.
   | { readonly kind: "knocked"; readonly room: string; readonly handle: string }

@@ -81,12 +81,11 @@ export function deliver(
   turn: Turn,
   id: string,
   member: Member,
-  epoch: number,
-  n: number,
+  { epoch, n, givenUp }: Extract<EventBody, { kind: "message" }>,
   content: Extract<MessageContent, { kind: "text" }>,
 ): void {
-  if (content.repeated) return;
   const { leaf } = member;
+  if (content.repeated) return stands(turn, id, content.id, { leaf, epoch, n });
   hold(turn, id, member, {
     leaf,
     epoch,
@@ -94,7 +93,22 @@ export function deliver(
     id: content.id,
     sentAt: content.sentAt,
     text: content.text,
+    ...(givenUp && { givenUp }),
   });
+}
+
+/** A text that waits was said again: it stands behind what its author said again before it. */
+function stands(
+  turn: Turn,
+  id: string,
+  text: string,
+  place: Pick<HeldText, "leaf" | "epoch" | "n">,
+): void {
+  for (const gap of turn.room(id)?.gaps ?? []) {
+    if (!gap.held.some((held) => held.id === text)) continue;
+    const held = gap.held.map((held) => held.id === text ? { ...held, ...place } : held);
+    setGap(turn, id, { ...gap, held });
+  }
 }
 
 function hold(turn: Turn, id: string, member: Member, text: HeldText): void {
@@ -127,6 +141,7 @@ function show(turn: Turn, id: string, leaf: number, text: HeldText): void {
     ...authorOf(room, leaf),
     text: text.text,
     sentAt: isoTime(text.sentAt),
+    ...(text.givenUp && { late: text.givenUp }),
   });
 }
 
@@ -205,6 +220,19 @@ function giveUp(turn: Turn, id: string, leaf: number): void {
   turn.say({ type: "missing", ...inRoomOf(room), ...authorOf(room, leaf), count });
   for (const { epoch } of gap.missing) lacks(turn, id, epoch);
   setGap(turn, id, { ...gap, missing: [] });
+  release(turn, id, leaf);
+}
+
+/** The keys of an epoch are gone: what it lacked has been shown as missing, and nothing waits for it any more. */
+export function gapsLeft(
+  turn: Turn,
+  id: string,
+  leaf: number,
+  missing: readonly MissingNumbers[],
+): void {
+  const gap = turn.room(id)?.gaps.find((g) => g.leaf === leaf);
+  if (gap === undefined) return;
+  setGap(turn, id, { ...gap, missing });
   release(turn, id, leaf);
 }
 

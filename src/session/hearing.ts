@@ -79,7 +79,7 @@ function content(turn: Turn, room: RoomState, member: Member, event: Of<"message
   const from = { from: member.name, identity: member.identity };
   switch (content.kind) {
     case "text":
-      return deliver(turn, room.id, member, event.epoch, event.n, content);
+      return deliver(turn, room.id, member, event, content);
     case "close":
       if (content.missing > 0) {
         turn.warn("gap", `${content.missing} message(s) of ${member.name} have not come`, room, {

@@ -176,6 +176,8 @@ export type Notice =
     readonly text: string;
     /** ISO 8601, the sender's clock. */
     readonly sentAt: string;
+    /** It was shown as missing before, and its sender's later ones have been shown. */
+    readonly late?: boolean;
   } & InRoom)
   | ({
     readonly type: "sent";

@@ -94,16 +94,19 @@ export function flushPending(turn: Turn, id: string): void {
   const pending = withoutNewcomers(turn, room);
   if (pending.length === 0) return;
   const recent = stillRecent(room.recent, pending.length, turn.at).concat(
-    pending.slice(-MAX_RECENT_TEXTS).map(({ id, text, saidTo = room.audience }) => ({
+    pending.slice(-MAX_RECENT_TEXTS).map((
+      { id, text, saidTo = room.audience, sentAt = turn.at },
+    ) => ({
       id,
       text,
       at: turn.at,
+      sentAt,
       saidTo,
     })),
   );
   turn.change(id, (r) => ({ ...r, pending: [], recent }));
-  for (const { id: messageId, text, ref, saidTo } of pending) {
-    turn.send(id, { kind: "text", id: messageId, sentAt: turn.at, text });
+  for (const { id: messageId, text, ref, saidTo, sentAt = turn.at } of pending) {
+    turn.send(id, { kind: "text", id: messageId, sentAt, text });
     if (saidTo !== undefined) continue;
     turn.say({
       type: "sent",

@@ -134,13 +134,18 @@ export interface PendingText {
   readonly ref?: string;
   /** Said before, and perhaps lost: for whom it was then, and nobody else may read it (P1). */
   readonly saidTo?: readonly string[];
+  /** When that was. */
+  readonly sentAt?: number;
 }
 
 /** A text that we said. */
 export interface RecentText {
   readonly id: string;
   readonly text: string;
+  /** When it was said last. */
   readonly at: number;
+  /** When it was said first. */
+  readonly sentAt: number;
   /** Identities of those whom it was for. */
   readonly saidTo: readonly string[];
 }
@@ -171,6 +176,8 @@ export interface HeldText {
   readonly id: string;
   readonly sentAt: number;
   readonly text: string;
+  /** It has been shown as missing. */
+  readonly givenUp?: true;
 }
 
 /** What we know of who has heard the same (PROTOCOL §9), in this epoch. */

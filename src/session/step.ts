@@ -30,7 +30,7 @@ import {
 import { epochBegan, joined } from "./epochs.ts";
 import type { EventBody, SessionEvent } from "./event.ts";
 import { EXIT } from "./exit_code.ts";
-import { mendTick, newGaps, repairAsked } from "./gaps.ts";
+import { gapsLeft, mendTick, newGaps, repairAsked } from "./gaps.ts";
 import { gone, message, messageRefused } from "./hearing.ts";
 import { intent, leaveAll } from "./intents.ts";
 import {
@@ -154,8 +154,9 @@ function take(turn: Turn, event: EventBody): void {
       return messageRefused(turn, event);
     case "chains-dropped":
       return inRoom(turn, event.room, (room) => {
-        for (const { leaf, count } of event.missing) {
+        for (const { leaf, count, gaps } of event.missing) {
           turn.say({ type: "missing", ...inRoomOf(room), ...authorOf(room, leaf), count });
+          gapsLeft(turn, room.id, leaf, gaps);
         }
       });
     case "intent":

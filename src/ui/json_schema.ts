@@ -167,6 +167,7 @@ export const NOTICE_SCHEMAS = {
     identity,
     text,
     sentAt: time,
+    late: v.exactOptional(v.boolean()),
   }),
   "sent": v.object({
     type: v.literal("sent"),

@@ -229,7 +229,12 @@ function event(
 
 /** Every line of a text but the first is indented, so that it cannot pass for another message. */
 function messageLines(
-  notice: { readonly room: string; readonly text: string; readonly sentAt: string },
+  notice: {
+    readonly room: string;
+    readonly text: string;
+    readonly sentAt: string;
+    readonly late?: boolean;
+  },
   from: Person,
   context: WordsContext,
 ): Line[] {
@@ -238,7 +243,9 @@ function messageLines(
   const old = Math.abs(context.now.getTime() - sent.getTime()) > OLD_MS
     ? [as(` (sent ${dayAndTime(notice.sentAt)})`, "dim")]
     : [];
-  const head = event(notice, context, [personSpan(from), ...old, ": ", first]);
+  // It would read as an answer to what is above it.
+  const late = notice.late === true ? [as(" (came late)", "warn")] : [];
+  const head = event(notice, context, [personSpan(from), ...old, ...late, ": ", first]);
   const indent = " ".repeat(head.hang);
   // In one line (`plainText`) the sign is what separates them.
   return [head, ...rest.map((text) => line([as(`${indent}⏎ `, "dim"), text], head.hang + 2))];

@@ -189,6 +189,17 @@ Deno.test("when opening throws, the state stays and the genuine message still op
   assert.equal(told(offer(chain, 1)), JSON.stringify({ skipped: 0, lost: 0, late: true }));
 });
 
+Deno.test("what was given up says so when it comes after all, behind the head or ahead of it", () => {
+  const chain = new ReceivingChain(CK0.slice());
+  offer(chain, 1);
+  chain.giveUp([0, 2]);
+  const given = [0, 2, 3].map((n) => {
+    const result = offer(chain, n);
+    return result !== "threw" && result.kind === "opened" && result.givenUp;
+  });
+  assert.deepEqual(given, [true, true, undefined]);
+});
+
 Deno.test("only the newest 1024 hashes tell a duplicate from a replay", () => {
   const chain = new ReceivingChain(CK0.slice());
   for (let n = 0; n < 1025; n++) offer(chain, n);

@@ -78,6 +78,7 @@ export class Actor<K extends (MemberKeys | AdminKeys) & Leaking> extends Chronic
   /** When each type of notice came last. */
   readonly #toldAt = new Map<string, number>();
   readonly #firstToldAt = new Map<string, number>();
+  readonly #times = new WeakMap<Notice, number>();
   /** For how long it was without a connection at the most, by the clock. */
   longestAwayMs = 0;
   /** Settles with the exit code, or says why the program broke. */
@@ -104,6 +105,7 @@ export class Actor<K extends (MemberKeys | AdminKeys) & Leaking> extends Chronic
           const since = this.toldAt("disconnected") ?? clock.now();
           this.longestAwayMs = Math.max(this.longestAwayMs, clock.now() - since);
         }
+        this.#times.set(notice, clock.now());
         this.#toldAt.set(notice.type, clock.now());
         if (!this.#firstToldAt.has(notice.type)) this.#firstToldAt.set(notice.type, clock.now());
         this.world.told(this.name, notice);
@@ -160,6 +162,11 @@ export class Actor<K extends (MemberKeys | AdminKeys) & Leaking> extends Chronic
   /** When it told something of that type first, by the clock; `null` if never. */
   firstToldAt(type: Chronicle["events"][number]["type"]): number | null {
     return this.#firstToldAt.get(type) ?? null;
+  }
+
+  /** When it told that, by the clock. */
+  timeOf(notice: Notice): number {
+    return this.#times.get(notice) ?? 0;
   }
 
   /** When it told something of that type last, by the clock; `null` if never. */

@@ -241,7 +241,7 @@ Deno.test("events of a closed room, and of one that was never ours, do nothing",
     stage.take({ kind: "pending", room });
     stage.take({ kind: "gone", room, handle: MY_HANDLE, reason: "left" });
     stage.take({ kind: "message-refused", room, code: "unsupported", leaf: null });
-    stage.take({ kind: "chains-dropped", room, missing: [{ leaf: 2, count: 1 }] });
+    stage.take({ kind: "chains-dropped", room, missing: [{ leaf: 2, count: 1, gaps: [] }] });
     stage.hearsText(2, "hi", room);
     stage.joins({ room });
   }

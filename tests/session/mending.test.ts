@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { MissingNumbers } from "../../src/session/state.ts";
 import { orders, outline, said } from "../support/pure_step.ts";
-import { handleOf, ROOM, SessionStage } from "../support/session_stage.ts";
+import { entry, handleOf, ROOM, SessionStage } from "../support/session_stage.ts";
 
 const AWAY = { kind: "link-ended", code: "reset", message: "it broke" } as const;
 const BACK = { kind: "connected", host: "127.0.0.1", port: 5000, pin: "07".repeat(32) } as const;
@@ -44,6 +44,22 @@ Deno.test("what is typed while away waits, and is sent once after we have caught
   assert.deepEqual(orders(stage.ticks(1000), "seal-and-send"), []);
 });
 
+Deno.test("whose new ticket is too old by the time it has caught up asks the admin once more", () => {
+  const stage = SessionStage.talking();
+  const refused = { kind: "refused", room: ROOM, code: "ticket-revoked", message: "old" } as const;
+  stage.take(AWAY);
+  stage.take(BACK);
+  stage.take(refused);
+  enters(stage, "knocker");
+  assert.deepEqual(outline(stage.take({ kind: "caught-up", room: ROOM, gaps: [] })), ["enter"]);
+  // Meanwhile it was removed, say.
+  assert.deepEqual(outline(stage.take(refused)), []);
+  assert.deepEqual(outline(stage.ticks(1_000)), ["catch-up"]);
+  assert.deepEqual(outline(stage.take({ kind: "removed", room: ROOM, restarted: false })), [
+    "rejoin",
+  ]);
+});
+
 Deno.test("without an admin there is nothing to catch up with", () => {
   const stage = SessionStage.talking();
   stage.take(AWAY);
@@ -83,6 +99,7 @@ Deno.test("a ticket that is too old leads over the knocker's seat to the admin, 
 
 Deno.test("an admin that does not answer within ten seconds makes us join anew", () => {
   const stage = SessionStage.talking();
+  const saidAt = stage.at;
   stage.says("unsure");
   stage.take(AWAY);
   stage.take(BACK);
@@ -94,9 +111,9 @@ Deno.test("an admin that does not answer within ten seconds makes us join anew",
   const again = stage.joins();
   assert.deepEqual(said(again, "sent"), []);
   const texts = orders(again, "seal-and-send").flatMap(({ message }) =>
-    message.kind === "text" ? [message.text] : []
+    message.kind === "text" ? [[message.text, message.sentAt]] : []
   );
-  assert.deepEqual(texts, ["unsure"]);
+  assert.deepEqual(texts, [["unsure", saidAt]]);
 });
 
 Deno.test("what was said before is not said again where somebody has joined since, and its author is told", () => {
@@ -181,6 +198,51 @@ Deno.test("what does not come in time is told as missing, and what waited is sho
   assert.deepEqual(orders(given, "give-up").map(({ leaf, missing }) => [leaf, missing]), [
     [2, missing(0, 1)],
   ]);
+});
+
+Deno.test("what comes after it was told as missing says so: it is behind what its author said later", () => {
+  const stage = SessionStage.talking();
+  text(stage, 1, missing(0), { skipped: 1 });
+  stage.ticks(45_000);
+  const late = text(stage, 0, [], { late: true, givenUp: true, handle: null });
+  assert.deepEqual(said(late, "message").map(({ text, late }) => [text, late]), [["t0", true]]);
+  assert.deepEqual(said(stage.all, "message").map(({ late }) => late), [undefined, true]);
+});
+
+Deno.test("what the dropped keys never got is no gap any more: what waited is shown, and nothing is called repaired", () => {
+  const stage = SessionStage.talking();
+  text(stage, 2, missing(0, 1), { skipped: 2 });
+  const dropped = stage.take({
+    kind: "chains-dropped",
+    room: ROOM,
+    missing: [{ leaf: 2, count: 2, gaps: [] }],
+  });
+  assert.deepEqual(said(dropped, "missing").map(({ count }) => count), [2]);
+  assert.deepEqual(shown(dropped), ["t2"]);
+  stage.epoch({ removed: [{ leaf: 2, reason: "replaced", missing: 0, fork: false, gaps: [] }] });
+  assert.deepEqual(said(stage.all, "repaired"), []);
+  assert.deepEqual(said(stage.all, "missing").length, 1);
+});
+
+Deno.test("an author that came in anew says again what was lost, and what waited behind that is in its order", () => {
+  const stage = SessionStage.talking();
+  text(stage, 1, missing(0), { skipped: 1 });
+  const gaps = missing(0);
+  stage.epoch({
+    removed: [{ leaf: 2, reason: "replaced", missing: 0, fork: false, gaps }],
+    added: [entry(3, "elk")],
+  });
+  const again = (n: number, repeated: boolean) =>
+    stage.hears(3, {
+      kind: "text",
+      id: n.toString(16).padStart(32, "0"),
+      sentAt: 0,
+      text: `t${n}`,
+      repeated,
+    }, { n, epoch: 5 });
+  assert.deepEqual(shown(again(0, false)), []);
+  assert.deepEqual(shown(again(1, true)), []);
+  assert.deepEqual(shown(stage.ticks(45_000)), ["t0", "t1"]);
 });
 
 Deno.test("a text that was opened before under another number is not shown again", () => {

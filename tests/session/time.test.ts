@@ -74,7 +74,7 @@ Deno.test("what the dropped chains never got is told by its author, also of one 
   const effects = stage.take({
     kind: "chains-dropped",
     room: ROOM,
-    missing: [{ leaf: 2, count: 3 }, { leaf: 9, count: 1 }],
+    missing: [{ leaf: 2, count: 3, gaps: [] }, { leaf: 9, count: 1, gaps: [] }],
   });
   assert.deepEqual(said(effects, "missing").map((m) => [m.from, m.identity, m.count]), [
     ["elk", identityOf("elk"), 3],

@@ -83,32 +83,58 @@ function noTextTwice({ people }: Played): string | null {
 }
 
 function nothingInvented({ people }: Played): string | null {
-  return eachOrder(people, (places) => places.includes(-1));
-}
-
-function eachAuthorsOrder({ people }: Played): string | null {
-  return eachOrder(
-    people,
-    (places) => places.some((place, i) => i > 0 && place < (places[i - 1] ?? 0)),
-  );
-}
-
-/** In which order each heard each other's texts, by their place in what was said. */
-function eachOrder(
-  people: readonly Person[],
-  isWrong: (places: readonly number[]) => boolean,
-): string | null {
   for (const program of programsOf(people)) {
-    const since = program.firstToldAt("joined") ?? Infinity;
-    for (const author of people) {
-      const places = program.textsOf(author.name)
-        .map((text) => author.said.findIndex((s) => s.text === text))
-        // What somebody said before, and says again because it had to come in anew, is no part of the talk (§9).
-        .filter((place) => place === -1 || (author.said[place]?.at ?? Infinity) > since);
-      if (isWrong(places)) return `${program.name} of ${author.name}: ${places.join()}`;
+    for (const { from, text } of program.every("message")) {
+      const author = people.find(({ name }) => name === from);
+      if (author?.said.some((s) => s.text === text) !== true) {
+        return `${program.name} of ${from}: ${text}`;
+      }
     }
   }
   return null;
+}
+
+/** Each hears each other's texts in the order in which they were said. */
+function eachAuthorsOrder({ people }: Played): string | null {
+  for (const program of programsOf(people)) {
+    for (const author of people) {
+      const places = placesShown(program, author);
+      if (places.some((place, i) => i > 0 && place < (places[i - 1] ?? 0))) {
+        return `${program.name} of ${author.name}: ${places.join()}`;
+      }
+    }
+  }
+  return null;
+}
+
+/**
+ * The places of an author's texts in what it said, as they were shown to somebody. Without those that are no part of
+ * the talk that is followed: what came after it had been shown as missing, and says so; and what was said before, and
+ * is said again because its author had to come in anew, to one who has come in, or come in anew, since (§9).
+ */
+function placesShown(program: Program, author: Person): readonly number[] {
+  const first = program.firstToldAt("joined") ?? Infinity;
+  let joined = first;
+  let missing = 0;
+  return program.events.flatMap((e) => {
+    if (e.type === "joined") joined = program.timeOf(e);
+    if (e.type === "missing" && e.from === author.name) missing += e.count;
+    if (e.type !== "message" || e.from !== author.name) return [];
+    const place = author.said.findIndex(({ text }) => text === e.text);
+    const saidAt = author.said[place]?.at ?? 0;
+    const isAgain = programsOf([author]).some((its) =>
+      its.every("joined").some((j) => {
+        const at = its.timeOf(j);
+        return at > saidAt && at <= program.timeOf(e);
+      })
+    );
+    if (saidAt <= first || (isAgain && saidAt <= joined)) return [];
+    if ((e.late === true || isAgain) && missing > 0) {
+      missing--;
+      return [];
+    }
+    return [place];
+  });
 }
 
 /** Whoever was not in the room when something was said is not shown it, also when its author says it again (P1). */
