@@ -138,12 +138,11 @@ export class Inbound {
     if (!delivered.broadcast) return [];
     // We may not know the secret yet that WELCOME will bring.
     if (keys.current === null) return this.#keep(delivered);
-    // Or the others have a secret that a commit brought which did not reach us: the admin is asked.
-    return [{ kind: "message-refused", room, code: "bad-message", leaf: null, unreadable: true }, {
-      kind: "fell-behind",
-      room,
-      sure: false,
-    }];
+    const refused = { kind: "message-refused", room, code: "bad-message", leaf: null } as const;
+    // Or the others have a secret that a commit brought which did not reach us: the admin is asked. What did open
+    // was made by somebody with ours.
+    const unreadable = error === undefined ? { unreadable: true } as const : {};
+    return [{ ...refused, ...unreadable }, { kind: "fell-behind", room, sure: false }];
   }
 
   /** Keeps what came before our WELCOME: who was admitted with us may be quicker. */

@@ -209,6 +209,7 @@ const SURE_CATCH_UP_MS = 1_000;
  * asked each time, and not while it answers; but when that is over we are not left behind.
  */
 export function fellBehind(turn: Turn, room: RoomState, sure: boolean): void {
+  if (administers(room)) return;
   const next = sure ? Math.min(room.nextCatchUpAt, turn.at + SURE_CATCH_UP_MS) : room.nextCatchUpAt;
   turn.change(room.id, (r) => ({ ...r, behind: true, nextCatchUpAt: next }));
   if (room.unled === "unsure" || room.unled === "alone") leftBehind(turn, room);
@@ -238,6 +239,7 @@ export function resumed(turn: Turn, id: string): void {
   const room = turn.room(id);
   if (room?.phase !== "joined") return;
   turn.change(id, (r) => ({ ...r, resumeBy: 0 }));
+  tellUnreadable(turn, id);
   // What we missed had a newer ticket in it.
   if (room.seat === "knocker") return turn.do({ kind: "enter", room: id });
   turn.do({ kind: "send-held", room: id });
@@ -249,6 +251,18 @@ export function resumed(turn: Turn, id: string): void {
   flushPending(turn, id);
 }
 
+export const UNREADABLE = "a message that does not open was dropped: it was damaged or forged";
+
+/** We are where the admin is, or nobody is there who knows: what did not open was not for want of a key (P5). */
+function tellUnreadable(turn: Turn, id: string): void {
+  const room = turn.room(id);
+  if (room === undefined || room.unreadableIn === 0) return;
+  turn.change(id, (r) => ({ ...r, unreadableIn: 0 }));
+  if (room.unreadableIn !== room.epoch) return;
+  const before = turn.at - room.joinedAt < CHAIN_LIFE_MS ? ", or sent before we came" : "";
+  turn.warn("bad-message", UNREADABLE + before, room);
+}
+
 /** The admin has sent all that we lacked. */
 export function caughtUp(turn: Turn, id: string): void {
   const room = turn.room(id);
@@ -256,6 +270,7 @@ export function caughtUp(turn: Turn, id: string): void {
   turn.change(id, (r) => ({ ...r, unled: "no" }));
   if (wasSilent && room.seat !== "knocker") {
     turn.change(id, (r) => ({ ...r, resumeBy: 0, stale: "no" }));
+    tellUnreadable(turn, id);
     return announce(turn, id);
   }
   resumed(turn, id);
@@ -287,6 +302,7 @@ export function rejoin(turn: Turn, room: RoomState): void {
     handle: null,
     seat: "none",
     behind: false,
+    unreadableIn: 0,
     unled: "no",
     resumeBy: 0,
     awaySince: 0,

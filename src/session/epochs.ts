@@ -57,6 +57,8 @@ export function joined(turn: Turn, event: Of<"joined">): void {
       awaySince: r.handle === null ? r.awaySince || turn.at : 0,
       resumeBy: 0,
       behind: false,
+      unreadableIn: 0,
+      joinedAt: turn.at,
       unled: "no",
       seat: event.myLeaf === event.adminLeaf ? "owner" : "member",
       gaps: [],

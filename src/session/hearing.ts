@@ -1,9 +1,10 @@
 /** What comes from the others, and what the relay says of them (PROTOCOL §8, §9). */
 import { heartbeatHeard, lacks, tellAgreement } from "./agreement.ts";
-import { resumedAlone, sureOfEpoch } from "./entering.ts";
+import { resumedAlone, sureOfEpoch, UNREADABLE } from "./entering.ts";
 import { EXIT } from "./exit_code.ts";
 import { deliver, newGaps, release } from "./gaps.ts";
 import {
+  administers,
   catchesUp,
   closeRoom,
   flushPending,
@@ -137,7 +138,7 @@ const REFUSALS: Record<Of<"message-refused">["code"], string> = {
   "too-far": "a message numbered far ahead was dropped",
   "bad-signature":
     "a message with somebody else's signature was dropped: a member tried to write in another's name",
-  "bad-message": "a message that does not open was dropped: it was damaged or forged",
+  "bad-message": UNREADABLE,
   "unknown-sender": "a message of nobody in this room was dropped",
   "unsupported": "a message needs a newer stm: update to read on",
 };
@@ -147,13 +148,26 @@ export function messageRefused(turn: Turn, event: Of<"message-refused">): void {
   inRoom(turn, event.room, (room) => {
     const named = event.leaf === null ? undefined : memberByLeaf(room, event.leaf);
     const more = named === undefined ? {} : { from: named.name, identity: named.identity };
-    // While we catch up that is no sign of anything; what is lost of it shows as a gap.
-    if (event.unreadable && catchesUp(room)) return;
+    if (event.unreadable) return unreadable(turn, room);
     turn.warn(event.code, REFUSALS[event.code], room, more);
     if (event.code === "unsupported") {
       closeRoom(turn, room.id, EXIT.protocolViolated, "unsupported", REFUSALS.unsupported);
     }
   });
+}
+
+/**
+ * A frame that does not open: damaged or forged, or of an epoch whose commit did not reach us. A member hears from the
+ * admin which; an admin has nobody to ask.
+ */
+function unreadable(turn: Turn, room: RoomState): void {
+  // While we catch up that is no sign of anything; what is lost of it shows as a gap.
+  if (catchesUp(room)) return;
+  if (!administers(room)) {
+    return turn.change(room.id, (r) => ({ ...r, unreadableIn: r.epoch }));
+  }
+  const other = room.deputies.length === 0 ? "" : ", or a deputy runs this room now";
+  turn.warn("bad-message", UNREADABLE + other, room);
 }
 
 /** The relay says that a handle is gone: a hint, no proof (§9). */

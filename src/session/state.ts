@@ -39,6 +39,13 @@ export interface RoomState {
   /** We are to ask as soon as that time has come. */
   readonly behind: boolean;
   /**
+   * In which epoch something came that does not open, until it is known whether we only lacked its key: then the
+   * admin takes us to another. 0 if nothing did.
+   */
+  readonly unreadableIn: number;
+  /** When our WELCOME came: of what was said before it, something may still be on its way, and is not for us. */
+  readonly joinedAt: number;
+  /**
    * Back while no admin is there, so nobody can tell what we missed: `unsure` until somebody is heard in our epoch or
    * everybody would have been (`alone`); `behind` once something comes that we cannot read. Over when the admin is heard.
    */
@@ -321,6 +328,8 @@ export function enteringRoom(id: string, name: string): RoomState {
     resumeBy: 0,
     nextCatchUpAt: 0,
     behind: false,
+    unreadableIn: 0,
+    joinedAt: 0,
     unled: "no",
     unsureUntil: 0,
     epoch: 0,

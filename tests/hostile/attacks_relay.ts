@@ -612,8 +612,8 @@ export const RELAY_ATTACKS: readonly Attack[] = [
     patches: [
       patch(
         "src/driver/inbound.ts",
-        'return [{ kind: "message-refused", room, code: "bad-message", leaf: null, unreadable: true }, {\n      kind: "fell-behind",',
-        'return [{\n      kind: "fell-behind",',
+        "return [{ ...refused, ...unreadable }, {",
+        "return [{",
       ),
     ],
     bites: "owl+ada",

@@ -3,6 +3,8 @@
  * simulator (tests/simulator).
  */
 import assert from "node:assert/strict";
+import { OWNERS } from "../../src/session/room_turn.ts";
+import { CHAIN_LIFE_MS } from "../../src/wire/limits.ts";
 import { orders, outline, said } from "../support/pure_step.ts";
 import { entry, handleOf, ROOM, SessionStage } from "../support/session_stage.ts";
 
@@ -117,27 +119,61 @@ Deno.test("commits that overtake those that we ask for are no alarm, others are"
   assert.deepEqual(said(stage.take(ahead), "warning"), []);
 });
 
-Deno.test("what nothing opens is no alarm while we know that we lack keys, and is one before and after", () => {
+const UNREADABLE = {
+  kind: "message-refused",
+  room: ROOM,
+  code: "bad-message",
+  leaf: null,
+  unreadable: true,
+} as const;
+
+/** Something comes that nothing opens; the warnings of then. */
+function unreadableComes(stage: SessionStage) {
+  const warnings = said(stage.take(UNREADABLE), "warning");
+  stage.take({ kind: "fell-behind", room: ROOM, sure: false });
+  return warnings;
+}
+
+Deno.test("what nothing opens is an alarm once the admin has said that we lack no key, and once for all of it", () => {
   const stage = SessionStage.talking();
-  const refused = {
-    kind: "message-refused",
-    room: ROOM,
-    code: "bad-message",
-    leaf: null,
-    unreadable: true,
-  } as const;
-  assert.equal(said(stage.take(refused), "warning").length, 1);
-  stage.take({ kind: "fell-behind", room: ROOM, sure: true });
-  assert.deepEqual(said(stage.take(refused), "warning"), []);
+  assert.deepEqual(unreadableComes(stage), []);
+  assert.deepEqual(unreadableComes(stage), []);
   // What somebody sealed on purpose is another matter.
-  const { unreadable: _, ...sealed } = refused;
+  const { unreadable: _, ...sealed } = UNREADABLE;
   assert.equal(said(stage.take(sealed), "warning").length, 1);
-  stage.take(CAUGHT_UP);
-  assert.equal(said(stage.take(refused), "warning").length, 1);
+  assert.equal(said(stage.take(CAUGHT_UP), "warning").length, 1);
+  stage.ticks(10_000);
+  assert.deepEqual(said(stage.take(CAUGHT_UP), "warning"), []);
   stage.take(AWAY);
   stage.take(BACK);
   enters(stage, "member");
-  assert.deepEqual(said(stage.take(refused), "warning"), []);
+  assert.deepEqual(unreadableComes(stage), []);
+});
+
+Deno.test("what nothing opened before the commit that we had missed is no alarm", () => {
+  const stage = SessionStage.talking();
+  unreadableComes(stage);
+  stage.epoch();
+  assert.deepEqual(said(stage.take(CAUGHT_UP), "warning"), []);
+  stage.ticks(10_000);
+  unreadableComes(stage);
+  assert.equal(said(stage.take(CAUGHT_UP), "warning").length, 1);
+});
+
+Deno.test("what nothing opens is an alarm too where no admin is there to ask", () => {
+  const stage = SessionStage.talking();
+  unreadableComes(stage);
+  const alone = stage.take({ kind: "gone", room: ROOM, handle: OWNERS, reason: "not-here" });
+  assert.equal(said(alone, "warning").length, 1);
+});
+
+Deno.test("a newcomer is told that what it cannot open may be of before it came, and later not", () => {
+  const stage = SessionStage.talking();
+  unreadableComes(stage);
+  assert.match(said(stage.take(CAUGHT_UP), "warning")[0]?.message ?? "", /or sent before we came$/);
+  stage.ticks(CHAIN_LIFE_MS);
+  unreadableComes(stage);
+  assert.match(said(stage.take(CAUGHT_UP), "warning")[0]?.message ?? "", /damaged or forged$/);
 });
 
 /** Comes back after so long, where the admin is gone too. */

@@ -364,6 +364,9 @@ const HARMLESS: readonly WarningCode[] = [
   "replay",
 ];
 
+/** What an honest reason may have too, and says so: a newcomer has no key for it, an old admin not the deputy's. */
+const UNSURE = /or sent before we came$|or a deputy runs this room now$/;
+
 function noFalseAlarm({ people, lossy, attacked }: Played): string | null {
   if (lossy || attacked) return null;
   // Whoever missed how another became the admin cannot know it, until it has come in anew.
@@ -374,7 +377,9 @@ function noFalseAlarm({ people, lossy, attacked }: Played): string | null {
     ? [...HARMLESS, "bad-claim", "bad-commit", "unverified-admin"]
     : HARMLESS;
   for (const program of programsOf(people)) {
-    const alarm = program.every("warning").find(({ code }) => !harmless.includes(code));
+    const alarm = program.every("warning").find(({ code, message }) =>
+      !harmless.includes(code) && !(code === "bad-message" && UNSURE.test(message))
+    );
     if (alarm !== undefined) return `${program.name}: ${alarm.code}, ${alarm.message}`;
     const [missing] = program.every("missing");
     if (missing !== undefined && !wasAwayTooLong(program)) {
