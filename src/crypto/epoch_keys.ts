@@ -260,6 +260,11 @@ export class EpochKeys {
     });
   }
 
+  /** How many chain keys have to be made before it can be looked whether such a message is any. */
+  stepsTo({ leaf, n }: MessageHeader): number {
+    return this.chain(leaf)?.stepsTo(n) ?? 0;
+  }
+
   /** A leaf's own last word on this epoch (CLOSE): what is missing, and whether its hash is another than ours. */
   close(leaf: Leaf, count: number, rolling: Hash): { missing: number; fork: boolean } {
     const chain = this.chain(leaf);

@@ -33,7 +33,7 @@ import type {
   SealedMessage,
   UnknownSealedMessage,
 } from "../wire/sealed_message.ts";
-import { MAX_REPAIR_NUMBERS } from "../wire/limits.ts";
+import { MAX_AHEAD, MAX_REPAIR_NUMBERS } from "../wire/limits.ts";
 import { REPAIR_REQUEST_BODY, type RepairRequest } from "../wire/repair.ts";
 import { type Signed, signedOf } from "../wire/signed.ts";
 import { CryptoError, type RandomSource, sign, verify } from "./primitives.ts";
@@ -45,6 +45,7 @@ import { Newest } from "./newest.ts";
 import { OuterSeal } from "./outer_seal.ts";
 import type { Roster } from "./roster.ts";
 import type { SessionKeys, SigningKey } from "./session_keys.ts";
+import { WorkBudget } from "./work_budget.ts";
 
 /** Who we are in this run. */
 export interface OwnKeys {
@@ -130,6 +131,10 @@ const MAX_SHOWN_IDS = 8192;
 /** Epochs whose keys are gone of which it is remembered how many messages came. */
 const MAX_DROPPED_EPOCHS = 64;
 
+/** Steps of chains for boxes that prove false: at once a second of one core, and after that a fifth of it. */
+const FORGED_STEPS_AT_ONCE = 2 * MAX_AHEAD;
+const FORGED_STEPS_PER_S = 0.4 * MAX_AHEAD;
+
 /** The keys of one room. */
 export abstract class RoomKeys {
   readonly room: RoomId;
@@ -153,6 +158,7 @@ export abstract class RoomKeys {
   readonly #kept = new KeptPayloads({ payloads: MAX_KEPT_PAYLOADS, bytes: MAX_KEPT_BYTES });
   readonly #shown = new Newest<string, true>(MAX_SHOWN_IDS);
   readonly #views = new Views();
+  readonly #forgedAhead = new WorkBudget(FORGED_STEPS_AT_ONCE, FORGED_STEPS_PER_S);
 
   constructor(
     room: RoomId,
@@ -407,6 +413,10 @@ export abstract class RoomKeys {
     if (keys === undefined || leaf === keys.myLeaf) {
       return { kind: "refused", code: "replay", leaf };
     }
+    const steps = keys.stepsTo(header);
+    if (steps > 0 && now !== undefined && !this.#forgedAhead.has(now)) {
+      return { kind: "refused", code: "too-far", leaf };
+    }
     const before = keys.chain(leaf)?.position;
     try {
       const result = keys.open(header, body);
@@ -449,6 +459,7 @@ export abstract class RoomKeys {
       return { ...opened, gaps, missing: 0, fork: fork || misnumbered, ...agrees };
     } catch (error) {
       if (!(error instanceof CryptoError)) throw error;
+      this.#forgedAhead.wasted(steps);
       return { kind: "refused", code: REFUSAL[error.code], leaf };
     }
   }

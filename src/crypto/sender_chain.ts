@@ -198,26 +198,15 @@ export class ReceivingChain {
   open<T>(n: number, frameHash: Bytes, open: (key: MessageKey) => T): ChainResult<T> {
     if (n < this.#next) return this.#openBehind(n, frameHash, open);
     if (n - this.#next >= MAX_AHEAD) return { kind: "too-far" };
-    const skipped: [number, MessageKey][] = [];
-    const keepFrom = n - MAX_SKIPPED_KEYS;
-    const from = this.#nearest(keepFrom);
-    let chainKey = this.#heard.ahead.get(from)?.slice() ?? this.#chainKey;
-    for (let i = from; i < n; i++) {
-      if (i % CHECKPOINT_EVERY === 0 && i > this.#next && !this.#heard.ahead.has(i)) {
-        this.#heard.ahead.set(i, chainKey.slice());
-      }
-      const { message, next } = step(chainKey, i);
-      if (chainKey !== this.#chainKey) chainKey.fill(0);
-      chainKey = next;
-      if (i >= keepFrom) skipped.push([i, message]);
-      else message.key.fill(0);
-    }
+    const chainKey = this.#walk(n);
     const { message, next } = step(chainKey, n);
+    if (chainKey !== this.#chainKey) chainKey.fill(0);
     const value = open(message);
     message.key.fill(0);
-    chainKey.fill(0);
 
     const gap = n - this.#next;
+    // Only now: of a number that somebody made up they would be made for nothing, each time.
+    const skipped = this.#skippedBefore(n);
     let lost = gap - skipped.length;
     for (const [i, key] of skipped) this.#heard.skipped.set(i, key);
     for (const [i, { key }] of this.#heard.skipped) {
@@ -241,11 +230,44 @@ export class ReceivingChain {
     return givenUp ? { ...opened, givenUp } : opened;
   }
 
+  /** How many steps {@linkcode open} takes before it can look whether message `n` is any. */
+  stepsTo(n: number): number {
+    return n < this.#next || n - this.#next >= MAX_AHEAD ? 0 : n - this.#nearest(n);
+  }
+
   /** The greatest number, at most this or the next that is due, whose chain key we have. */
   #nearest(atMost: number): number {
     let n = atMost - atMost % CHECKPOINT_EVERY;
-    while (n > this.#next && !this.#heard.ahead.has(n)) n -= CHECKPOINT_EVERY;
+    while (n > this.#next && this.#made?.ahead.has(n) !== true) n -= CHECKPOINT_EVERY;
     return Math.max(n, this.#next);
+  }
+
+  /** CK(leaf, n): a key of its own, or the chain's where that is the next. @param keep given each message key on the way */
+  #walk(n: number, from = this.#nearest(n), keep?: (i: number, key: MessageKey) => void): Bytes {
+    let chainKey = this.#made?.ahead.get(from)?.slice() ?? this.#chainKey;
+    for (let i = from; i < n; i++) {
+      if (i % CHECKPOINT_EVERY === 0 && i > this.#next && !this.#heard.ahead.has(i)) {
+        this.#heard.ahead.set(i, chainKey.slice());
+      }
+      const { message, next } = step(chainKey, i);
+      if (chainKey !== this.#chainKey) chainKey.fill(0);
+      chainKey = next;
+      if (keep === undefined) message.key.fill(0);
+      else keep(i, message);
+    }
+    return chainKey;
+  }
+
+  /** The newest keys of the numbers from the next to the one before `n`. */
+  #skippedBefore(n: number): [number, MessageKey][] {
+    const skipped: [number, MessageKey][] = [];
+    const keepFrom = Math.max(this.#next, n - MAX_SKIPPED_KEYS);
+    const last = this.#walk(n, this.#nearest(keepFrom), (i, key) => {
+      if (i >= keepFrom) skipped.push([i, key]);
+      else key.key.fill(0);
+    });
+    if (last !== this.#chainKey) last.fill(0);
+    return skipped;
   }
 
   #openBehind<T>(n: number, frameHash: Bytes, open: (key: MessageKey) => T): ChainResult<T> {

@@ -4,8 +4,9 @@ import { keyedRoomId, verifySignature } from "../../src/server/verify.ts";
 import { judgeEnter, judgeTicket } from "../../src/server/gate_entry.ts";
 import type { GateConnection, GatePorts } from "../../src/server/gate_state.ts";
 import { DEFAULT_RELAY_LIMITS } from "../../src/server/relay_limits.ts";
-import { type Challenge, challenge, handle, relayKey, roomKey } from "../../src/wire/ids.ts";
-import { NONCE_LIFE_MS } from "../../src/wire/limits.ts";
+import { type Challenge, challenge, handle, leaf, relayKey, roomKey } from "../../src/wire/ids.ts";
+import type { Bytes } from "../../src/wire/codec.ts";
+import { MAX_AHEAD, NONCE_LIFE_MS } from "../../src/wire/limits.ts";
 import { decodeTicket } from "../../src/wire/ticket.ts";
 import { systemRandom } from "../../src/crypto/primitives.ts";
 import {
@@ -485,4 +486,36 @@ Deno.test("wiping ends a room: nothing is sealed or opened any more", async () =
   ada.keys.wipe();
   assert.equal(textOf(await story.takes(ada, payload)), "nothing");
   assert.throws(() => ada.keys.sealMessage(2, 0, story.text("unsent")), RangeError);
+});
+
+Deno.test("forged numbers ahead have so many keys made and no more, and deafen nobody whose turn it is", async () => {
+  const story = await Story.found();
+  await story.join(["ada", "bob", "eve"]);
+  const bob = story.keysOf("bob");
+  const { epoch } = story.epochOf("bob").place;
+  const seal = new OuterSeal(story.room, story.secret);
+  const forges = (name: string, n: number, now: number): string => {
+    const header = { kind: "message" as const, epoch, leaf: leaf(story.leafOf(name)), n };
+    const body = systemRandom(272);
+    const result = bob.openMessage(header, body, seal.payload(header, body), now);
+    return result.kind === "refused" ? result.code : result.kind;
+  };
+  assert.equal(forges("ada", MAX_AHEAD - 1, 0), "bad-message");
+  assert.equal(forges("eve", MAX_AHEAD - 1, 0), "bad-message");
+  // Those keys are kept; what is made anew from the nearest of them counts too.
+  for (let i = 0; i < 2; i++) forges("ada", MAX_AHEAD - 2, 0);
+  assert.equal(forges("admin", MAX_AHEAD - 1, 0), "too-far");
+  const opens = (payload: Bytes, now: number): string => {
+    const opened = bob.open(payload);
+    assert.ok(opened.kind === "message");
+    const result = bob.openMessage(opened.header, opened.body, payload, now);
+    return result.kind === "refused" ? result.code : result.kind;
+  };
+  assert.equal(opens(story.seals("ada", story.text("in order")), 1), "opened");
+  // Somebody whose message was lost waits for a moment, and is lost no more than that.
+  story.seals("ada", story.text("lost"));
+  const after = story.seals("ada", story.text("after it"));
+  assert.equal(opens(after, 1), "too-far");
+  assert.equal(opens(after, 1001), "opened");
+  assert.equal(forges("admin", MAX_AHEAD - 1, 1001), "bad-message");
 });
