@@ -400,7 +400,10 @@ class Simulation implements AsyncDisposable, Played {
     const isHere = !this.lossy && !this.attacked && adminOf(person.program) === admin.name &&
       person.program.epoch === admin.program.epoch &&
       admin.program.events.findLast((e) => e.type === "presence" && e.name === person.name)
-          ?.type !== "presence";
+          ?.type !== "presence" &&
+      // The admin need not have been told: it may have come back itself and know nobody's place yet.
+      person.program.events.findLast((e) => e.type === "disconnected" || e.type === "reconnected")
+          ?.type !== "disconnected";
     this.#order(admin, `/kick ${person.name}`);
     person.unwanted = true;
     await this.#quiet();
