@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { CRYPTO_ATTACKS } from "../support/crypto_attacks.ts";
 import { applyPatch, type AttackRow, PatchError, runPatched } from "../support/patched_copy.ts";
 import { loadProgram } from "../support/room_story.ts";
@@ -14,7 +15,7 @@ Deno.test("every one of these attacks bites on a copy of the program without its
     patch === null ? [] : [{ name, expected, patch: { name, ...patch } }]
   );
   assert.ok(rows.length > 50);
-  const script = new URL("../support/crypto_attacks_program.ts", import.meta.url).pathname;
+  const script = fileURLToPath(new URL("../support/crypto_attacks_program.ts", import.meta.url));
   const outcomes = await runPatched(script, rows, ["crypto", "wire"]);
   const bitten = new Map(outcomes.map(({ name, outcome }) => [name, outcome]));
   for (const { name, bites, patch } of CRYPTO_ATTACKS) {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { hkdfSync } from "node:crypto";
 import fc from "fast-check";
+import { pathToFileURL } from "node:url";
 import { sha256, systemRandom } from "../../src/crypto/primitives.ts";
 import {
   type ChainResult,
@@ -270,7 +271,7 @@ Deno.test("after message n was opened, nothing that the chain still holds leads 
     const path = join(folder, "src/crypto/sender_chain.ts");
     await Deno.writeTextFile(path, (await Deno.readTextFile(path)).replaceAll("#", "_"));
     const copy: { ReceivingChain: new (key: Bytes) => OpenedChain } = await import(
-      `file://${path}`
+      pathToFileURL(path).href
     );
     const chain = new copy.ReceivingChain(CK0.slice());
     const opened: number[] = [];
@@ -305,7 +306,7 @@ Deno.test("forged numbers far ahead cost their derivations once, however often a
       await copyProgram(folder, [COUNTED, ...patches]);
       const copy: Pick<typeof import("../../src/crypto/sender_chain.ts"), "ReceivingChain"> & {
         readonly steps: () => number;
-      } = await import(`file://${join(folder, "src/crypto/sender_chain.ts")}`);
+      } = await import(pathToFileURL(join(folder, "src/crypto/sender_chain.ts")).href);
       const chain = new copy.ReceivingChain(CK0.slice());
       for (let i = 0; i < tries; i++) {
         const n = i % 2 === 0 ? far - i : far - i * i * 100;

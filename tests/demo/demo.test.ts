@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import * as v from "valibot";
+import { fileURLToPath } from "node:url";
 import { DEMO_SCHEMAS, JsonEvent } from "../../src/ui/json_schema.ts";
 import { runIn, withPatchedProgram } from "../support/patched_copy.ts";
 import { withFolder } from "../support/temporary_folder.ts";
 
-const ROOT = new URL("../../", import.meta.url).pathname;
-const HASTY = new URL("./fixtures/hasty_demo.ts", import.meta.url).pathname;
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const HASTY = fileURLToPath(new URL("./fixtures/hasty_demo.ts", import.meta.url));
 
 const TALK = [
   ["owl", "barn owl: Welcome to the book club! Who has finished chapter three?"],

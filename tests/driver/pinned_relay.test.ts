@@ -1,5 +1,6 @@
 /** A session's relay changes its key: over real TLS, with a relay of the old key, of the new one, and others. */
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { PinnedRelay } from "../../src/driver/pinned_relay.ts";
 import type { Notice } from "../../src/session/notice.ts";
 import type { SavedPin } from "../../src/store/successors.ts";
@@ -75,7 +76,9 @@ Deno.test("each attack on a change of the key bites where its check is missing",
   const rows = KEY_CHANGE_ATTACKS.flatMap(({ name, expected, patch }) =>
     patch === null ? [] : [{ name, expected, patch: { name, ...patch } }]
   );
-  const script = new URL("../support/key_change_attacks_program.ts", import.meta.url).pathname;
+  const script = fileURLToPath(
+    new URL("../support/key_change_attacks_program.ts", import.meta.url),
+  );
   const outcomes = await runPatched(script, rows);
   assert.equal(outcomes.length, rows.length);
   for (const { name, outcome } of outcomes) assert.equal(outcome, "followed", name);

@@ -3,6 +3,7 @@
  * ../support/patched_copy.ts). Everything that runs a participant or the relay is looked up here, so that a
  * copy is a copy throughout; enemies write bytes and may use the wire of either.
  */
+import { pathToFileURL } from "node:url";
 
 /** What a hostile test needs of the program. */
 export type House =
@@ -44,7 +45,9 @@ const FILES = [
  * @param folder of a copy, without a slash at its end; the program itself if not said
  */
 export async function loadHouse(folder?: string): Promise<House> {
-  const base = folder === undefined ? new URL("../..", import.meta.url).href : `file://${folder}/`;
+  const base = folder === undefined
+    ? new URL("../..", import.meta.url).href
+    : `${pathToFileURL(folder).href}/`;
   const modules: unknown[] = await Promise.all(
     FILES.map((file) => import(`${base}src/${file}.ts`)),
   );

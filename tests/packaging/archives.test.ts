@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { gunzipSync, gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { unzipSync } from "fflate";
+import { fileURLToPath } from "node:url";
 import { npmArtefact, systemArtefacts } from "../../tools/release_archives.ts";
 import { integrity, runtimeOf } from "../../tools/release_runtime.ts";
 import { readFromTar, tar } from "../../tools/release_tar.ts";
@@ -58,7 +59,7 @@ Deno.test("every package comes out the same again, whatever the time zone", asyn
   for (const TZ of ["Asia/Kolkata", "America/Los_Angeles"]) {
     const { out, err } = await start(Deno.execPath(), ["run", "-A", "--quiet", script.href], {
       env: { TZ, HOME: Deno.env.get("HOME") ?? "", DENO_DIR: Deno.env.get("DENO_DIR") ?? "" },
-      cwd: new URL("../..", import.meta.url).pathname,
+      cwd: fileURLToPath(new URL("../..", import.meta.url)),
     });
     assert.equal(out, first, err);
   }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import type { runServer } from "../../src/server/main.ts";
 import { ACCOUNT_ATTACKS, attackRelay } from "../support/account_attacks.ts";
 import { copyProgram } from "../support/patched_copy.ts";
@@ -12,7 +13,7 @@ for (const attack of ACCOUNT_ATTACKS) {
       const copy = join(folder, "copy");
       await copyProgram(copy, [{ ...attack.defence, name: attack.name }]);
       const { runServer: patched }: { runServer: typeof runServer } = await import(
-        `file://${copy}/src/server/main.ts`
+        pathToFileURL(join(copy, "src/server/main.ts")).href
       );
       assert.equal(await attackRelay(attack, join(folder, "patched"), patched), true);
     });

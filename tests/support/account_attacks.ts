@@ -118,9 +118,10 @@ export const ACCOUNT_ATTACKS: readonly AccountAttack[] = [
   {
     name: "finishes a login that began before the account was reset",
     defence: {
-      file: "src/server/login_desk.ts",
-      from: '? book.judge({ name, record }) : "wrong"',
-      to: '? "good" : "wrong"',
+      // At the desk, and again where it is let in.
+      file: "src/server/account_book.ts",
+      from: 'if (known === undefined || known.record !== record) return "wrong";',
+      to: 'if (known === undefined) return record === "" ? "wrong" : "good";',
     },
     async run(relay) {
       const thief = await relay.arrive();

@@ -3,9 +3,10 @@
  * Nothing in src/ can switch a check off, so a copy on disk is the only way.
  */
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { withFolder } from "./temporary_folder.ts";
 
-const ROOT = new URL("../../", import.meta.url).pathname;
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 /** One replacement in one file; its `from` stands there exactly once. */
 export interface Patch {

@@ -2,6 +2,7 @@
  * A room in memory: real keys, no driver and no relay. Payloads pass from hand to hand; every one is recorded as
  * a relay would see it. The program can be a copy of src/ with a check taken out, see `patched_copy.ts`.
  */
+import { pathToFileURL } from "node:url";
 import type { AdminKeys, PublishedCommit, RosterPlan } from "../../src/crypto/admin_keys.ts";
 import type { MemberKeys, RoomPins } from "../../src/crypto/member_keys.ts";
 import type { MessageResult, OpenedPayload, Outgoing } from "../../src/crypto/room_keys.ts";
@@ -48,7 +49,9 @@ export type Program =
  * @param folder of a copy; without it the program as it is
  */
 export async function loadProgram(folder?: string): Promise<Program> {
-  const base = folder === undefined ? new URL("../..", import.meta.url).href : `file://${folder}/`;
+  const base = folder === undefined
+    ? new URL("../..", import.meta.url).href
+    : `${pathToFileURL(folder).href}/`;
   const files = [
     "admin_keys",
     "member_keys",
