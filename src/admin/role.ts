@@ -67,8 +67,8 @@ export interface AdminRoom {
   readonly epochAt: number;
   /** Identities that may take over, in their rank. */
   readonly deputies: readonly string[];
-  /** Leaves that have the room key as deputies. */
-  readonly granted: readonly number[];
+  /** Leaves that were sent the room key as deputies, and the handle at which. */
+  readonly granted: readonly { readonly leaf: number; readonly handle: string }[];
   /** Whom we have handed the room to, until it takes it or the time is over. */
   readonly handing: { readonly leaf: number; readonly until: number } | null;
   /** We have taken over, and our first commit waits for the admin before to come in as a member. */
@@ -308,6 +308,9 @@ function take(turn: AdminTurn, event: SessionEvent): void {
       return inviteMade(turn, event);
     case "message":
       if (event.content.kind === "leave") remove(turn, event.room, event.leaf, "left");
+      if (turn.session.room(event.room)?.deputies.includes(event.leaf) === true) {
+        grantDeputies(turn, event.room);
+      }
       return;
     case "link-ended":
       turn.rooms = turn.rooms.map((r) => ({ ...r, awaySince: r.awaySince || turn.at }));
@@ -549,6 +552,7 @@ function epochIsOn(turn: AdminTurn, id: string): void {
       nextRekeyAt: turn.at + r.options.rekeyEveryMs,
       epochAt: turn.at,
     }));
+    nameDeputies(turn, id);
     grantDeputies(turn, id);
     // Kicked while the commit that let them in again was on its way.
     for (const member of room.members) {
@@ -665,14 +669,29 @@ function othersAreAhead(turn: AdminTurn, id: string): void {
   });
 }
 
-/** Gives the room key to deputies who are here and have not got it. */
+/** A deputy that has come in anew has another leaf, which the epoch that let it in cannot name. */
+function nameDeputies(turn: AdminTurn, id: string): void {
+  inRoom(turn, id, (admin, room) => {
+    if (deputyLeaves(admin, room).every((leaf) => room.deputies.includes(leaf))) return;
+    turn.change(id, (r) => ({ ...r, rekey: true }));
+  });
+}
+
+/**
+ * Gives the room key to the deputies that this epoch names, as soon as they are heard, and again when they are back:
+ * what was sent to somebody whose connection breaks may not have come. Its WARRANT must not be of an epoch before the
+ * one that names them: who missed that one goes by the number (PROTOCOL §7.1).
+ */
 function grantDeputies(turn: AdminTurn, id: string): void {
   inRoom(turn, id, (admin, room) => {
-    const leaves = deputyLeaves(admin, room);
-    for (const leaf of leaves.filter((leaf) => !admin.granted.includes(leaf))) {
+    const granted = room.deputies.flatMap((leaf) => {
+      const before = admin.granted.find((g) => g.leaf === leaf);
+      const { handle, present } = memberByLeaf(room, leaf) ?? { handle: null, present: false };
+      if (handle === null || !present || handle === before?.handle) return before ?? [];
       turn.session.do({ kind: "grant", room: id, leaf, purpose: "deputy" });
-    }
-    turn.change(id, (r) => ({ ...r, granted: leaves }));
+      return { leaf, handle };
+    });
+    turn.change(id, (r) => ({ ...r, granted }));
   });
 }
 
@@ -775,10 +794,13 @@ function noSuchMember(
 /** Somebody has taken over from us, or says so. */
 function succeeded(turn: AdminTurn, event: Extract<SessionEvent, { kind: "succeeded" }>): void {
   inRoom(turn, event.room, (admin, room) => {
-    const name = room.members.find((m) => m.identity === event.identity)?.name ?? event.fingerprint;
-    const isNamed = event.purpose === "hand-over"
-      ? !admin.barred.includes(event.identity)
-      : admin.deputies.includes(event.identity);
+    const member = room.members.find((m) => m.identity === event.identity);
+    const name = member?.name ?? event.fingerprint;
+    const isListed = admin.deputies.includes(event.identity);
+    // Until an epoch takes it off the list, the room follows it by right: alone we would run a room of one.
+    const isNamed = !admin.barred.includes(event.identity) &&
+      (event.purpose === "hand-over" || isListed ||
+        (member !== undefined && room.deputies.includes(member.leaf)));
     // Nobody takes the room from an admin that has been there all the time.
     const mayBe = event.purpose === "hand-over" || event.from <= admin.absentIn;
     if (!event.valid || !isNamed || !mayBe) {
@@ -790,11 +812,19 @@ function succeeded(turn: AdminTurn, event: Extract<SessionEvent, { kind: "succee
         identity: event.identity,
       });
     }
-    const how = event.purpose === "hand-over" ? "has taken over" : "took over while you were away";
+    const how = event.purpose === "hand-over"
+      ? "has taken over"
+      : isListed
+      ? "took over while you were away"
+      : "took over before the room heard that you do not want it as a deputy any more";
     turn.session.say({
       type: "info",
       text: `${name} ${how}: it runs ${room.name} now, and you come in as a member`,
     });
+    // Who waits for our person's answer has to ask the successor's.
+    for (const { handle } of admin.requests) {
+      turn.session.do({ kind: "show-line", room: room.id, to: handle, yielding: true });
+    }
     turn.rooms = turn.rooms.filter((r) => r.id !== room.id);
     stepDown(turn.session, room);
   });

@@ -79,7 +79,7 @@ import { MemberKeys, nextLeafAfter } from "./member_keys.ts";
 import type { EpochKeys } from "./epoch_keys.ts";
 import { OuterSeal } from "./outer_seal.ts";
 import { applyChange, type MemberLeaf, type Roster } from "./roster.ts";
-import { type OwnKeys, RoomKeys } from "./room_keys.ts";
+import { MAX_FORMER_SECRETS, type OwnKeys, RoomKeys } from "./room_keys.ts";
 import type { SigningKey } from "./session_keys.ts";
 import {
   checkSuccession,
@@ -139,6 +139,8 @@ export interface MadeEpoch {
   readonly formerSecrets: readonly RoomSecret[];
   /** This epoch replaces the room secret. */
   readonly replacesSecret: boolean;
+  /** It and those before it, oldest first, for the next run. */
+  readonly ownEpochs: readonly OwnEpoch[];
 }
 
 /** What an admin knows of its earlier runs. */
@@ -149,6 +151,8 @@ export interface EarlierRuns {
   readonly replaced: { readonly epoch: number; readonly at: number } | null;
   /** The greatest g that was accepted, by the identity in hex. */
   readonly generations: Readonly<Record<string, number>>;
+  /** The last that were stored, oldest first: the newest may have reached nobody. */
+  readonly ownEpochs?: readonly OwnEpoch[];
 }
 
 /** A published commit, for members who missed it (§7). */
@@ -171,7 +175,7 @@ interface KeptCommit {
 }
 
 /** An epoch that a deputy may have gone on from. */
-interface OwnEpoch {
+export interface OwnEpoch {
   readonly epoch: number;
   readonly h: EpochHash;
   /** The deputies' identities, in hex; `null` for one of an earlier run. */
@@ -213,8 +217,8 @@ interface Request extends OpenedBundle {
 /** Bounds of what strangers can make us keep. */
 const MAX_GREETINGS = 512;
 const MAX_REQUESTS = 512;
-/** Room secrets before this one by which somebody who missed that many kicks is still understood. */
-const MAX_FORMER_SECRETS = 8;
+/** Epochs that the next run knows of: how many may reach nobody before it begins. */
+const MAX_STORED_EPOCHS = 8;
 /** Members for whom something is sealed and signed before others have their turn: some milliseconds. */
 const AT_A_TIME = 64;
 
@@ -297,14 +301,18 @@ export class AdminKeys extends RoomKeys {
     this.#generation = options.generation;
     this.runId = runId(random(16));
     this.lineage = options.lineage ?? new Lineage();
-    const { formerSecrets = [], generations = {}, replaced = null } = options.earlier ?? {};
+    const { formerSecrets = [], generations = {}, replaced = null, ownEpochs = [] } =
+      options.earlier ?? {};
     this.#replaced = replaced;
     this.#former = formerSecrets.map((former) => new OuterSeal(room, former));
     for (const [identity, g] of Object.entries(generations)) this.#generations.set(identity, g);
     this.#from = options.from?.epoch ?? 0;
     this.#epoch = this.#from;
     this.#h = options.from?.h ?? epochHash(sha256(firstEpochHashInput(room, this.#identity)));
-    if (options.from !== null) this.#ownEpochs.push({ ...options.from, deputies: null });
+    this.#ownEpochs.push(...ownEpochs);
+    if (options.from !== null && ownEpochs.at(-1)?.epoch !== this.#from) {
+      this.#ownEpochs.push({ ...options.from, deputies: null });
+    }
   }
 
   /**
@@ -324,6 +332,7 @@ export class AdminKeys extends RoomKeys {
       generation: member.generation,
       from: { epoch, h },
       lineage,
+      earlier: { formerSecrets: inherited.formerSecrets, replaced: null, generations: {} },
     });
     keys.adopt(member, false);
     keys.#nextLeaf = inherited.nextLeaf;
@@ -661,7 +670,10 @@ export class AdminKeys extends RoomKeys {
   /** The epoch that waits to be published. @throws {RangeError} if none waits */
   made(): MadeEpoch {
     if (this.#pending === null) throw new RangeError("no commit waits to be published");
-    const { made: { epoch, h }, change } = this.#pending;
+    const { made: { epoch, h }, change, roster } = this.#pending;
+    const deputies = change.deputies.flatMap((leaf) =>
+      roster.filter((m) => m.leaf === leaf).map(({ value }) => value.identity.toHex())
+    );
     const former = this.#formerAfter(change).map(({ secret }) => secret);
     return {
       epoch,
@@ -669,6 +681,7 @@ export class AdminKeys extends RoomKeys {
       roomSecret: change.newRoomSecret ?? this.outer.secret,
       formerSecrets: former,
       replacesSecret: change.newRoomSecret !== undefined,
+      ownEpochs: [...this.#ownEpochs, { epoch, h, deputies }].slice(-MAX_STORED_EPOCHS),
     };
   }
 
@@ -1042,10 +1055,17 @@ export class AdminKeys extends RoomKeys {
       !sameBytes(value.runId, this.runId) && verifyRaw(this.#identity, "commit", body, signature);
   }
 
-  /** What shows a joiner who knew an earlier admin that we followed it. */
-  successions(to: Handle): Bytes[] {
+  /**
+   * What shows a joiner who knew an earlier admin that we followed it.
+   *
+   * @param yielding and who follows us: we are about to step down
+   */
+  successions(to: Handle, yielding = false): Bytes[] {
     const seal = this.#sealFor(to);
-    return this.lineage.steps.map((step) => seal.seal("succession", step, this.random));
+    const own = yielding && this.#successor !== null ? [this.#successor] : [];
+    return [...this.lineage.steps, ...own].map((step) =>
+      seal.seal("succession", step, this.random)
+    );
   }
 
   /**
@@ -1071,6 +1091,13 @@ export class AdminKeys extends RoomKeys {
     const valid = isOurs && wasDeputy && !hasGoneOn;
     if (valid) this.#successor = signed;
     return { identity, purpose, from, valid };
+  }
+
+  /** Who has taken over from us, the number before its first epoch, and h of the one it went on from. */
+  get succeededBy(): { admin: IdentityKey; highestEpoch: number; h: EpochHash } | null {
+    if (this.#successor === null) return null;
+    const { warrant, epoch, prev } = this.#successor.value;
+    return { admin: warrant.value.successor, highestEpoch: epoch - 1, h: prev };
   }
 
   /** Keys to come in anew as a member, under whom {@linkcode takeSuccession} found valid. @throws {RangeError} before that */

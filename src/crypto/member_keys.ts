@@ -57,7 +57,8 @@ import { CryptoError, type RandomSource, sha256, sign, verify, verifyRaw } from 
 import type { EpochKeys } from "./epoch_keys.ts";
 import type { WrapKeys } from "./make_commit.ts";
 import { checkKemKey, generateKemKeyPair, type KemKeyPair } from "./ml_kem.ts";
-import { type OwnKeys, RoomKeys } from "./room_keys.ts";
+import type { OuterSeal } from "./outer_seal.ts";
+import { MAX_FORMER_SECRETS, type OwnKeys, RoomKeys } from "./room_keys.ts";
 import type { Roster } from "./roster.ts";
 import { importRsaPublicKey, type SigningKey } from "./session_keys.ts";
 import {
@@ -107,6 +108,8 @@ export interface Inheritance {
   readonly wrapKeys: ReadonlyMap<Leaf, WrapKeys>;
   readonly handles: ReadonlyMap<Leaf, Handle>;
   readonly nextLeaf: number;
+  /** Room secrets that kicks have replaced, as far as we know them, newest first. */
+  readonly formerSecrets: readonly RoomSecret[];
 }
 
 /** Epochs ahead of ours whose wraps wait for their commit. */
@@ -145,6 +148,11 @@ export class MemberKeys extends RoomKeys {
   /** Whose commit of the next epoch we would take as well as the admin's. */
   #successor: Signed<Succession> | null = null;
   #claim: Claim | null = null;
+  /**
+   * While we are a deputy: the room secrets that kicks have replaced, newest first. Whoever missed a kick knocks with
+   * one of them, whoever is the admin then.
+   */
+  #former: readonly OuterSeal[] = [];
 
   /** @param generation above every one that this identity used before (§6) */
   constructor(
@@ -461,7 +469,12 @@ export class MemberKeys extends RoomKeys {
     if (!change.deputies.includes(myLeaf)) this.#granted.delete("deputy");
     this.#kem = this.#kem.slice(this.#kem.indexOf(accepted.kemUsed));
     this.#commits.add(commit);
+    const { outer } = this;
     this.beginEpoch(commit.value.epoch, h, roster, myLeaf, accepted.secret, secret);
+    if (!change.deputies.includes(myLeaf)) this.#former = [];
+    else if (outer !== this.outer && this.epochBefore !== null) {
+      this.#former = [outer, ...this.#former].slice(0, MAX_FORMER_SECRETS);
+    }
   }
 
   /** A fresh ML-KEM key for the next epoch (P6). */
@@ -550,7 +563,7 @@ export class MemberKeys extends RoomKeys {
   // ---- another admin (§7.1)
 
   /** By which statements the admin that we follow became it, for an admin of before. */
-  successions(_to: Handle): Bytes[] {
+  successions(_to: Handle, _yielding?: boolean): Bytes[] {
     return this.current === null
       ? []
       : this.#lineage.steps.map((step) => this.seal("succession", step));
@@ -674,24 +687,28 @@ export class MemberKeys extends RoomKeys {
       wrapKeys,
       handles,
       nextLeaf: this.#nextLeaf,
+      formerSecrets: [...new Set([...this.otherSeals(), ...this.#former])]
+        .slice(0, MAX_FORMER_SECRETS)
+        .map(({ secret }) => secret),
     };
   }
 
   /**
    * Somebody says that it takes over.
    *
-   * @returns who, if it may from where we are; `null` for what is known, or while we are outside: then it only
-   *   counts for whom we take as admin
+   * @returns who, if it may from where we are; `null` for what is known; `outside` for what is new while we are
+   *   outside: then it only counts for whom we take as admin
    * @throws {CryptoError} as `checkSuccession`
    * @throws {CommitRefused} `bad-claim` if it may not, though its signatures hold
    */
-  takeSuccession(signed: Signed<Succession>, from: Handle): Offer | null {
+  takeSuccession(signed: Signed<Succession>, from: Handle): Offer | "outside" | null {
     checkSuccession(signed, this.room);
     const { current } = this;
     const { warrant: { value: warrant }, prev } = signed.value;
     if (current === null) {
+      if (this.#lineage.has(signed)) return null;
       this.#lineage.add(signed);
-      return null;
+      return "outside";
     }
     if (this.#lineage.has(signed) || sameBytes(warrant.successor, this.own.identity.publicKey)) {
       return null;
@@ -762,6 +779,7 @@ export class MemberKeys extends RoomKeys {
     this.#answered = null;
     this.#granted.clear();
     this.#claim = null;
+    this.#former = [];
   }
 }
 

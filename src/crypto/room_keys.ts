@@ -123,6 +123,8 @@ export interface Gap {
   readonly numbers: readonly number[];
 }
 
+/** Room secrets before this one by which somebody who missed that many kicks is still understood. */
+export const MAX_FORMER_SECRETS = 8;
 /** Payloads kept to mend other members' gaps. */
 const MAX_KEPT_PAYLOADS = 8192;
 const MAX_KEPT_BYTES = 8 * 1024 * 1024;

@@ -133,8 +133,7 @@ export function makeSuccession(
   after: number,
   prev: EpochHash,
 ): Signed<Succession> {
-  const ahead = warrant.value.purpose === "hand-over" ? 1 : CLAIM_AHEAD;
-  const value: Succession = { warrant, epoch: epochOf(after + ahead), prev };
+  const value: Succession = { warrant, epoch: epochOf(after + CLAIM_AHEAD), prev };
   const body = encode(SUCCESSION_BODY, value);
   return signedOf(SUCCESSION_BODY, value, signature(sign(identity, "claim", body)));
 }
@@ -164,9 +163,9 @@ export function checkSuccession(signed: Signed<Succession>, room: RoomId): void 
   }
 }
 
-/** The epoch that a succession goes on from: the numbers of a deputy's line are nobody else's. */
-export function epochBefore({ warrant, epoch }: Succession): number {
-  return epoch - (warrant.value.purpose === "hand-over" ? 1 : CLAIM_AHEAD);
+/** The epoch that a succession goes on from: the numbers of a successor's line are nobody else's. */
+export function epochBefore({ epoch }: Pick<Succession, "epoch">): number {
+  return epoch - CLAIM_AHEAD;
 }
 
 /** How many successions are remembered. */

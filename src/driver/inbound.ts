@@ -265,6 +265,7 @@ export class Inbound {
       case "succession":
         return await this.#orRefused(keys, room, null, () => {
           const offer = keys.takeSuccession(message.content, delivered.from);
+          if (offer === "outside") return Promise.resolve([{ kind: "admin-changed", room }]);
           return Promise.resolve(offer === null ? [] : [{ kind: "succession", room, ...offer }]);
         });
       case "keys": {

@@ -84,6 +84,12 @@ export interface KeptCommit {
   readonly roomSecret: string;
   /** Those before it, newest first: for who missed a kick. Secret. */
   readonly formerSecrets: readonly string[];
+  /** This epoch and some before it, oldest first, with their deputies' identities: the newest may reach nobody. */
+  readonly ownEpochs: readonly {
+    readonly epoch: number;
+    readonly h: string;
+    readonly deputies: readonly string[] | null;
+  }[];
   /** When this commit replaced the room secret, in milliseconds since 1970; `null` if it did not. */
   readonly secretReplacedAt: number | null;
   /** The greatest g that was accepted, by identity. */

@@ -130,6 +130,7 @@ function withCommit(profile: Profile, commit: KeptCommit): Profile {
       highestHash: commit.h,
       roomSecret: commit.roomSecret,
       formerSecrets: commit.formerSecrets,
+      ownEpochs: commit.ownEpochs,
       ...(commit.secretReplacedAt === null
         ? {}
         : { secretReplaced: { epoch: commit.epoch, at: commit.secretReplacedAt } }),

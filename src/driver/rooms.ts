@@ -12,6 +12,7 @@ import { EXIT } from "../session/exit_code.ts";
 import type { SavedAdminRoom, SavedClientRoom, SavedServer } from "../store/profile.ts";
 import { openSecretInfo, openSecretMaterial } from "../wire/contexts.ts";
 import {
+  epochHash,
   fromHex,
   type Generation,
   inviteSecret,
@@ -148,6 +149,7 @@ async function prepareAgain(maker: RoomMaker, saved: SavedAdminRoom): Promise<Ad
       formerSecrets: (saved.formerSecrets ?? []).map((former) => roomSecret(fromHex(former))),
       replaced: saved.secretReplaced ?? null,
       generations: saved.generations ?? {},
+      ownEpochs: (saved.ownEpochs ?? []).map((own) => ({ ...own, h: epochHash(fromHex(own.h)) })),
     },
   });
   for (const invite of saved.invites) {

@@ -39,7 +39,7 @@ import { Connection } from "./connection.ts";
 import { nextGeneration } from "../crypto/join.ts";
 import { EventQueue } from "./event_queue.ts";
 import { epochEvent, Inbound, joinedEvent } from "./inbound.ts";
-import type { KeptInvite, Ports } from "./ports.ts";
+import type { KeptInvite, KeptMembership, Ports } from "./ports.ts";
 import { Worker } from "./worker.ts";
 import type { RelayMessage, UnknownRelayMessage } from "../wire/relay_message.ts";
 
@@ -389,7 +389,7 @@ class Driver<S> {
         return this.#succeed(effect.room);
       case "show-line": {
         const to = handleOf(fromHex(effect.to));
-        for (const payload of this.#keys(effect.room).successions(to)) {
+        for (const payload of this.#keys(effect.room).successions(to, effect.yielding)) {
           this.#direct(effect.room, to, payload);
         }
         return;
@@ -425,11 +425,16 @@ class Driver<S> {
           this.#direct(effect.room, to, hello);
         });
       }
-      case "step-down":
+      case "step-down": {
+        const { succeededBy, roomKey } = keys;
         this.#ports.ring.add(
           keys.stepDown(nextGeneration(keys.generation, this.#ports.clock.now())),
         );
-        return;
+        if (succeededBy === null) return;
+        // Until its welcome comes we may be ended: started anew we are not to run the room beside it.
+        const { admin, highestEpoch: epoch, h } = succeededBy;
+        return this.#save(effect.room, { epoch, h: h.toHex(), admin, roomKey, deputies: [] });
+      }
       case "ask-owners":
         return effect.all
           ? this.#broadcast(effect.room, keys.ownerAsk())
@@ -499,7 +504,7 @@ class Driver<S> {
         });
       case "save-commit":
         return this.#slowly(this.#storeWorker, "saving the new epoch", effect.room, async () => {
-          const { epoch, h, roomSecret, formerSecrets, replacesSecret } = keys.made();
+          const { epoch, h, roomSecret, formerSecrets, replacesSecret, ownEpochs } = keys.made();
           keys.onlyInvites(effect.invites.filter((i) => !i.revoked).map((i) => i.id));
           await this.#ports.store.saveCommit({
             room: effect.room,
@@ -507,6 +512,7 @@ class Driver<S> {
             h: h.toHex(),
             roomSecret: roomSecret.toHex(),
             formerSecrets: formerSecrets.map((former) => former.toHex()),
+            ownEpochs: ownEpochs.map((own) => ({ ...own, h: own.h.toHex() })),
             secretReplacedAt: replacesSecret ? this.#ports.clock.now() : null,
             generations: keys.generationsOf(effect.known),
             invites: kept(keys, effect.invites),
@@ -621,19 +627,29 @@ class Driver<S> {
   #saveMembership(room: string): void {
     const keys = this.#ports.ring.get(room);
     if (!(keys instanceof MemberKeys) || keys.current === null) return;
-    const { admin, roomKey, secret } = keys;
+    const { admin, roomKey } = keys;
     if (admin === null || roomKey === null) return;
-    const { rooms } = this.#ports.role.view(this.#state);
     const { epoch, h } = keys.current.place;
+    const { deputyIdentities: deputies } = keys;
+    this.#save(room, { epoch, h: h.toHex(), admin, roomKey, deputies });
+  }
+
+  #save(
+    room: string,
+    { epoch, h, admin, roomKey, deputies }:
+      & Pick<KeptMembership, "epoch" | "h" | "deputies">
+      & Readonly<Record<"admin" | "roomKey", Uint8Array>>,
+  ): void {
+    const { rooms } = this.#ports.role.view(this.#state);
     const membership = {
       room,
       name: rooms.find((r) => r.roomId === room)?.name ?? room,
       epoch,
-      h: h.toHex(),
+      h,
       admin: admin.toHex(),
       roomKey: roomKey.toHex(),
-      roomSecret: secret.toHex(),
-      deputies: keys.deputyIdentities,
+      roomSecret: this.#keys(room).secret.toHex(),
+      deputies,
     };
     this.#storeWorker.run("saving the epoch", () => this.#ports.store.saveMembership(membership));
   }

@@ -92,7 +92,13 @@ export type Effect =
   /** Turns a member's keys into an admin's, durably: commits can be made from here on. */
   | { readonly kind: "succeed"; readonly room: string }
   /** Shows somebody at a handle how the admin that we follow became it, or how we did. */
-  | { readonly kind: "show-line"; readonly room: string; readonly to: string }
+  | {
+    readonly kind: "show-line";
+    readonly room: string;
+    readonly to: string;
+    /** Whoever follows us as well: we are about to step down. */
+    readonly yielding?: true;
+  }
   // The admin's.
   /** Turns an admin's keys into those of a joiner: somebody else administers the room. */
   | { readonly kind: "step-down"; readonly room: string }

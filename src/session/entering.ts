@@ -73,6 +73,8 @@ export function linkEnded(turn: Turn, event: Of<"link-ended">): void {
       seat: "none",
       resumeBy: 0,
       awaySince: room.awaySince || turn.at,
+      // Who would have followed us did not reach us, and the admin may be where they are.
+      claiming: room.claiming?.done === true ? room.claiming : null,
       kemIsOld: true,
       // Handles are a connection's; whoever is not heard of again is gone.
       members: room.members.map((m) => ({ ...m, handle: null })),
@@ -355,6 +357,15 @@ export function ownerChanged(turn: Turn, event: Of<"owner">): void {
   });
 }
 
+/** Whoever is asked about us has given the room to somebody who knows nothing of it. */
+export function adminChanged(turn: Turn, event: Of<"admin-changed">): void {
+  inRoom(turn, event.room, (room) => {
+    const isAsked = room.phase === "waiting" && room.seat === "knocker" &&
+      room.nextKnockAt === Infinity;
+    if (isAsked) knock(turn, room.id);
+  });
+}
+
 /** The admin has greeted us: we answer with our bundle. */
 export function greeted(turn: Turn, event: Of<"greeted">): void {
   inRoom(turn, event.room, (room) => {
@@ -391,7 +402,7 @@ export function refused(turn: Turn, event: Of<"refused">): void {
     }
     // Somebody was removed since the admin answered us, perhaps we: it has more to say.
     if (room.phase === "joined" && room.seat === "knocker" && STALE_TICKET.has(event.code)) {
-      return fellBehind(turn, room, true);
+      return fellBehind(turn, room, false);
     }
     if (room.phase === "joined" && !(room.seat === "none" && event.code === "barred")) {
       return turn.fail(event.code, `the relay refused: ${event.message}`);

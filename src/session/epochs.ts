@@ -39,7 +39,9 @@ function memberOf(turn: Turn, entry: RosterEntry): Member {
 
 /** Our first epoch in a room. */
 export function joined(turn: Turn, event: Of<"joined">): void {
-  inRoom(turn, event.room, () => {
+  inRoom(turn, event.room, (before) => {
+    // An ADMIT comes before its WELCOME, unless the relay refuses it: the admin may be behind another, say.
+    const hasNoSeat = before.seat === "knocker";
     turn.change(event.room, (r) => ({
       ...r,
       name: freeName(turn, event.roomName, r.id),
@@ -54,13 +56,13 @@ export function joined(turn: Turn, event: Of<"joined">): void {
       audience: event.roster.map(({ identity }) => identity),
       sent: 0,
       // A connection that was lost while we waited is behind us; but it may be lost just now.
-      awaySince: r.handle === null ? r.awaySince || turn.at : 0,
+      awaySince: r.handle === null ? r.awaySince || turn.at : hasNoSeat ? turn.at : 0,
       resumeBy: 0,
       behind: false,
       unreadableIn: 0,
       joinedAt: turn.at,
       unled: "no",
-      seat: event.myLeaf === event.adminLeaf ? "owner" : "member",
+      seat: event.myLeaf === event.adminLeaf ? "owner" : hasNoSeat ? "knocker" : "member",
       gaps: [],
       former: [],
       adminHeardAt: turn.at,
@@ -77,6 +79,7 @@ export function joined(turn: Turn, event: Of<"joined">): void {
       epoch: room.epoch,
       safetyCode: room.safetyCode,
     });
+    if (hasNoSeat) turn.do({ kind: "enter", room: room.id });
     if (event.myLeaf !== event.adminLeaf) {
       // The first message tells everybody which handle is ours (§9).
       turn.send(room.id, { kind: "heartbeat" });

@@ -182,6 +182,8 @@ export type EventBody =
   // Another admin (PROTOCOL §7.1).
   /** The admin gave us the room key, to take over now or as its deputy. */
   | { readonly kind: "granted"; readonly room: string; readonly purpose: SuccessionPurpose }
+  /** We are outside, and have been shown that another runs the room than we knew. */
+  | { readonly kind: "admin-changed"; readonly room: string }
   /** A member says that it takes over, with a warrant that fits where we are. */
   | {
     readonly kind: "succession";

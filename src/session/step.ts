@@ -12,6 +12,7 @@ import { STALE_AFTER_MS } from "../wire/limits.ts";
 import { tellAgreement } from "./agreement.ts";
 import type { Step } from "./effect.ts";
 import {
+  adminChanged,
   catchUpTick,
   caughtUp,
   connected,
@@ -143,6 +144,8 @@ function take(turn: Turn, event: EventBody): void {
       return granted(turn, event);
     case "succession":
       return succession(turn, event);
+    case "admin-changed":
+      return adminChanged(turn, event);
     case "keys-given":
       return keysGiven(turn, event);
     case "former-admin":

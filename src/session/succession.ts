@@ -38,6 +38,8 @@ export function adminIsSilent(room: RoomState, at: number, moreMs = 0): boolean 
 export function granted(turn: Turn, event: Of<"granted">): void {
   inRoom(turn, event.room, (room) => {
     const { purpose } = event;
+    // The admin gives it once more whenever we are back.
+    if (purpose === "deputy" && room.granted.includes(purpose)) return;
     turn.change(room.id, (r) => ({
       ...r,
       granted: [...r.granted.filter((p) => p !== purpose), purpose],
@@ -81,8 +83,10 @@ export function answerSuccession(
     turn.fail("no-such-choice", "answer take or wait", intent.ref);
     return true;
   }
-  if (intent.choice === "take") takeOver(turn, room, room.asked);
-  else {
+  if (intent.choice === "take") {
+    if (!isHere(turn, room, intent.ref)) return true;
+    takeOver(turn, room, room.asked);
+  } else {
     turn.change(room.id, (r) => ({ ...r, asked: null, waited: true }));
     turn.say({ type: "info", text: `${room.name}: /claim takes it over later` });
   }
@@ -109,8 +113,20 @@ export function claim(turn: Turn, room: RoomState, ref?: string): void {
     );
   }
   if (room.claiming !== null) return turn.fail("already-claiming", "that is on its way", ref);
+  if (!isHere(turn, room, ref)) return;
   takeOver(turn, room, purpose);
   turn.ok(ref);
+}
+
+/** Whether anybody can hear a claim; it is we who may be in a tunnel, and not the admin. */
+function isHere(turn: Turn, room: RoomState, ref?: string): boolean {
+  if (speaks({ ...room, unled: "no" })) return true;
+  turn.fail(
+    "not-connected",
+    `${room.name}: nobody hears you just now; take it over when you are back, if the admin is silent then`,
+    ref,
+  );
+  return false;
 }
 
 function takeOver(turn: Turn, room: RoomState, purpose: SuccessionPurpose): void {

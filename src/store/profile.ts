@@ -66,6 +66,17 @@ export interface SavedAdminRoom extends RoomCore {
   readonly generations?: Readonly<Record<string, number>>;
   /** PROTOCOL's SUCCESSIONs by which we became the admin, oldest first, in hex. */
   readonly lineage?: readonly string[];
+  /** The last epochs that we made, oldest first. */
+  readonly ownEpochs?: readonly SavedEpoch[];
+}
+
+/** An epoch that a deputy may have gone on from while we were away. */
+export interface SavedEpoch {
+  readonly epoch: number;
+  /** Its hash, 64 hex digits. */
+  readonly h: string;
+  /** Identities of its deputies, 64 hex digits each; `null` if not known. */
+  readonly deputies: readonly string[] | null;
 }
 
 /** A room of a profile. */
@@ -210,6 +221,9 @@ const ROOM = v.variant("role", [
     formerSecrets: v.exactOptional(v.array(KEY)),
     secretReplaced: v.exactOptional(v.looseObject({ epoch: countField, at: countField })),
     generations: v.exactOptional(v.record(KEY, countField)),
+    ownEpochs: v.exactOptional(
+      v.array(v.looseObject({ epoch: countField, h: KEY, deputies: v.nullable(v.array(KEY)) })),
+    ),
   }),
 ]);
 

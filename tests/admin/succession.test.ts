@@ -1,9 +1,10 @@
 /** When an admin yields to somebody who says that it has taken over (PROTOCOL §7.1). */
 import assert from "node:assert/strict";
+import type { Effect } from "../../src/session/effect.ts";
 import type { EventBody } from "../../src/session/event.ts";
 import { AdminStage } from "../support/admin_stage.ts";
 import { orders, outline, said } from "../support/pure_step.ts";
-import { identityOf, MY_HANDLE, ROOM } from "../support/session_stage.ts";
+import { handleOf, identityOf, MY_HANDLE, ROOM } from "../support/session_stage.ts";
 
 /** owl runs the room with ada, a deputy. */
 function withDeputy(): AdminStage {
@@ -40,6 +41,38 @@ function claims(
   const [warning] = said(effects, "warning");
   return warning?.code ?? (outline(effects).includes("step-down") ? "yields" : "nothing");
 }
+
+const grants = (effects: readonly Effect[]) => orders(effects, "grant").map(({ leaf }) => leaf);
+
+Deno.test("a deputy is given the room key when it is heard, and once more whenever it is back", () => {
+  const stage = AdminStage.founded();
+  stage.admits("ada");
+  const leaf = stage.leafOf("ada");
+  stage.hears(leaf);
+  stage.vanishes(leaf);
+  stage.commands("/deputy ada");
+  assert.deepEqual(grants(stage.finish()), []);
+  assert.deepEqual(grants(stage.hears(leaf, "heartbeat", handleOf(77))), [leaf]);
+  assert.deepEqual(grants(stage.hears(leaf, "heartbeat", handleOf(77))), []);
+  stage.commands("/rekey");
+  assert.deepEqual(grants(stage.finish()), []);
+  stage.take({ kind: "gone", room: ROOM, handle: handleOf(77), reason: "closed" });
+  assert.deepEqual(grants(stage.hears(leaf, "heartbeat", handleOf(78))), [leaf]);
+});
+
+Deno.test("a deputy that comes in anew is named by an epoch before it is given the room key again", () => {
+  const stage = withDeputy();
+  stage.hears(stage.leafOf("ada"));
+  stage.asks("ada");
+  const into = stage.finish();
+  const leaf = stage.leafOf("ada");
+  assert.deepEqual(stage.room.deputies, []);
+  // The epoch that lets it in cannot name it: the next does, at once.
+  assert.deepEqual(grants([...into, ...stage.hears(leaf)]), []);
+  assert.deepEqual(stage.making?.deputies, [leaf]);
+  assert.deepEqual(grants(stage.finish()), [leaf]);
+  assert.equal(stage.making, null);
+});
 
 Deno.test("an admin that was away for long yields to its deputy, however much later it hears of it", () => {
   for (const laterMs of [0, 31_000, 600_000]) {
@@ -79,7 +112,21 @@ Deno.test("who is no deputy any more, or has gone on with the admin, is refused"
   stage.ticks(2000);
   assert.equal(claims(stage, { from, valid: false }), "fork");
   stage.commands("/deputy ada off");
+  stage.finish();
   assert.equal(claims(stage, { from }), "fork");
+});
+
+Deno.test("to take a deputy off counts once an epoch says so: an admin yields before, and says it; a kick counts at once", () => {
+  for (const [line, answer] of [["/deputy ada off", "yields"], ["/kick ada", "fork"]] as const) {
+    const stage = withDeputy();
+    const from = stage.room.epoch;
+    stage.take({ kind: "link-ended", code: "reset", message: "it broke" });
+    stage.commands(line);
+    loses(stage, 60_000);
+    assert.equal(claims(stage, { from }), answer);
+    const told = said(stage.all, "info").some(({ text }) => text.includes("do not want it"));
+    assert.equal(told, answer === "yields");
+  }
 });
 
 Deno.test("an admin yields while its own next epoch is made: that one is not published", () => {

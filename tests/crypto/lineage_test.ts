@@ -61,12 +61,13 @@ function taken(steps: readonly Signed<Succession>[], after: number, deputies: Si
     .map((print) => names.get(print.toHex()));
 }
 
-Deno.test("the numbers of a deputy's line begin far above the epoch that it goes on from", () => {
+Deno.test("the numbers of a successor's line begin far above the epoch that it goes on from", () => {
   const claim = step(owl, fox, "deputy", 4, 9);
   assert.equal(claim.value.epoch, 9 + CLAIM_AHEAD);
   assert.equal(epochBefore(claim.value), 9);
   checkSuccession(claim, ROOM);
-  assert.equal(step(owl, fox, "hand-over", 9).value.epoch, 10);
+  // Whoever handed the room over may be started anew before it hears that it was taken.
+  assert.equal(step(owl, fox, "hand-over", 9).value.epoch, 9 + CLAIM_AHEAD);
   assert.throws(() => checkSuccession(step(owl, fox, "deputy", 9, 8), ROOM), {
     code: "bad-structure",
   });

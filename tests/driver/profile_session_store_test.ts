@@ -21,6 +21,7 @@ const COMMIT: KeptCommit = {
   h: hex("55", 32),
   roomSecret: hex("66", 32),
   formerSecrets: [hex("c3", 32)],
+  ownEpochs: [{ epoch: 5, h: hex("55", 32), deputies: [hex("aa", 32)] }],
   secretReplacedAt: 1_700_000_000_001,
   generations: { [hex("aa", 32)]: 1_700_000_000_000 },
   invites: [{
@@ -79,6 +80,7 @@ Deno.test("a commit is on the disk, with all that belongs to it, when saveCommit
     assert.equal(room.highestHash, COMMIT.h);
     assert.equal(room.roomSecret, COMMIT.roomSecret);
     assert.deepEqual(room.formerSecrets, COMMIT.formerSecrets);
+    assert.deepEqual(room.ownEpochs, COMMIT.ownEpochs);
     assert.deepEqual(room.secretReplaced, { epoch: 5, at: 1_700_000_000_001 });
     assert.deepEqual(room.generations, COMMIT.generations);
     assert.deepEqual(room.barred, COMMIT.barred);

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { loadHouse } from "./house.ts";
 import { World } from "./world.ts";
+import { CLAIM_AHEAD } from "../../src/wire/limits.ts";
 
 Deno.test("a relay that gives every payload twice keeps nobody out of the room", async () => {
   await using world = new World(await loadHouse());
@@ -113,7 +114,7 @@ Deno.test("what a member was given, given again while it comes in anew, does not
   assert.equal(await owl.command("/handover ada"), "ok");
   await takes(ada);
   for (const person of [owl, ada, bob]) await person.reaches(4);
-  await owl.sees("joined", (e) => e.epoch === 4);
+  await owl.sees("joined", (e) => e.epoch === 3 + CLAIM_AHEAD);
   await world.settleAll(owl, ada, bob);
   // It hands the room back, and waits for a HELLO that does not come.
   assert.equal(await ada.command("/handover owl"), "ok");

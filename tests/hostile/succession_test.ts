@@ -1,5 +1,6 @@
 /** Another admin (PROTOCOL §7.1) over the real driver: hand-over, deputies, claims, and the old admin's return. */
 import assert from "node:assert/strict";
+import { CLAIM_AHEAD } from "../../src/wire/limits.ts";
 import { loadHouse } from "./house.ts";
 import { type AdminActor, type MemberActor, World } from "./world.ts";
 
@@ -92,6 +93,24 @@ Deno.test("a newcomer whom no SUCCESSION reaches is not let in by members of ano
   await kit.sees("warning", (e) => e.code === "bad-commit");
   world.relay.off("drop");
   await world.pass(61_000, owl, fox, bat, kit);
+  await kit.sees("joined");
+  for (const person of [owl, fox, bat]) await person.reaches(kit.epoch);
+  await assertConversation(world, [owl, fox, bat, kit], "with kit");
+});
+
+Deno.test("who asks to come in while the room is handed over is asked about by the new admin", async () => {
+  await using world = new World(house);
+  const { owl, fox, bat, invite } = await room(world);
+  assert.equal(await owl.command("/handover fox"), "ok");
+  const kit = await world.knocks("kit", invite, { withoutInvite: true });
+  await owl.sees("join-request");
+  await kit.sees("waiting", (e) => e.reason === "asked");
+  await takes(fox);
+  // Its first knock may come before fox has everybody's keys.
+  await world.pass(21_000, owl, fox, bat, kit);
+  for (const person of [fox, bat]) await person.reaches(3 + CLAIM_AHEAD);
+  const { request } = await fox.sees("join-request");
+  assert.equal(await fox.command(`/admit ${request}`), "ok");
   await kit.sees("joined");
   for (const person of [owl, fox, bat]) await person.reaches(kit.epoch);
   await assertConversation(world, [owl, fox, bat, kit], "with kit");

@@ -458,6 +458,11 @@ export class World implements AsyncDisposable {
       pins,
       old === undefined ? this.#nextGeneration() : generation(old),
     ], keeps ?? false);
+    if (old !== undefined) {
+      // A copy whose clock is right has a new generation, and comes in with its identity key (SECURITY, the later thief).
+      const make = keys.makeBundle.bind(keys);
+      keys.makeBundle = () => make(old);
+    }
     const actor = new Actor(name, keys, this);
     this.#actors.push(actor);
     actor.run(

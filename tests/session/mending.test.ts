@@ -54,10 +54,32 @@ Deno.test("whose new ticket is too old by the time it has caught up asks the adm
   assert.deepEqual(outline(stage.take({ kind: "caught-up", room: ROOM, gaps: [] })), ["enter"]);
   // Meanwhile it was removed, say.
   assert.deepEqual(outline(stage.take(refused)), []);
-  assert.deepEqual(outline(stage.ticks(1_000)), ["catch-up"]);
+  assert.deepEqual(outline(stage.ticks(10_000)), ["catch-up"]);
   assert.deepEqual(outline(stage.take({ kind: "removed", room: ROOM, restarted: false })), [
     "rejoin",
   ]);
+});
+
+Deno.test("who is welcome and has no place at the relay enters with its ticket, and speaks when it has one", () => {
+  const stage = new SessionStage();
+  stage.knocking();
+  const welcome = outline(stage.take({
+    kind: "joined",
+    room: ROOM,
+    roomName: "den",
+    epoch: 4,
+    myLeaf: 1,
+    adminLeaf: 0,
+    deputies: [],
+    roster: [entry(0, "owl"), entry(1, "fox")],
+    safetyCode: "x",
+  }));
+  assert.ok(welcome.includes("enter"), welcome.join());
+  assert.equal(stage.says("now").some((e) => e.kind === "seal-and-send"), false);
+  assert.deepEqual(outline(enters(stage, "member")), ["catch-up"]);
+  const inRoom = stage.take({ kind: "caught-up", room: ROOM, gaps: [] });
+  assert.deepEqual(outline(inRoom).slice(0, 2), ["send-held", "send heartbeat 4/1"]);
+  assert.deepEqual(said(inRoom, "sent").map(({ text }) => text), ["now"]);
 });
 
 Deno.test("without an admin there is nothing to catch up with", () => {

@@ -1,6 +1,6 @@
 /** Whoever follows a new admin tells the one before (PROTOCOL §7.1). */
 import assert from "node:assert/strict";
-import { orders } from "../support/pure_step.ts";
+import { orders, said } from "../support/pure_step.ts";
 import { handleOf, ROOM, SessionStage } from "../support/session_stage.ts";
 
 function asks(stage: SessionStage, from: number): string[] {
@@ -30,4 +30,52 @@ Deno.test("who is outside has nothing to show", () => {
   const stage = new SessionStage();
   stage.knocking();
   assert.deepEqual(asks(stage, 77), []);
+});
+
+Deno.test("the room key that comes once more to a deputy is told once", () => {
+  const stage = SessionStage.talking();
+  stage.epoch({ deputies: [1] });
+  const granted = { kind: "granted", room: ROOM, purpose: "deputy" } as const;
+  assert.equal(said(stage.take(granted), "info").length, 1);
+  assert.equal(said(stage.take(granted), "info").length, 0);
+  assert.deepEqual(stage.room().granted, ["deputy"]);
+});
+
+/** elk and we are in the room; we are a deputy, and the admin has been silent for long enough. */
+function asked(): SessionStage {
+  const stage = SessionStage.talking();
+  stage.epoch({ deputies: [1] });
+  stage.take({ kind: "granted", room: ROOM, purpose: "deputy" });
+  stage.hears(2);
+  assert.equal(said(stage.ticks(90_000), "ask").some(({ ref }) => ref.startsWith("take")), true);
+  return stage;
+}
+
+const LOST = { kind: "link-ended", code: "reset", message: "it broke" } as const;
+
+Deno.test("who has no connection takes nothing over: it is the one that is away, perhaps", () => {
+  const stage = asked();
+  stage.take(LOST);
+  const answer = { kind: "answer", ref: `take-over-${ROOM}`, choice: "take" } as const;
+  for (const intent of [answer, { kind: "command", line: "/claim" } as const]) {
+    const effects = stage.wants(intent);
+    assert.deepEqual(said(effects, "error").map(({ code }) => code), ["not-connected"]);
+    assert.deepEqual(orders(effects, "claim"), []);
+  }
+});
+
+Deno.test("a claim whose connection breaks before anybody could follow is given up", () => {
+  const stage = asked();
+  assert.equal(orders(stage.commands("/claim"), "claim").length, 1);
+  stage.take(LOST);
+  stage.take({ kind: "connected", host: "h", port: 1, pin: "07".repeat(32) });
+  stage.take({
+    kind: "entered",
+    room: ROOM,
+    handle: handleOf(99),
+    role: "member",
+    ownerPresent: true,
+  });
+  assert.deepEqual(orders(stage.ticks(5_000), "succeed"), []);
+  assert.equal(stage.room().claiming, null);
 });

@@ -4,6 +4,7 @@ import { CHAIN_LIFE_MS } from "../../src/wire/limits.ts";
 import { opensTexts, recordedPayloads } from "../hostile/opener.ts";
 import {
   adminAmong,
+  adminOf,
   hasEnded,
   isThere,
   type Person,
@@ -174,7 +175,7 @@ function onePlace({ people }: Played): string | null {
 
 function allInOneEpoch(played: Played): string | null {
   const { people } = played;
-  const live = people.filter(isThere);
+  const live = heardOf(people);
   const newest = Math.max(...live.map(({ program }) => program.epoch));
   for (const { program, name } of live) {
     const isIn = program.toldAt("joined") !== null;
@@ -233,11 +234,12 @@ function lost(
   allowed: (reader: Program, author: string) => number,
 ): string | null {
   const { people } = played;
-  for (const reader of people.filter(isThere)) {
+  const heard = heardOf(people);
+  for (const reader of heard) {
     const since = reader.program.toldAt("joined");
     if (since === null) continue;
     for (const author of people) {
-      if (author === reader) continue;
+      if (author === reader || (isThere(author) && !heard.includes(author))) continue;
       const lacking = expected(people, reader, author, since)
         .filter((text) => !reader.program.hasHeard(text));
       const most = allowed(reader.program, author.name);
@@ -264,6 +266,7 @@ function expected(
   const after = author.said.filter((s) => s.at > from)
     // Its author may not have known yet that the reader had come: then it was for others, who alone have its key (P1).
     .filter((s) => audienceOf(s.by, s.text)?.includes(reader.name) !== false)
+    .filter((s) => (epochOf(s.by, s.text) ?? Infinity) >= cameInto(reader.program))
     .map((s) => s.text);
   if (isThere(author)) {
     const sent = new Set(author.program.every("sent").map((e) => e.text));
@@ -278,7 +281,7 @@ function expected(
 /** Whoever left or was kicked is in nobody's roster any more. */
 function removedOut({ people }: Played): string | null {
   const gone = people.filter((person) => person.gone).map(({ name }) => name);
-  for (const { program, name } of people.filter(isThere)) {
+  for (const { program, name } of heardOf(people)) {
     const last = program.events.findLast((e) => e.type === "joined" || e.type === "epoch");
     if (last?.type !== "joined" && last?.type !== "epoch") continue;
     const still = last.members.find((m) => gone.includes(m.name));
@@ -376,6 +379,9 @@ function noFalseAlarm({ people, lossy, attacked }: Played): string | null {
   const harmless = changed
     ? [...HARMLESS, "bad-claim", "bad-commit", "unverified-admin"]
     : HARMLESS;
+  const heard = heardOf(people);
+  // Of two rooms under one name each hears what it cannot read.
+  if (people.some((person) => isThere(person) && !heard.includes(person))) return null;
   for (const program of programsOf(people)) {
     const alarm = program.every("warning").find(({ code, message }) =>
       !harmless.includes(code) && !(code === "bad-message" && UNSURE.test(message))
@@ -391,7 +397,7 @@ function noFalseAlarm({ people, lossy, attacked }: Played): string | null {
 
 /** Nothing was lost: then everybody's badge says so. */
 function allAgree({ people, lossy, attacked }: Played): string | null {
-  const live = people.filter(isThere).filter(({ program }) => program.toldAt("joined") !== null);
+  const live = heardOf(people).filter(({ program }) => program.toldAt("joined") !== null);
   if (lossy || attacked || live.length < 2) return null;
   for (const { program, name } of live) {
     const told = program.every("agreement").at(-1);
@@ -408,6 +414,56 @@ function allAgree({ people, lossy, attacked }: Played): string | null {
 function hasOldInvite(program: Program): boolean {
   return program.toldAt("joined") === null &&
     program.every("warning").some(({ code }) => code === "unverified-admin");
+}
+
+/** The epoch in which a program sent a text; `undefined` if it did not. */
+function epochOf(program: Program, text: string): number | undefined {
+  let epoch: number | undefined;
+  for (const e of program.events) {
+    if (e.type === "joined" || e.type === "epoch") epoch = e.epoch;
+    if (e.type === "sent" && e.text === text) return epoch;
+  }
+  return undefined;
+}
+
+/**
+ * The first epoch of which it has keys: the one that it came into last, and nothing before it, unless it was the admin
+ * until then and kept them.
+ */
+function cameInto({ events, name }: Program): number {
+  let first = Infinity;
+  let ranIt = false;
+  for (const e of events) {
+    if (e.type !== "joined" && e.type !== "epoch") continue;
+    if (e.type === "joined" && !ranIt) first = e.epoch;
+    ranIt = e.members.some((m) => m.admin && m.name === name);
+  }
+  return first;
+}
+
+/** Those whose program runs, and is in the room or can ask to be. */
+function heardOf(people: readonly Person[]): Person[] {
+  const admin = adminAmong(people);
+  return people.filter((person) => {
+    // It threw the admin out without knowing that it was: it is not led back into that one's room.
+    const isApart = adminOf(person.program) === person.name && person !== admin && admin?.unwanted;
+    return isThere(person) && isApart !== true && !isUnheard(person.program, admin?.program);
+  });
+}
+
+/**
+ * It missed a kick, and asks to come in anew with the room secret before that, of an admin that has never had that one:
+ * somebody who came after the kick, and took over. Nothing of it can be read there; it needs an invite.
+ */
+function isUnheard({ keysNow }: Program, admin: Program | undefined): boolean {
+  const theirs = admin?.keysNow;
+  if (keysNow === undefined || keysNow.current !== null || theirs === undefined) return false;
+  if (!admin?.every("epoch").some((e) => e.reason === "claim" || e.reason === "hand-over")) {
+    return false;
+  }
+  const { otherSeals } = theirs as unknown as { otherSeals(): { secret: Uint8Array }[] };
+  return [{ secret: theirs.secret }, ...otherSeals.call(theirs)]
+    .every(({ secret }) => secret.toHex() !== keysNow.secret.toHex());
 }
 
 /** Who was in the epoch in which a program sent a text; `undefined` if it did not. */

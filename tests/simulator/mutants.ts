@@ -59,8 +59,11 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       patch(
         "src/crypto/sender_chain.ts",
-        "    const value = open(message);\n    message.key.fill(0);\n    chainKey.fill(0);\n\n    const gap = n - this.#next;",
-        "    const gap = n - this.#next;\n    this.#next = n + 1;\n    this.#chainKey = next.slice();\n    const value = open(message);\n    message.key.fill(0);\n    chainKey.fill(0);\n",
+        "    const value = open(message);\n    message.key.fill(0);\n\n    const gap = n - this.#next;\n" +
+          "    // Only now: of a number that somebody made up they would be made for nothing, each time.\n" +
+          "    const skipped = this.#skippedBefore(n);",
+        "    const gap = n - this.#next;\n    const skipped = this.#skippedBefore(n);\n    this.#next = n + 1;\n" +
+          "    this.#chainKey = next.slice();\n    const value = open(message);\n    message.key.fill(0);\n",
       ),
     ],
   },

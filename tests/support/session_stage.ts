@@ -92,6 +92,10 @@ export class SessionStage extends Play<SessionState> {
   /** Is welcomed: the admin `owl` is leaf 0, we are leaf 1, others follow. */
   joins({ room = ROOM, roomName = "den", epoch = 4, others = ["elk"] } = {}): readonly Effect[] {
     const names = ["owl", this.state.me.name, ...others];
+    const handle = roomById(this.state, room)?.handle ?? null;
+    if (handle !== null) {
+      this.take({ kind: "entered", room, handle, role: "member", ownerPresent: true });
+    }
     return this.take({
       kind: "joined",
       room,
