@@ -139,6 +139,7 @@ async function serve(
       maxConnections: limits.maxConnections,
       balancers: settings.balancers,
       admission: guard,
+      isTalking: () => gate.isTalking,
       onLink: (link, shown) => gate.accept(link, shown),
       onRefused: ({ code, remoteAddress }) => {
         turnedAway[code] = (turnedAway[code] ?? 0) + 1;
@@ -219,6 +220,10 @@ async function openMetrics(
 class Threshold {
   #relay: Relay | null = null;
   #waiting: [Link, RelayKey][] = [];
+
+  get isTalking(): boolean {
+    return this.#relay?.isTalking ?? false;
+  }
 
   accept(link: Link, shown: RelayKey): void {
     if (this.#relay === null) this.#waiting.push([link, shown]);

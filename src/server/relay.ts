@@ -66,6 +66,8 @@ export const CLOSING_MS = 2_000;
 const PIECE_MS = 1;
 /** What a connection may send at once, whatever its rates are. */
 const LEAST_BURST = { bytes: 262_144, frames: 500 };
+/** How long after the last message somebody is taken to be talking. */
+export const TALK_MS = 10_000;
 /** How often {@link Relay.tick} wants to be called. */
 export const TICK_MS = 1_000;
 
@@ -167,6 +169,7 @@ export class Relay {
   #cancelResume: (() => void) | null = null;
   #resumeAtMs = Infinity;
   #lastId = 0;
+  #spokenMs = -Infinity;
   #whenEmpty: (() => void) | null = null;
 
   /**
@@ -202,6 +205,11 @@ export class Relay {
         },
       },
     };
+  }
+
+  /** Whether a message went to somebody in the last {@link TALK_MS}: then others want to be heard soon. */
+  get isTalking(): boolean {
+    return this.#ports.now().ms - this.#spokenMs < TALK_MS;
   }
 
   /** Other limits from now on; who is within already stays, but sends at the new rates. */
@@ -455,6 +463,7 @@ export class Relay {
     const start = log.append(frames);
     hot.cursor.skip(start, log.head);
     connection.spread(frames.length, log.readers.length);
+    if (log.readers.length > 1) this.#spokenMs = connection.heardMs;
   }
 
   #takeDirect(connection: Connection, frame: Uint8Array, body: Uint8Array): void {
@@ -488,6 +497,7 @@ export class Relay {
         reason: "closed",
       });
     }
+    this.#spokenMs = connection.heardMs;
     // A view would keep the whole piece that it came in.
     const copy = frame.slice();
     for (const seat of route.to) this.#cursorOf(seat)?.push(copy);

@@ -23,10 +23,11 @@ export const MAX_CONNECTIONS = 10_000;
 const BACKLOG = 1024;
 /**
  * What is begun at once for those who arrive, and the pause after it. A handshake takes 0.4 ms, to
- * look at who comes a tenth of that; docs/decisions/2026-11-28-handshake-pacing.md.
+ * look at who comes a tenth of that. While nobody talks there is nobody to make room for, and a turn
+ * of the event loop is paid by more of them; docs/decisions/2026-11-28-handshake-pacing.md.
  */
-const ARRIVALS = { atOnce: 4, restMs: 1 };
-const GREETINGS = { atOnce: 2, restMs: 1 };
+const ARRIVALS = { atOnce: 4, inSilence: 32, restMs: 1 };
+const GREETINGS = { atOnce: 2, inSilence: 16, restMs: 1 };
 const KEPT_BYTES = 48 * 1024 * 1024;
 const KEEP_ALIVE_AFTER_MS = 60_000;
 
@@ -88,6 +89,8 @@ export interface ListenOptions extends Credentials {
   readonly balancers?: readonly AddressRange[];
   /** Everybody, if there is none. */
   readonly admission?: Admission;
+  /** Whether somebody is being heard, for whom those who arrive make room; without it, always. */
+  isTalking?(): boolean;
   /**
    * A handshake is over. `link.start` may be called at once or later; nothing is lost meanwhile.
    *
@@ -168,8 +171,10 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const strangers = new Set<net.Socket>();
   const links = new Set<SocketLink>();
   const count = () => strangers.size + links.size;
-  const arrivals = new Paced(ARRIVALS.atOnce, ARRIVALS.restMs);
-  const greetings = new Paced(GREETINGS.atOnce, GREETINGS.restMs);
+  const paced = ({ atOnce, inSilence, restMs }: typeof ARRIVALS) =>
+    new Paced(() => options.isTalking?.() === false ? inSilence : atOnce, restMs);
+  const arrivals = paced(ARRIVALS);
+  const greetings = paced(GREETINGS);
   // One for all of them: what each connection holds for itself is memory that an idle one costs.
   const gone = (link: SocketLink) => {
     links.delete(link);

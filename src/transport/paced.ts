@@ -12,10 +12,10 @@ export class Paced {
   #made = 0;
 
   /**
-   * @param atOnce how many calls are made in a row
+   * @param atOnce how many calls are made in a row, asked again for each row
    * @param restMs how long it is, from the first of them, until the next are
    */
-  constructor(private readonly atOnce: number, private readonly restMs: number) {}
+  constructor(private readonly atOnce: () => number, private readonly restMs: number) {}
 
   /** Makes the call, now or later; in the order in which they were added. */
   add(call: () => void): void {
@@ -29,12 +29,12 @@ export class Paced {
       this.#begunMs = nowMs;
       this.#made = 0;
     }
-    return this.#made++ < this.atOnce;
+    return this.#made++ < this.atOnce();
   }
 
   readonly #run = (): void => {
     this.#begunMs = performance.now();
-    const due = this.#waiting.splice(0, this.atOnce);
+    const due = this.#waiting.splice(0, this.atOnce());
     this.#made = due.length;
     if (this.#waiting.length > 0) setTimeout(this.#run, this.restMs);
     for (const call of due) call();

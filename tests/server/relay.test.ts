@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Allowance, sourceRates } from "../../src/server/allowance.ts";
-import { CLOSING_MS } from "../../src/server/relay.ts";
+import { CLOSING_MS, TALK_MS } from "../../src/server/relay.ts";
 import { DEFAULT_RELAY_LIMITS } from "../../src/server/relay_limits.ts";
 import { encodeFrame } from "../../src/wire/frame.ts";
 import { handle, ticketEpoch } from "../../src/wire/ids.ts";
@@ -117,6 +117,27 @@ Deno.test("somebody without a current ticket gets no traffic of the room and dis
   assert.equal(owl.got.length, before + 2);
   assert.deepEqual(hen.texts(), ["secret", "secret too"]);
   assert.equal(stranger.closing, undefined);
+});
+
+Deno.test("somebody is talking for a while after what reached somebody, and after nothing else", async () => {
+  const story = new Story();
+  const room = new TestRoom();
+  const owl = await story.enter(room, "owner");
+  owl.say(room, "nobody hears it");
+  owl.send({ kind: "ping", token: 1 });
+  const fox = await story.enter(room, "member");
+  await settled();
+  assert.equal(story.relay.isTalking, false);
+  fox.say(room, "hello");
+  await settled();
+  assert.equal(story.relay.isTalking, true);
+  await story.pass(TALK_MS - 1);
+  assert.equal(story.relay.isTalking, true);
+  await story.pass(1);
+  assert.equal(story.relay.isTalking, false);
+  owl.whisper(room, fox.in(room), "and hello");
+  await settled();
+  assert.equal(story.relay.isTalking, true);
 });
 
 Deno.test("knocks beyond the rate do not reach the owner", async () => {

@@ -261,7 +261,8 @@ Deno.test("a silent stranger gets no TLS socket, nor holds up who speaks", async
   }
 });
 
-Deno.test("many who come in the same moment are looked at a few at a time", async () => {
+/** How many of 100 who come in the same moment are looked at in one turn of the loop, at most. */
+async function mostInOneTurn(isTalking: () => boolean): Promise<number> {
   const MANY = 100;
   let looked = 0;
   let inTurn = 0;
@@ -274,7 +275,7 @@ Deno.test("many who come in the same moment are looked at a few at a time", asyn
     },
     gone: () => {},
   };
-  await using relay = await TestRelay.start({ admission });
+  await using relay = await TestRelay.start({ admission, isTalking });
   const turn = (): void => {
     most = Math.max(most, inTurn);
     looked += inTurn;
@@ -286,7 +287,17 @@ Deno.test("many who come in the same moment are looked at a few at a time", asyn
   const strangers = Array.from({ length: MANY }, () => connectRaw(relay.listener.port));
   await all.promise;
   await Promise.all(strangers.map(({ ended }) => ended));
+  return most;
+}
+
+Deno.test("many who come in the same moment are looked at a few at a time", async () => {
+  const most = await mostInOneTurn(() => true);
   assert.ok(most <= 8, `${most} in one turn`);
+});
+
+Deno.test("while nobody talks, more of those who come are looked at in one turn, but not all", async () => {
+  const most = await mostInOneTurn(() => false);
+  assert.ok(most > 8 && most <= 64, `${most} in one turn`);
 });
 
 Deno.test("many who say hello in the same moment are answered a few at a time", async () => {
