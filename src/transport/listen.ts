@@ -5,14 +5,14 @@
 
 import net from "node:net";
 import tls from "node:tls";
-import { type AddressRange, ipOf, isIn } from "./address_range.ts";
+import type { AddressRange } from "./address_range.ts";
 import { fromPem, relayKeyIn, sameBytes } from "./certificate.ts";
 import { type RelayKey, relayKey } from "../wire/ids.ts";
 import type { Link, LinkEnd } from "./link.ts";
 import { Paced } from "./paced.ts";
-import { MAX_PROXY_HEADER_BYTES, readProxyHeader } from "./proxy_protocol.ts";
 import { relayKeyOf } from "./server_key.ts";
 import { formatAddress, SocketLink } from "./socket_link.ts";
+import { addressOf, type Identity, Stranger, type StrangerPorts } from "./stranger.ts";
 
 /** How long a stranger may take for the handshake, unless `listen` is told otherwise. */
 export const HANDSHAKE_TIMEOUT_MS = 5_000;
@@ -28,6 +28,8 @@ const BACKLOG = 1024;
  */
 const ARRIVALS = { atOnce: 4, inSilence: 32, restMs: 1 };
 const GREETINGS = { atOnce: 2, inSilence: 16, restMs: 1 };
+/** Who takes too long for the handshake is ended so much later at most. */
+const SWEEP_MS = 20;
 const KEPT_BYTES = 48 * 1024 * 1024;
 const KEEP_ALIVE_AFTER_MS = 60_000;
 
@@ -119,7 +121,7 @@ export interface Listener {
   readonly port: number;
   /** Sockets open now, handshakes included. */
   connections(): number;
-  /** Other limits and balancers from the next connection on. */
+  /** Other limits, also for handshakes under way, and balancers from the next connection on. */
   adopt(rules: ListenRules): void;
   /**
    * Looks at another certificate, of the same key or another.
@@ -168,27 +170,56 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   let balancers = options.balancers ?? [];
   let identity = await makeIdentity(options);
   keepFreedMemory();
-  const strangers = new Set<net.Socket>();
+  const strangers = new Set<Stranger>();
   const links = new Set<SocketLink>();
   const count = () => strangers.size + links.size;
-  const paced = ({ atOnce, inSilence, restMs }: typeof ARRIVALS) =>
-    new Paced(() => options.isTalking?.() === false ? inSilence : atOnce, restMs);
-  const arrivals = paced(ARRIVALS);
-  const greetings = paced(GREETINGS);
+  const paced = ({ atOnce, inSilence, restMs }: typeof ARRIVALS, call: (s: Stranger) => void) =>
+    new Paced(call, () => options.isTalking?.() === false ? inSilence : atOnce, restMs);
+  const arrivals = paced(ARRIVALS, (stranger) => stranger.lookAt());
+  const greetings = paced(GREETINGS, (stranger) => stranger.greet(identity));
   // One for all of them: what each connection holds for itself is memory that an idle one costs.
   const gone = (link: SocketLink) => {
     links.delete(link);
     options.admission?.gone(link.remoteAddress);
   };
-
-  const forget = function (this: net.Socket): void {
-    strangers.delete(this);
+  const ports: StrangerPorts = {
+    balancers: () => balancers,
+    admit: (remoteAddress) => options.admission?.admit(remoteAddress) ?? null,
+    spoke: (stranger) => greetings.add(stranger),
+    succeeded: (stranger, raw, secured, shown) => {
+      strangers.delete(stranger);
+      const link = new SocketLink(raw, secured, stranger.remoteAddress, gone);
+      links.add(link);
+      options.onLink(link, shown);
+    },
+    refused: (refusal) => options.onRefused?.(refusal),
+    gone: (stranger) => {
+      strangers.delete(stranger);
+      if (stranger.admitted) options.admission?.gone(stranger.remoteAddress);
+    },
   };
+
+  // node's own handshakeTimeout only reports; the descriptor is freed by destroying the socket. One
+  // timer for all of them, who are in the order in which they came.
+  let sweep: ReturnType<typeof setTimeout> | undefined;
+  function endLate(): void {
+    clearTimeout(sweep);
+    sweep = undefined;
+    const nowMs = performance.now();
+    for (const stranger of strangers) {
+      const leftMs = stranger.arrivedMs + handshakeTimeoutMs - nowMs;
+      if (leftMs > 0) {
+        sweep = setTimeout(endLate, Math.max(leftMs, SWEEP_MS));
+        return;
+      }
+      stranger.refuse("handshake-timeout", `no handshake within ${handshakeTimeoutMs} ms`);
+    }
+  }
 
   // The runtime accepts up to 128 in one go, so no more than this is done for each of them there.
   function accept(raw: net.Socket): void {
-    raw.on("error", ignore);
     if (count() >= maxConnections) {
+      raw.on("error", ignore);
       raw.destroy();
       options.onRefused?.({
         code: "too-many-connections",
@@ -197,86 +228,10 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       });
       return;
     }
-    strangers.add(raw);
-    raw.on("close", forget);
-    arrivals.add(() => arrive(raw));
-  }
-
-  function arrive(raw: net.Socket): void {
-    if (raw.destroyed) return;
-    let remoteAddress = addressOf(raw);
-    let admitted = false;
-    let secured: tls.TLSSocket | null = null;
-    let settled = false;
-    const settle = (): boolean => {
-      if (settled) return false;
-      settled = true;
-      clearTimeout(deadline);
-      return true;
-    };
-    const refuse = (code: Refusal["code"], message: string) => {
-      if (!settle()) return;
-      raw.destroy();
-      options.onRefused?.({ code, message, remoteAddress });
-    };
-    const fail = (error?: Error) =>
-      refuse("handshake-failed", error?.message ?? "closed during the handshake");
-    // node's own handshakeTimeout only reports; the descriptor is freed by destroying the socket.
-    let deadline: ReturnType<typeof setTimeout> | undefined = setTimeout(
-      () => refuse("handshake-timeout", `no handshake within ${handshakeTimeoutMs} ms`),
-      handshakeTimeoutMs,
-    );
-    raw.on("error", fail).off("error", ignore);
-    const closed = () => {
-      fail();
-      secured?.destroy();
-      strangers.delete(raw);
-      if (admitted) options.admission?.gone(remoteAddress);
-    };
-    raw.on("close", closed).off("close", forget);
-
-    const admit = () => {
-      const notAdmitted = options.admission?.admit(remoteAddress) ?? null;
-      if (notAdmitted !== null) return refuse(notAdmitted, "not admitted");
-      admitted = true;
-      // Who says nothing costs no TLS, and who speaks waits for those who came before.
-      raw.once("data", (hello) => {
-        raw.pause();
-        raw.unshift(hello);
-        greetings.add(greet);
-      });
-      raw.resume();
-    };
-    const greet = () => {
-      if (settled) return;
-      // PROTOCOL §2, TLS 1.3 only: the context says so.
-      const { secureContext, shown } = identity;
-      const greeted = secured = new tls.TLSSocket(raw, { isServer: true, secureContext });
-      const succeed = () => {
-        if (!settle()) return;
-        // An open connection holds nothing of its handshake. What has no other listener gets one
-        // first: a table from which an event's last listener is taken becomes four times as large.
-        deadline = undefined;
-        greeted.on("secure", ignore).off("secure", succeed);
-        greeted.on("_tlsError", ignore).off("_tlsError", fail);
-        greeted.off("error", fail);
-        raw.off("error", fail);
-        raw.off("close", closed);
-        strangers.delete(raw);
-        const link = new SocketLink(raw, greeted, remoteAddress, gone);
-        links.add(link);
-        options.onLink(link, shown);
-      };
-      greeted.on("_tlsError", fail);
-      greeted.on("error", fail);
-      greeted.on("secure", succeed);
-    };
-    const ip = balancers.length === 0 ? null : ipOf(remoteAddress);
-    if (ip === null || !balancers.some((range) => isIn(ip, range))) return admit();
-    readHeader(raw, (why) => refuse("proxy-header", why), (source) => {
-      if (source !== null) remoteAddress = formatAddress(source.host, source.port);
-      admit();
-    });
+    const stranger = new Stranger(raw, performance.now(), ports);
+    strangers.add(stranger);
+    sweep ??= setTimeout(endLate, handshakeTimeoutMs);
+    arrivals.add(stranger);
   }
 
   const servers = await bindAll(options.addresses, accept);
@@ -288,6 +243,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     connections: count,
     adopt(rules) {
       ({ handshakeTimeoutMs, maxConnections, balancers } = rules);
+      endLate();
     },
     async renew(credentials) {
       const next = await makeIdentity(credentials);
@@ -297,41 +253,12 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     },
     close: async () => {
       const closed = closeAll(servers);
-      for (const raw of strangers) raw.destroy();
+      clearTimeout(sweep);
+      for (const stranger of strangers) stranger.destroy();
       for (const link of links) link.close();
       await closed;
     },
   };
-}
-
-/**
- * Takes a header of the PROXY protocol off a socket; what came behind it stays there.
- *
- * @param done gets whence the connection comes; null: from the balancer itself
- */
-function readHeader(
-  raw: net.Socket,
-  bad: (why: string) => void,
-  done: (source: { readonly host: string; readonly port: number } | null) => void,
-): void {
-  const head = new Uint8Array(MAX_PROXY_HEADER_BYTES);
-  let length = 0;
-  const read = (chunk: Uint8Array) => {
-    const before = length;
-    const part = chunk.subarray(0, head.length - before);
-    head.set(part, before);
-    length += part.length;
-    const header = readProxyHeader(head.subarray(0, length));
-    if (header.kind === "more") return;
-    raw.off("data", read);
-    raw.pause();
-    if (header.kind === "bad") return bad(`no header of the PROXY protocol: ${header.why}`);
-    const rest = chunk.subarray(header.length - before);
-    if (rest.length > 0) raw.unshift(rest);
-    done(header.source);
-  };
-  raw.on("data", read);
-  raw.resume();
 }
 
 interface Bound {
@@ -426,12 +353,6 @@ async function closeAll(bound: readonly Bound[]): Promise<void> {
   );
 }
 
-/** `host:port` of the other side; one that came by IPv4 to a socket of both, as IPv4. */
-function addressOf(raw: net.Socket): string {
-  const address = raw.remoteAddress ?? "unknown";
-  return formatAddress(address.replace(/^::ffff:(?=[\d.]+$)/i, ""), raw.remotePort ?? 0);
-}
-
 /**
  * Has glibc keep some of what is freed. The runtime's TLS takes a buffer for every write and frees it
  * soon after; glibc gives the end of its heap back to the system whenever 128 KiB of it are free, so
@@ -441,12 +362,6 @@ function addressOf(raw: net.Socket): string {
  */
 function keepFreedMemory(): void {
   new ArrayBuffer(KEPT_BYTES / 2).transfer(0);
-}
-
-/** What handshakes are made with, and the key in it. */
-interface Identity {
-  readonly secureContext: tls.SecureContext;
-  readonly shown: RelayKey;
 }
 
 async function makeIdentity({ keyPem, certPem }: Credentials): Promise<Identity> {

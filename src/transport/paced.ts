@@ -6,21 +6,26 @@
  */
 
 /** Calls that come one by one are made at once; of many in one moment, all but a few wait. */
-export class Paced {
-  readonly #waiting: (() => void)[] = [];
+export class Paced<T> {
+  readonly #waiting: T[] = [];
   #begunMs = -Infinity;
   #made = 0;
 
   /**
+   * @param call what is called with each that was added
    * @param atOnce how many calls are made in a row, asked again for each row
    * @param restMs how long it is, from the first of them, until the next are
    */
-  constructor(private readonly atOnce: () => number, private readonly restMs: number) {}
+  constructor(
+    private readonly call: (of: T) => void,
+    private readonly atOnce: () => number,
+    private readonly restMs: number,
+  ) {}
 
   /** Makes the call, now or later; in the order in which they were added. */
-  add(call: () => void): void {
-    if (this.#waiting.length === 0 && this.#mayGo()) return call();
-    if (this.#waiting.push(call) === 1) setTimeout(this.#run, this.restMs);
+  add(of: T): void {
+    if (this.#waiting.length === 0 && this.#mayGo()) return this.call(of);
+    if (this.#waiting.push(of) === 1) setTimeout(this.#run, this.restMs);
   }
 
   #mayGo(): boolean {
@@ -37,6 +42,6 @@ export class Paced {
     const due = this.#waiting.splice(0, this.atOnce());
     this.#made = due.length;
     if (this.#waiting.length > 0) setTimeout(this.#run, this.restMs);
-    for (const call of due) call();
+    for (const of of due) this.call(of);
   };
 }

@@ -14,20 +14,63 @@ import type { Link, LinkEnd, LinkHandlers } from "./link.ts";
 /** How long `close()` waits for the peer to take what was written and say goodbye. */
 export const LINGER_MS = 2_000;
 
+/** Who hears of a connection's two sockets: a stranger before the handshake is over, then its link. */
+export interface SocketOwner {
+  /** One of them failed. */
+  socketFailed(error: Error): void;
+  /** The TLS socket has nothing more to read, or is closed. */
+  securedEnded(): void;
+  /** The raw socket is closed. */
+  rawClosed(): void;
+}
+
 /**
- * Which link a socket belongs to. What the sockets call are functions that all links share, since
- * a relay holds thousands of idle ones, and each closure of each of them.
+ * To whom a socket belongs. What the sockets call are functions that all of them share, since a relay
+ * holds thousands of idle ones, and each closure of each of them; and they stay when the owner changes.
  */
-const LINK = Symbol("link");
+const OWNER = Symbol("owner");
 
 interface Owned {
-  readonly [LINK]: SocketLink;
+  [OWNER]?: SocketOwner;
+}
+
+function failed(this: Owned, error: Error): void {
+  this[OWNER]?.socketFailed(error);
+}
+
+function ended(this: Owned): void {
+  this[OWNER]?.securedEnded();
+}
+
+function closed(this: Owned): void {
+  this[OWNER]?.rawClosed();
+}
+
+/** Has the owner hear of a raw socket, instead of the one before, if there was one. */
+export function ownRaw(raw: net.Socket & Owned, owner: SocketOwner): void {
+  if (raw[OWNER] === undefined) raw.on("error", failed).on("close", closed);
+  raw[OWNER] = owner;
+}
+
+/** The same for the TLS socket around it. */
+export function ownSecured(secured: tls.TLSSocket & Owned, owner: SocketOwner): void {
+  if (secured[OWNER] === undefined) {
+    secured.on("error", failed);
+    secured.on("end", ended);
+    secured.on("close", ended);
+  }
+  secured[OWNER] = owner;
+}
+
+/** The owner of a socket that has one. */
+export function ownerOf(socket: net.Socket & Owned): SocketOwner | undefined {
+  return socket[OWNER];
 }
 
 type Done = (error: Error | null) => void;
 
 /** A TLS connection whose handshake is over. Made by `listen` and `dial` only. */
-export class SocketLink implements Link {
+export class SocketLink implements Link, SocketOwner {
   /** As in `Link`. */
   readonly remoteAddress: string;
   readonly #raw: net.Socket;
@@ -60,14 +103,8 @@ export class SocketLink implements Link {
     this.#tls = secured;
     this.remoteAddress = remoteAddress;
     raw.pause(); // until start(): what nobody reads stays with the peer
-    const owned: Owned = { [LINK]: this };
-    Object.assign(raw, owned);
-    Object.assign(secured, owned);
-    secured.on("error", SocketLink.#failed);
-    raw.on("error", SocketLink.#failed);
-    secured.on("end", SocketLink.#saidGoodbye);
-    secured.on("close", SocketLink.#saidGoodbye);
-    raw.on("close", SocketLink.#gone);
+    ownRaw(raw, this);
+    ownSecured(secured, this);
   }
 
   /** As in `Link`; what came before is delivered first. @throws {Error} the second time */
@@ -132,26 +169,24 @@ export class SocketLink implements Link {
     this.#destroy();
   }
 
+  /** See {@link SocketOwner}. */
+  socketFailed(error: Error): void {
+    this.#finish("reset", error.message);
+  }
+
+  /** See {@link SocketOwner}. */
+  securedEnded(): void {
+    this.#finish("closed-by-peer", "the other side closed the connection");
+  }
+
   static readonly #received = function (this: Owned, bytes: Buffer): void {
-    const link = this[LINK];
-    if (link.#state !== "open") return;
+    const link = this[OWNER];
+    if (!(link instanceof SocketLink) || link.#state !== "open") return;
     // A plain array and not node's Buffer, whose slice() shares memory where Uint8Array's copies.
     link.#handlers?.onData(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   };
 
   readonly #taken = (error?: Error | null): void => this.#next(error ?? null);
-
-  static readonly #failed = function (this: Owned, error: Error): void {
-    this[LINK].#finish("reset", error.message);
-  };
-
-  static readonly #saidGoodbye = function (this: Owned): void {
-    this[LINK].#finish("closed-by-peer", "the other side closed the connection");
-  };
-
-  static readonly #gone = function (this: Owned): void {
-    this[LINK].#wentAway();
-  };
 
   #next(error: Error | null): void {
     const done = this.#done;
@@ -182,7 +217,8 @@ export class SocketLink implements Link {
     this.#raw.destroy();
   }
 
-  #wentAway(): void {
+  /** See {@link SocketOwner}. */
+  rawClosed(): void {
     if (this.#state === "gone") return;
     this.#end ??= { code: "reset", message: "the connection broke off" };
     this.#destroy();

@@ -6,19 +6,21 @@ const NEVER_MS = 2 ** 30;
 Deno.test("Paced.add() makes a row of calls at once and has the others wait, in their order", async () => {
   const REST_MS = 20;
   let atOnce = 2;
-  const paced = new Paced(() => atOnce, REST_MS);
   let row: number[] = [];
   const rows = [row];
   const all = Promise.withResolvers<void>();
-  for (let i = 0; i < 9; i++) {
-    paced.add(() => {
+  const paced = new Paced<number>(
+    (i) => {
       row.push(i);
       queueMicrotask(() => {
         if (row.length > 0) rows.push(row = []);
         if (i === 8) all.resolve();
       });
-    });
-  }
+    },
+    () => atOnce,
+    REST_MS,
+  );
+  for (let i = 0; i < 9; i++) paced.add(i);
   const [first] = rows;
   assert.deepEqual(first?.slice(0, 2), [0, 1]);
   assert.ok((first?.length ?? 0) < 9);
@@ -31,16 +33,13 @@ Deno.test("Paced.add() makes a row of calls at once and has the others wait, in 
 
 Deno.test("Paced.add() makes no more of a row, however slowly the calls come, before the rest is over", () => {
   let atOnce = 3;
-  const paced = new Paced(() => atOnce, NEVER_MS);
-  let made = 0;
-  const call = () => {
-    made++;
-  };
-  paced.add(call);
-  paced.add(call);
-  assert.equal(made, 2);
+  const made: number[] = [];
+  const paced = new Paced<number>((i) => made.push(i), () => atOnce, NEVER_MS);
+  paced.add(1);
+  paced.add(2);
+  assert.deepEqual(made, [1, 2]);
   atOnce = 4;
-  paced.add(call);
-  paced.add(call);
-  assert.equal(made, 4);
+  paced.add(3);
+  paced.add(4);
+  assert.deepEqual(made, [1, 2, 3, 4]);
 });
