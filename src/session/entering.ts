@@ -192,7 +192,7 @@ export function mayHaveBeenSilent(turn: { readonly at: number }, since: number):
 export const OWNERS_MS = 2_000;
 
 /** How long we wait for the admin to send what we missed before we join anew (PROTOCOL §7). */
-const CATCH_UP_MS = 10_000;
+export const CATCH_UP_MS = 10_000;
 
 /** Asks the admin for what we may have missed; once at a time. */
 export function askToCatchUp(turn: Turn, room: RoomState): void {

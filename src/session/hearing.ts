@@ -1,6 +1,6 @@
 /** What comes from the others, and what the relay says of them (PROTOCOL §8, §9). */
 import { heartbeatHeard, lacks, tellAgreement } from "./agreement.ts";
-import { resumedAlone, sureOfEpoch, UNREADABLE } from "./entering.ts";
+import { CATCH_UP_MS, resumedAlone, sureOfEpoch, UNREADABLE } from "./entering.ts";
 import { EXIT } from "./exit_code.ts";
 import { deliver, newGaps, release } from "./gaps.ts";
 import {
@@ -166,8 +166,10 @@ function unreadable(turn: Turn, room: RoomState): void {
   if (!administers(room)) {
     return turn.change(room.id, (r) => ({ ...r, unreadableIn: r.epoch }));
   }
-  const other = room.deputies.length === 0 ? "" : ", or a deputy runs this room now";
-  turn.warn("bad-message", UNREADABLE + other, room);
+  // Whoever was a deputy may have left this roster since.
+  if (turn.at < room.nextCatchUpAt) return;
+  turn.change(room.id, (r) => ({ ...r, nextCatchUpAt: turn.at + CATCH_UP_MS }));
+  turn.warn("bad-message", `${UNREADABLE}, or a deputy runs this room now`, room);
 }
 
 /** The relay says that a handle is gone: a hint, no proof (§9). */

@@ -34,7 +34,7 @@ export interface RoomState {
   readonly seat: "none" | "knocker" | "member" | "owner";
   /** When we lost the connection, until we are back and caught up; 0 otherwise. */
   readonly awaySince: number;
-  /** Before that a message that we cannot read is no reason to ask the admin again. */
+  /** Before that a message that we cannot read is no reason to ask the admin again, nor for an admin to say so. */
   readonly nextCatchUpAt: number;
   /** We are to ask as soon as that time has come. */
   readonly behind: boolean;

@@ -176,6 +176,15 @@ Deno.test("a newcomer is told that what it cannot open may be of before it came,
   assert.match(said(stage.take(CAUGHT_UP), "warning")[0]?.message ?? "", /damaged or forged$/);
 });
 
+Deno.test("an admin has nobody to ask, and is told of what does not open once in 10 s", () => {
+  const stage = new SessionStage();
+  stage.founds(["elk"]);
+  assert.match(unreadableComes(stage)[0]?.message ?? "", /or a deputy runs this room now$/);
+  assert.deepEqual(unreadableComes(stage), []);
+  stage.ticks(10_000);
+  assert.equal(unreadableComes(stage).length, 1);
+});
+
 /** Comes back after so long, where the admin is gone too. */
 function backAlone(ms: number): SessionStage {
   const stage = SessionStage.talking();
