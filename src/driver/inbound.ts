@@ -30,6 +30,8 @@ import { encodeSigned, type Signed } from "../wire/signed.ts";
 
 /** Messages of the next epoch that may wait for its commit (§8), or of our first for WELCOME. */
 const MAX_EARLY = 1024;
+/** Their bytes in all: what is in them cannot be looked at, and a frame may have 1 MiB. */
+const MAX_EARLY_BYTES = 16 * 1024 * 1024;
 
 /** Answers to members who fell behind that wait for the step. */
 const MAX_ANSWERS = 64;
@@ -46,7 +48,7 @@ interface Delivered {
 
 /** Turns what the relay sends into events. */
 export class Inbound {
-  readonly #early = new Map<string, Delivered[]>();
+  readonly #early = new Map<string, { readonly frames: Delivered[]; bytes: number }>();
   /** What members who fell behind are to get, until the step has said so. */
   readonly #answers = new Map<string, readonly Bytes[]>();
   #answerCount = 0;
@@ -103,11 +105,14 @@ export class Inbound {
 
   #payload(delivered: Delivered): readonly EventBody[] | Promise<readonly EventBody[]> {
     const keys = this.ring.get(delivered.room);
-    if (keys === undefined) return [];
+    if (keys === undefined) {
+      this.#early.delete(delivered.room.toHex());
+      return [];
+    }
     try {
       const opened = keys.open(delivered.payload);
       if (opened.kind === "message") {
-        if (keys.current === null) return this.#keep(delivered);
+        if (keys.current === null) return this.#beforeWelcome(delivered);
         return this.#message(
           keys,
           delivered,
@@ -137,7 +142,7 @@ export class Inbound {
     // Anybody may knock with nonsense; among members nonsense is the relay's doing, or a member's.
     if (!delivered.broadcast) return [];
     // We may not know the secret yet that WELCOME will bring.
-    if (keys.current === null) return this.#keep(delivered);
+    if (keys.current === null) return this.#beforeWelcome(delivered);
     const refused = { kind: "message-refused", room, code: "bad-message", leaf: null } as const;
     // Or the others have a secret that a commit brought which did not reach us: the admin is asked. What did open
     // was made by somebody with ours.
@@ -146,11 +151,21 @@ export class Inbound {
   }
 
   /** Keeps what came before our WELCOME: who was admitted with us may be quicker. */
-  #keep(delivered: Delivered): readonly EventBody[] {
-    const early = this.#early.get(delivered.room.toHex()) ?? [];
-    if (early.length < MAX_EARLY) early.push(delivered);
-    this.#early.set(delivered.room.toHex(), early);
+  #beforeWelcome(delivered: Delivered): readonly EventBody[] {
+    this.#keep(delivered);
     return [];
+  }
+
+  /** Keeps what cannot be read yet. @returns false if too much waits */
+  #keep(delivered: Delivered): boolean {
+    const room = delivered.room.toHex();
+    const early = this.#early.get(room) ?? { frames: [], bytes: 0 };
+    const bytes = early.bytes + delivered.payload.length;
+    if (early.frames.length >= MAX_EARLY || bytes > MAX_EARLY_BYTES) return false;
+    early.frames.push(delivered);
+    early.bytes = bytes;
+    this.#early.set(room, early);
+    return true;
   }
 
   /** The payloads of a `catch-up-asked` event; once. */
@@ -171,15 +186,10 @@ export class Inbound {
     switch (result.kind) {
       case "nothing":
         return [];
-      case "early": {
-        const early = this.#early.get(room) ?? [];
-        if (early.length >= MAX_EARLY) {
-          return [{ kind: "message-refused", room, code: "unknown-sender", leaf: null }];
-        }
-        early.push(delivered);
-        this.#early.set(room, early);
-        return [{ kind: "fell-behind", room, sure: false }];
-      }
+      case "early":
+        return this.#keep(delivered)
+          ? [{ kind: "fell-behind", room, sure: false }]
+          : [{ kind: "message-refused", room, code: "unknown-sender", leaf: null }];
       case "refused":
         return [{ kind: "message-refused", room, code: result.code, leaf: result.leaf }];
       case "opened": {
@@ -210,10 +220,10 @@ export class Inbound {
 
   /** What came for an epoch before its commit, now that we are in it. */
   async #takeEarly(room: RoomId): Promise<readonly EventBody[]> {
-    const early = this.#early.get(room.toHex()) ?? [];
+    const { frames = [] } = this.#early.get(room.toHex()) ?? {};
     this.#early.delete(room.toHex());
     const events: EventBody[] = [];
-    for (const delivered of early) events.push(...await this.#payload(delivered));
+    for (const delivered of frames) events.push(...await this.#payload(delivered));
     return events;
   }
 
