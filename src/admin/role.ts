@@ -15,7 +15,7 @@ import { MAX_LEAVES } from "../wire/limits.ts";
 import type { SessionEvent } from "../session/event.ts";
 import type { InviteRecord, Step } from "../session/effect.ts";
 import type { UserIntent } from "../session/intent.ts";
-import { parseCommand } from "../session/commands.ts";
+import { nameIn, parseCommand } from "../session/commands.ts";
 import { mayHaveBeenSilent, OWNERS_MS, stepDown } from "../session/entering.ts";
 import { OWNERS, speaks } from "../session/room_turn.ts";
 import { roomMeant } from "../session/intents.ts";
@@ -702,7 +702,8 @@ function deputy(
   args: readonly string[],
   ref?: string,
 ): void {
-  const [who, off] = args;
+  const off = args.length > 1 && args.at(-1) === "off";
+  const who = nameIn(off ? args.slice(0, -1) : args);
   if (who === undefined) {
     const names = deputyLeaves(admin, room).map((leaf) =>
       room.members.find((m) => m.leaf === leaf)?.name
@@ -716,10 +717,7 @@ function deputy(
   const member = otherMember(turn, room, who, ref);
   if (member === undefined) return;
   const isNamed = admin.deputies.includes(member.identity);
-  if (off !== undefined && off !== "off") {
-    return turn.session.fail("usage", "name a deputy: /deputy bat, or /deputy bat off", ref);
-  }
-  if ((off === "off") !== isNamed) {
+  if (off !== isNamed) {
     const what = isNamed ? "is a deputy already" : "is no deputy";
     return turn.session.fail("nothing-to-do", `${member.name} ${what}`, ref);
   }
@@ -774,11 +772,16 @@ function otherMember(
   who: string | undefined,
   ref?: string,
 ): RoomState["members"][number] | undefined {
-  const member = room.members.find((m) => m.name === who && !m.left);
+  const member = room.members.find((m) => isCalled(m, who) && !m.left);
   if (member !== undefined && member.leaf !== room.myLeaf) return member;
   if (member === undefined) noSuchMember(turn, room, who, ref);
   else turn.session.fail("usage", "that is you: name somebody else", ref);
   return undefined;
+}
+
+/** Names in a room differ in more than case and marks, so those need not be typed. */
+function isCalled({ name }: { readonly name: string }, who: string | undefined): boolean {
+  return who !== undefined && nameKey(name) === nameKey(who);
 }
 
 function noSuchMember(
@@ -886,13 +889,13 @@ function command(turn: AdminTurn, intent: Extract<UserIntent, { kind: "command" 
       return invite(turn, room, args, intent.ref);
     case "admit":
     case "deny":
-      return answer(turn, admin, room, name, args[0], intent.ref);
+      return answer(turn, admin, room, name, nameIn(args), intent.ref);
     case "kick":
-      return kick(turn, admin, room, args[0], intent.ref);
+      return kick(turn, admin, room, nameIn(args), intent.ref);
     case "deputy":
       return deputy(turn, admin, room, args, intent.ref);
     case "handover":
-      return handOver(turn, admin, room, args[0], intent.ref);
+      return handOver(turn, admin, room, nameIn(args), intent.ref);
     case "rekey":
       turn.change(room.id, (r) => ({ ...r, rekey: true }));
       return turn.session.ok(intent.ref);
@@ -931,7 +934,7 @@ function answer(
 ): void {
   const fitting = who === undefined && admin.requests.length === 1
     ? admin.requests
-    : admin.requests.filter((q) => q.request === who || q.name === who);
+    : admin.requests.filter((q) => q.request === who || isCalled(q, who));
   const [request] = fitting;
   if (request === undefined || fitting.length > 1) {
     const waiting = admin.requests.map((q) => `${q.name} (${q.request})`).join(", ");
@@ -974,7 +977,7 @@ function kick(
   who: string | undefined,
   ref?: string,
 ): void {
-  const member = room.members.find((m) => m.name === who);
+  const member = room.members.find((m) => isCalled(m, who));
   if (member === undefined) return noSuchMember(turn, room, who, ref);
   if (member.leaf === room.myLeaf) {
     return turn.session.fail("usage", "you cannot kick yourself: /leave leaves the room", ref);

@@ -103,6 +103,11 @@ export interface ParsedCommand {
   readonly args: readonly string[];
 }
 
+/** The name that all arguments make: who types `/kick Anna Maria` means one person. */
+export function nameIn(args: readonly string[]): string | undefined {
+  return args.length === 0 ? undefined : args.join(" ");
+}
+
 /**
  * Splits a line like `/kick fox` into its name and arguments; `"book club"` in double quotes is one argument.
  *

@@ -1,6 +1,6 @@
 /** What the person wants. */
 import { MAX_TEXT_BYTES } from "../wire/limits.ts";
-import { COMMANDS, parseCommand } from "./commands.ts";
+import { COMMANDS, nameIn, parseCommand } from "./commands.ts";
 import { EXIT } from "./exit_code.ts";
 import type { UserIntent } from "./intent.ts";
 import { flushPending, forgetRoom, staleRef, toFront } from "./room_turn.ts";
@@ -119,7 +119,7 @@ function command(turn: Turn, intent: Extract<UserIntent, { kind: "command" }>): 
       return room === undefined ? undefined : claim(turn, room, intent.ref);
     }
     case "room":
-      return frontRoom(turn, args[0], intent.ref);
+      return frontRoom(turn, nameIn(args), intent.ref);
     case "join":
       if (args[0] === undefined) {
         return turn.fail("usage", "give an invite: /join stm://…", intent.ref);

@@ -425,3 +425,18 @@ Deno.test("while the admin is away itself nobody's grace runs out", () => {
   there.vanishes(1);
   assert.equal(orders(there.ticks(GRACE_MS), "make-commit").length, 1);
 });
+
+Deno.test("a name is named as it is spoken: in several words, in any case, with or without quotes", () => {
+  for (const typed of ["Anna Maria", "anna maria", '"Anna Maria"', "ANNA MARIA"]) {
+    const stage = AdminStage.founded();
+    stage.asks("Anna Maria");
+    assert.deepEqual(said(stage.commands(`/admit ${typed}`, { ref: "a" }), "error"), []);
+    stage.finishAll();
+    stage.leafOf("Anna Maria");
+    for (const line of [`/deputy ${typed}`, `/deputy ${typed} off`, `/kick ${typed}`]) {
+      assert.deepEqual(said(stage.commands(line, { ref: "n" }), "error"), [], line);
+    }
+    stage.finishAll();
+    assert.throws(() => stage.leafOf("Anna Maria"), RangeError);
+  }
+});
