@@ -1,5 +1,19 @@
 import type { Bytes } from "../wire/codec.ts";
 
+/** Which message a payload is. */
+export interface KeptPlace {
+  readonly epoch: number;
+  readonly leaf: number;
+  readonly n: number;
+}
+
+/** Slots by number, of one chain. */
+interface ChainSlots {
+  readonly epoch: number;
+  readonly leaf: number;
+  readonly slots: Map<number, number>;
+}
+
 /** How much is kept. */
 export interface KeptBounds {
   readonly payloads: number;
@@ -16,55 +30,84 @@ export class KeptPayloads {
   #buffer: Bytes = new Uint8Array(0);
   /** Where the next one goes. */
   #end = 0;
-  /** By place: the number of its slot. */
-  readonly #slots = new Map<string, number>();
+  /** By epoch and leaf. */
+  readonly #chains = new Map<string, ChainSlots>();
+  /** The one that was asked for last: most often the next is of the same. */
+  #last: ChainSlots | null = null;
   /** Slots are taken in turn; the oldest is `#oldest`. */
-  readonly #places: string[] = [];
+  #count = 0;
+  #oldest = 0;
+  readonly #of: ChainSlots[] = [];
+  readonly #numbers: number[] = [];
   readonly #starts: number[] = [];
   readonly #lengths: number[] = [];
-  #oldest = 0;
 
   /** Begins empty. */
   constructor(private readonly bounds: KeptBounds) {}
 
   /** All places with a copy of what is there, oldest first. */
-  *entries(): Generator<[string, Bytes], void, void> {
-    for (let i = 0, count = this.#slots.size; i < count; i++) {
-      const place = this.#places[(this.#oldest + i) % this.bounds.payloads] ?? "";
-      const payload = this.get(place);
-      if (payload !== undefined) yield [place, payload];
+  *entries(): Generator<[KeptPlace, Bytes], void, void> {
+    for (let i = 0, count = this.#count; i < count; i++) {
+      const slot = (this.#oldest + i) % this.bounds.payloads;
+      const of = this.#of[slot];
+      if (of === undefined) continue;
+      yield [{ epoch: of.epoch, leaf: of.leaf, n: this.#numbers[slot] ?? 0 }, this.#copy(slot)];
     }
   }
 
   /** A copy of what is kept of a place. */
-  get(place: string): Bytes | undefined {
-    const slot = this.#slots.get(place);
-    if (slot === undefined) return undefined;
+  get({ epoch, leaf, n }: KeptPlace): Bytes | undefined {
+    const slot = this.#chain(epoch, leaf)?.slots.get(n);
+    return slot === undefined ? undefined : this.#copy(slot);
+  }
+
+  #copy(slot: number): Bytes {
     const start = this.#starts[slot] ?? 0;
     return this.#buffer.slice(start, start + (this.#lengths[slot] ?? 0));
   }
 
   /** Keeps a copy, unless there is one of that place; the oldest make room for it. */
-  put(place: string, payload: Uint8Array): void {
+  put({ epoch, leaf, n }: KeptPlace, payload: Uint8Array): void {
     const { length } = payload;
-    if (length > this.bounds.bytes || this.#slots.has(place)) return;
-    if (this.#slots.size === this.bounds.payloads) this.#dropOldest();
+    if (length > this.bounds.bytes) return;
+    if (this.#chain(epoch, leaf)?.slots.has(n) === true) return;
+    if (this.#count === this.bounds.payloads) this.#dropOldest();
     const start = this.#reserve(length);
     this.#buffer.set(payload, start);
     this.#end = start + length;
-    const slot = (this.#oldest + this.#slots.size) % this.bounds.payloads;
-    this.#places[slot] = place;
+    const slot = (this.#oldest + this.#count++) % this.bounds.payloads;
+    // What made room may have been the last of its chain.
+    const chain = this.#chain(epoch, leaf) ?? this.#newChain(epoch, leaf);
+    chain.slots.set(n, slot);
+    this.#of[slot] = chain;
+    this.#numbers[slot] = n;
     this.#starts[slot] = start;
     this.#lengths[slot] = length;
-    this.#slots.set(place, slot);
   }
 
   /** Forgets everything. */
   clear(): void {
     this.#buffer = new Uint8Array(0);
     this.#end = 0;
-    this.#slots.clear();
+    this.#chains.clear();
+    this.#last = null;
+    this.#of.length = 0;
+    this.#count = 0;
     this.#oldest = 0;
+  }
+
+  #chain(epoch: number, leaf: number): ChainSlots | undefined {
+    const last = this.#last;
+    if (last !== null && last.epoch === epoch && last.leaf === leaf) return last;
+    const chain = this.#chains.get(`${epoch}/${leaf}`);
+    if (chain !== undefined) this.#last = chain;
+    return chain;
+  }
+
+  #newChain(epoch: number, leaf: number): ChainSlots {
+    const chain = { epoch, leaf, slots: new Map<number, number>() };
+    this.#chains.set(`${epoch}/${leaf}`, chain);
+    return this.#last = chain;
   }
 
   /** Where so many bytes may be written. */
@@ -78,10 +121,10 @@ export class KeptPayloads {
     }
     if (start + length > this.#buffer.length) {
       // What lies behind is the oldest there is.
-      while (this.#slots.size > 0 && this.#oldestStart >= start) this.#dropOldest();
+      while (this.#count > 0 && this.#oldestStart >= start) this.#dropOldest();
       start = 0;
     }
-    while (this.#slots.size > 0) {
+    while (this.#count > 0) {
       const at = this.#oldestStart;
       // An empty one that lies just where we write may have others behind it there.
       if (at >= start + length || (at < start && at + this.#oldestLength <= start)) break;
@@ -99,7 +142,13 @@ export class KeptPayloads {
   }
 
   #dropOldest(): void {
-    this.#slots.delete(this.#places[this.#oldest] ?? "");
+    const chain = this.#of[this.#oldest];
+    chain?.slots.delete(this.#numbers[this.#oldest] ?? 0);
+    if (chain?.slots.size === 0) {
+      this.#chains.delete(`${chain.epoch}/${chain.leaf}`);
+      if (this.#last === chain) this.#last = null;
+    }
     this.#oldest = (this.#oldest + 1) % this.bounds.payloads;
+    this.#count--;
   }
 }

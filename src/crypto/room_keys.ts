@@ -41,10 +41,10 @@ import type { ChainPosition } from "./sender_chain.ts";
 import { checkViewRequest, type Compared, Views } from "./views.ts";
 import { EpochKeys } from "./epoch_keys.ts";
 import { KeptPayloads } from "./kept_payloads.ts";
-import { Newest } from "./newest.ts";
 import { OuterSeal } from "./outer_seal.ts";
 import type { Roster } from "./roster.ts";
 import type { SessionKeys, SigningKey } from "./session_keys.ts";
+import { ShownTexts } from "./shown_texts.ts";
 import { WorkBudget } from "./work_budget.ts";
 
 /** Who we are in this run. */
@@ -128,8 +128,8 @@ export const MAX_FORMER_SECRETS = 8;
 /** Payloads kept to mend other members' gaps. */
 const MAX_KEPT_PAYLOADS = 8192;
 const MAX_KEPT_BYTES = 8 * 1024 * 1024;
-/** Ids of texts remembered, to tell a text that was sealed anew. */
-const MAX_SHOWN_IDS = 8192;
+/** Texts remembered, to tell one that was sealed anew. */
+const MAX_SHOWN_TEXTS = 8192;
 /** Epochs whose keys are gone of which it is remembered how many messages came. */
 const MAX_DROPPED_EPOCHS = 64;
 
@@ -158,7 +158,7 @@ export abstract class RoomKeys {
   #dropped = new Map<number, Map<Leaf, number>>();
   /** What was sent and received lately, by place. */
   readonly #kept = new KeptPayloads({ payloads: MAX_KEPT_PAYLOADS, bytes: MAX_KEPT_BYTES });
-  readonly #shown = new Newest<string, true>(MAX_SHOWN_IDS);
+  readonly #shown = new ShownTexts(MAX_SHOWN_TEXTS);
   readonly #views = new Views();
   readonly #forgedAhead = new WorkBudget(FORGED_STEPS_AT_ONCE, FORGED_STEPS_PER_S);
 
@@ -264,15 +264,14 @@ export abstract class RoomKeys {
     other.#current = null;
     for (const [place, payload] of other.#kept.entries()) {
       this.#kept.put(place, payload);
-      const [epoch = 0, leaf = 0, n = 0] = place.split("/").map(Number);
-      this.spoken(epoch, leafOf(leaf), n);
+      this.spoken(place.epoch, leafOf(place.leaf), place.n);
     }
     this.rememberShown(other);
   }
 
   /** What other keys of the room have shown is not shown again, when its author seals it anew under its id (§9). */
   protected rememberShown(other: RoomKeys): void {
-    for (const [shown] of other.#shown.entries) this.#shown.put(shown, true);
+    this.#shown.addAll(other.#shown);
   }
 
   /** The deputies' identities in hex, for whoever comes back when one of them has taken over. */
@@ -368,9 +367,9 @@ export abstract class RoomKeys {
   /** A message has been sealed or opened, and its payload is kept. */
   protected spoken(_epoch: number, _leaf: Leaf, _n: number): void {}
 
-  #keep({ epoch, leaf, n }: MessageHeader, payload: Bytes): void {
-    this.spoken(epoch, leaf, n);
-    this.#kept.put(`${epoch}/${leaf}/${n}`, payload);
+  #keep(header: MessageHeader, payload: Bytes): void {
+    this.spoken(header.epoch, header.leaf, header.n);
+    this.#kept.put(header, payload);
   }
 
   /** A message of ours that was sealed a while ago, under the room secret of now: who came since knows no other. */
@@ -481,10 +480,7 @@ export abstract class RoomKeys {
 
   #isRepeated(keys: EpochKeys, leaf: Leaf, id: MessageId): boolean {
     const author = keys.member(leaf)?.value.identity;
-    const key = `${author?.toHex()}/${id.toHex()}`;
-    if (this.#shown.has(key)) return true;
-    this.#shown.put(key, true);
-    return false;
+    return author !== undefined && !this.#shown.add(author, id);
   }
 
   /** What of a leaf we know to be missing and could still open, oldest epoch first. */
@@ -546,7 +542,7 @@ export abstract class RoomKeys {
     seal: OuterSeal = this.outer,
   ): Bytes[] {
     return numbers.flatMap((n) => {
-      const payload = this.#kept.get(`${epoch}/${leaf}/${n}`);
+      const payload = this.#kept.get({ epoch, leaf, n });
       return payload === undefined ? [] : [seal.seal("repair", { payload }, this.random)];
     });
   }
