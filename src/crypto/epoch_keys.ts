@@ -3,8 +3,6 @@ import {
   digestInput,
   type DigestLeaf,
   epochSecretInfo,
-  messageAad,
-  messageSignedBody,
   senderChainInfo,
 } from "../wire/contexts.ts";
 import {
@@ -17,7 +15,8 @@ import {
   sameBytes,
   signature,
 } from "../wire/ids.ts";
-import { encodePayloadHeader, type PayloadHeader } from "../wire/payload.ts";
+import { MessageInput } from "../wire/message_input.ts";
+import { encodePayloadHeader, PAYLOAD_HEADER_BYTES, type PayloadHeader } from "../wire/payload.ts";
 import {
   decodeMessagePlaintext,
   decodeRoomMessage,
@@ -30,12 +29,12 @@ import {
   type Bytes,
   CryptoError,
   derive,
-  gcmOpen,
+  gcmOpenToRead,
   gcmSeal,
   hkdf,
   sha256,
-  sign,
-  verify,
+  signInput,
+  verifyInput,
 } from "./primitives.ts";
 import { InFlight } from "./in_flight.ts";
 import { type MemberLeaf, type Roster, rosterHash } from "./roster.ts";
@@ -87,12 +86,14 @@ export class EpochKeys {
   readonly #closes = new Map<Leaf, ChainPosition>();
   readonly #removals = new Map<Leaf, ChainPosition>();
   readonly #inFlight = new InFlight();
+  readonly #input: MessageInput;
   /** How many messages a leaf has sent at the least, by its CLOSE or by what the admin has of it. */
   readonly #known = new Map<Leaf, number>();
 
   /** @param secret S, 32 bytes; wiped */
   constructor(place: EpochPlace, roster: Roster, myLeaf: Leaf, secret: Bytes) {
     this.place = place;
+    this.#input = new MessageInput(place);
     this.roster = roster;
     this.myLeaf = myLeaf;
     const es = hkdf(secret, place.h, epochSecretInfo(), 32);
@@ -206,18 +207,18 @@ export class EpochKeys {
 
   /** As {@linkcode seal}, from type and content. */
   sealContent(n: number, type: number, content: Bytes, signing: KeyObject): SealedRoomMessage {
-    const aad = messageAad({ ...this.place, leaf: this.myLeaf, n });
+    const input = this.#input;
+    input.choose(this.myLeaf, n);
     const key = this.#sending.take(n);
+    const signed = signature(signInput(signing, input.signed(type, content)));
+    input.wipe();
     const body = gcmSeal(
       key.key,
-      aad,
-      encodeMessagePlaintext({
-        type,
-        content,
-        signature: signature(sign(signing, "msg", messageSignedBody(aad, type, content))),
-      }),
+      input.aad,
+      encodeMessagePlaintext({ type, content, signature: signed }),
       key.nonce,
     );
+    key.key.fill(0);
     const header: MessageHeader = {
       kind: "message",
       epoch: this.place.epoch,
@@ -243,19 +244,23 @@ export class EpochKeys {
     if (from === undefined || n >= (this.#limits.get(leaf) ?? Infinity)) {
       throw new CryptoError("no-key", "there is no key for this message");
     }
-    const aad = messageAad({ ...this.place, leaf, n });
+    const input = this.#input;
+    input.choose(leaf, n);
     return from.chain.open(n, frameHash(header, body), ({ key, nonce }) => {
-      const plaintext = gcmOpen(key, aad, body, nonce);
+      const plaintext = gcmOpenToRead(key, input.aad, body, nonce);
       try {
         const { type, content, signature } = decodeMessagePlaintext(plaintext);
-        const signed = messageSignedBody(aad, type, content);
-        if (!verify(from.verifyKey, "msg", signed, signature)) {
+        const signed = input.signed(type, content);
+        if (!verifyInput(from.verifyKey, signed, signature)) {
           throw new CryptoError("bad-signature", "the message is not signed by its sender");
         }
         return decodeRoomMessage(type, content);
       } catch (cause) {
         if (cause instanceof CryptoError) throw cause;
         throw new CryptoError("bad-structure", "the message breaks the protocol", { cause });
+      } finally {
+        plaintext.fill(0);
+        input.wipe();
       }
     });
   }
@@ -356,6 +361,9 @@ function digestOf(positions: readonly DigestLeaf[]): Hash {
   return hash(sha256(digestInput(positions)));
 }
 
+/** The header that is hashed: no array for each. */
+const hashed: Bytes = new Uint8Array(PAYLOAD_HEADER_BYTES);
+
 function frameHash(header: MessageHeader, body: Bytes): Bytes {
-  return sha256(encodePayloadHeader(header), body);
+  return sha256(encodePayloadHeader(header, hashed), body);
 }

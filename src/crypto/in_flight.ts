@@ -7,18 +7,28 @@ const MAX_RECENT = 64;
 
 /** Whose messages came or were sent a moment ago: somebody else may not have them yet. */
 export class InFlight {
-  /** Oldest first. */
-  #recent: { readonly leaf: Leaf; readonly at: number }[] = [];
+  /** Begun anew at their front when there are so many. */
+  readonly #leaves: Leaf[] = [];
+  readonly #times: number[] = [];
+  #count = 0;
 
   /** A message more of a leaf. @param at milliseconds since 1970 */
   note(leaf: Leaf, at: number): void {
-    this.#recent.push({ leaf, at });
-    if (this.#recent.length > MAX_RECENT) this.#recent.shift();
+    const slot = this.#count++ % MAX_RECENT;
+    this.#leaves[slot] = leaf;
+    this.#times[slot] = at;
   }
 
   /** Whose messages are so young, the newest first. */
   at(now: number): Leaf[] {
-    return this.#recent.filter(({ at }) => now - at < IN_FLIGHT_MS).map(({ leaf }) => leaf)
-      .reverse();
+    const young: Leaf[] = [];
+    const oldest = Math.max(0, this.#count - MAX_RECENT);
+    for (let i = this.#count - 1; i >= oldest; i--) {
+      const leaf = this.#leaves[i % MAX_RECENT];
+      if (leaf !== undefined && now - (this.#times[i % MAX_RECENT] ?? 0) < IN_FLIGHT_MS) {
+        young.push(leaf);
+      }
+    }
+    return young;
   }
 }

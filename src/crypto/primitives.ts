@@ -130,6 +130,24 @@ export function gcmOpen(
   sealed: Uint8Array,
   nonce: Uint8Array = NONCE_ZERO,
 ): Bytes {
+  const opened = gcmOpenToRead(key, aad, sealed, nonce);
+  const plaintext = opened.slice();
+  opened.fill(0);
+  return plaintext;
+}
+
+/**
+ * As {@linkcode gcmOpen}, for whoever reads what was sealed at once.
+ *
+ * @returns memory of the runtime, beside which others' may lie: to be overwritten with zeros after it was read
+ * @throws {CryptoError} `open-failed` if the tag does not hold
+ */
+export function gcmOpenToRead(
+  key: Uint8Array,
+  aad: Uint8Array,
+  sealed: Uint8Array,
+  nonce: Uint8Array = NONCE_ZERO,
+): Uint8Array {
   if (sealed.length < 16) {
     throw new CryptoError("open-failed", "sealed bytes are shorter than a tag");
   }
@@ -143,7 +161,8 @@ export function gcmOpen(
   } catch (cause) {
     throw new CryptoError("open-failed", "the authentication tag does not hold", { cause });
   }
-  return own(plaintext);
+  // No Buffer, whose slice() shares memory where an array's copies.
+  return new Uint8Array(plaintext.buffer, plaintext.byteOffset, plaintext.length);
 }
 
 const BLOCK_BYTES = 16;
@@ -195,7 +214,12 @@ export function sameSecret(a: Uint8Array, b: Uint8Array): boolean {
 
 /** An Ed25519 signature of a kind over `body`, 64 bytes. */
 export function sign(key: KeyObject, kind: SignatureKind, body: Uint8Array): Bytes {
-  return own(signWith(null, signatureInput(kind, body), key));
+  return signInput(key, signatureInput(kind, body));
+}
+
+/** As {@linkcode sign}, from what `signatureInput` gives. */
+export function signInput(key: KeyObject, input: Uint8Array): Bytes {
+  return own(signWith(null, input, key));
 }
 
 /**
@@ -226,7 +250,12 @@ export function verify(
   body: Uint8Array,
   signature: Uint8Array,
 ): boolean {
-  return isSignatureForm(signature) && verifyWith(null, signatureInput(kind, body), key, signature);
+  return verifyInput(key, signatureInput(kind, body), signature);
+}
+
+/** As {@linkcode verify}, from what `signatureInput` gives. */
+export function verifyInput(key: KeyObject, input: Uint8Array, signature: Uint8Array): boolean {
+  return isSignatureForm(signature) && verifyWith(null, input, key, signature);
 }
 
 /** As {@linkcode verify}, from the raw key; false for a key that we refuse. */

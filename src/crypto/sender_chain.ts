@@ -2,14 +2,12 @@
  * Sender chains (PROTOCOL §8): one hash ratchet for each leaf and epoch. A message key opens once; what
  * lies before the chain's head cannot be derived from it (P6).
  */
-import type { Bytes } from "../wire/codec.ts";
+import { type Bytes, writeU64 } from "../wire/codec.ts";
 import { messageKeyInfo } from "../wire/contexts.ts";
-import { sameBytes } from "../wire/ids.ts";
 import { MAX_AHEAD, MAX_SKIPPED_KEYS } from "../wire/limits.ts";
 import { HashHistory } from "./hash_history.ts";
-import { Newest } from "./newest.ts";
-import { derive } from "./primitives.ts";
-import { sha256OfPair } from "./short_hash.ts";
+import { SeenHashes } from "./seen_hashes.ts";
+import { sha256OfPair, shortDerive } from "./short_hash.ts";
 
 /** What one message is sealed with. */
 export interface MessageKey {
@@ -23,14 +21,33 @@ const REMEMBERED_HASHES = 1024;
 /** A chain key is kept so often, of those that were derived for a number far ahead. */
 const CHECKPOINT_EVERY = 256;
 
-/** One step: the key of message `n` and the chain key after it. */
+/** The info of a step, whose last eight bytes are the number. */
+const info = messageKeyInfo(0);
+/** What a step derives: one place for all chains, where arrays for each message would be keys left behind. */
+const derived = new Uint8Array(76);
+const stepped = {
+  message: { key: derived.subarray(0, 32), nonce: derived.subarray(32, 44) },
+  next: derived.subarray(44),
+};
+
+/** One step: the key of message `n` and the chain key after it. They are there until the next step, or `wipeStep`. */
 function step(chainKey: Bytes, n: number): { message: MessageKey; next: Bytes } {
-  const out = derive(chainKey, messageKeyInfo(n), 76);
-  // Views: a copy of each would be one more place that holds a key.
-  return {
-    message: { key: out.subarray(0, 32), nonce: out.subarray(32, 44) },
-    next: out.subarray(44),
-  };
+  writeU64(info, 9, n);
+  shortDerive(chainKey, info, derived.length, derived);
+  return stepped;
+}
+
+function wipeStep(): void {
+  for (let i = 0; i < derived.length; i++) derived[i] = 0;
+}
+
+/** Puts the chain key after a step in the place of the one before it. */
+function put(chainKey: Bytes, next: Bytes): void {
+  for (let i = 0; i < 32; i++) chainKey[i] = next[i] ?? 0;
+}
+
+function copyOf({ key, nonce }: MessageKey): MessageKey {
+  return { key: key.slice(), nonce: nonce.slice() };
 }
 
 /** `H(n+1) = SHA-256(H(n) ‖ SHA-256(header ‖ body))`, begun with 32 zero bytes. */
@@ -46,14 +63,15 @@ export interface ChainPosition {
 
 /** The chain that we send on. */
 export class SendingChain {
-  #chainKey: Bytes;
+  readonly #chainKey: Bytes;
   #count = 0;
   #hash: Bytes = new Uint8Array(32);
   readonly #hashes = new HashHistory();
 
-  /** @param chainKey CK(leaf, 0); the chain wipes it */
+  /** @param chainKey CK(leaf, 0); wiped */
   constructor(chainKey: Bytes) {
-    this.#chainKey = chainKey;
+    this.#chainKey = chainKey.slice();
+    chainKey.fill(0);
   }
 
   get position(): ChainPosition {
@@ -68,10 +86,11 @@ export class SendingChain {
   take(n: number): MessageKey {
     if (n !== this.#count) throw new RangeError(`message ${n} is not the next, ${this.#count}`);
     const { message, next } = step(this.#chainKey, n);
-    this.#chainKey.fill(0);
-    this.#chainKey = next;
+    const key = copyOf(message);
+    put(this.#chainKey, next);
+    wipeStep();
     this.#count++;
-    return message;
+    return key;
   }
 
   /** Adds a sealed message's hash to the rolling hash; once after each {@linkcode take}. */
@@ -113,7 +132,7 @@ const NOTHING_HEARD: Bytes = new Uint8Array(32);
 class Heard {
   /** Keys of numbers that were passed over. */
   readonly skipped = new Map<number, MessageKey>();
-  readonly seen = new Newest<number, Bytes>(REMEMBERED_HASHES);
+  readonly seen = new SeenHashes(REMEMBERED_HASHES);
   readonly hashes = new HashHistory();
   /** Messages that will not come any more, and have been shown as missing, by number. */
   readonly forgiven = new Set<number>();
@@ -128,7 +147,7 @@ class Heard {
 
 /** The chain of another member that we receive on. */
 export class ReceivingChain {
-  #chainKey: Bytes;
+  readonly #chainKey: Bytes;
   #next = 0;
   /** Messages 0 … contiguous−1 are all here; `#hash` covers them. */
   #contiguous = 0;
@@ -138,9 +157,10 @@ export class ReceivingChain {
   /** Made with the first message: of a thousand members few speak in an epoch. */
   #made: Heard | null = null;
 
-  /** @param chainKey CK(leaf, 0); the chain wipes it */
+  /** @param chainKey CK(leaf, 0); wiped */
   constructor(chainKey: Bytes) {
-    this.#chainKey = chainKey;
+    this.#chainKey = chainKey.slice();
+    chainKey.fill(0);
   }
 
   get #heard(): Heard {
@@ -198,26 +218,37 @@ export class ReceivingChain {
   open<T>(n: number, frameHash: Bytes, open: (key: MessageKey) => T): ChainResult<T> {
     if (n < this.#next) return this.#openBehind(n, frameHash, open);
     if (n - this.#next >= MAX_AHEAD) return { kind: "too-far" };
+    const gap = n - this.#next;
     const chainKey = this.#walk(n);
     const { message, next } = step(chainKey, n);
     if (chainKey !== this.#chainKey) chainKey.fill(0);
-    const value = open(message);
-    message.key.fill(0);
-
-    const gap = n - this.#next;
-    // Only now: of a number that somebody made up they would be made for nothing, each time.
-    const skipped = this.#skippedBefore(n);
-    let lost = gap - skipped.length;
-    for (const [i, key] of skipped) this.#heard.skipped.set(i, key);
-    for (const [i, { key }] of this.#heard.skipped) {
-      if (this.#heard.skipped.size <= MAX_SKIPPED_KEYS) break;
-      key.fill(0);
-      this.#heard.skipped.delete(i);
-      lost++;
+    let skipped: [number, MessageKey][] = [];
+    let value: T;
+    try {
+      value = open(message);
+      if (gap === 0) put(this.#chainKey, next);
+      else {
+        const after = next.slice();
+        // Only now: of a number that somebody made up they would be made for nothing, each time.
+        skipped = this.#skippedBefore(n);
+        put(this.#chainKey, after);
+        after.fill(0);
+      }
+    } finally {
+      wipeStep();
     }
-    this.#lost += lost;
-    this.#chainKey.fill(0);
-    this.#chainKey = next;
+
+    let lost = gap - skipped.length;
+    if (gap > 0) {
+      for (const [i, key] of skipped) this.#heard.skipped.set(i, key);
+      for (const [i, { key }] of this.#heard.skipped) {
+        if (this.#heard.skipped.size <= MAX_SKIPPED_KEYS) break;
+        key.fill(0);
+        this.#heard.skipped.delete(i);
+        lost++;
+      }
+      this.#lost += lost;
+    }
     this.#next = n + 1;
     for (const [i, key] of this.#heard.ahead) {
       if (i > n) break;
@@ -244,16 +275,16 @@ export class ReceivingChain {
 
   /** CK(leaf, n): a key of its own, or the chain's where that is the next. @param keep given each message key on the way */
   #walk(n: number, from = this.#nearest(n), keep?: (i: number, key: MessageKey) => void): Bytes {
-    let chainKey = this.#made?.ahead.get(from)?.slice() ?? this.#chainKey;
+    const ahead = this.#made?.ahead.get(from);
+    if (from === n && ahead === undefined) return this.#chainKey;
+    const chainKey = (ahead ?? this.#chainKey).slice();
     for (let i = from; i < n; i++) {
       if (i % CHECKPOINT_EVERY === 0 && i > this.#next && !this.#heard.ahead.has(i)) {
         this.#heard.ahead.set(i, chainKey.slice());
       }
       const { message, next } = step(chainKey, i);
-      if (chainKey !== this.#chainKey) chainKey.fill(0);
-      chainKey = next;
-      if (keep === undefined) message.key.fill(0);
-      else keep(i, message);
+      put(chainKey, next);
+      keep?.(i, message);
     }
     return chainKey;
   }
@@ -263,19 +294,16 @@ export class ReceivingChain {
     const skipped: [number, MessageKey][] = [];
     const keepFrom = Math.max(this.#next, n - MAX_SKIPPED_KEYS);
     const last = this.#walk(n, this.#nearest(keepFrom), (i, key) => {
-      if (i >= keepFrom) skipped.push([i, key]);
-      else key.key.fill(0);
+      if (i >= keepFrom) skipped.push([i, copyOf(key)]);
     });
-    if (last !== this.#chainKey) last.fill(0);
+    last.fill(0);
     return skipped;
   }
 
   #openBehind<T>(n: number, frameHash: Bytes, open: (key: MessageKey) => T): ChainResult<T> {
     const key = this.#heard.skipped.get(n);
     if (key === undefined) {
-      const seen = this.#heard.seen.get(n);
-      const same = seen !== undefined && sameBytes(seen, frameHash);
-      return { kind: same ? "duplicate" : "replay" };
+      return { kind: this.#heard.seen.has(n, frameHash) ? "duplicate" : "replay" };
     }
     const value = open(key);
     key.key.fill(0);

@@ -152,10 +152,16 @@ export function isShort(ikm: Uint8Array, info: Uint8Array, length: number): bool
  * @param ikm 32 bytes
  * @param info at most 54 bytes; at most 22 if more than 32 are to be derived
  * @param length at most 96
+ * @param out where to put it, of that length; a new array if not given
  * @throws {RangeError} if it is not {@linkcode isShort}
  */
-export function shortDerive(ikm: Uint8Array, info: Uint8Array, length: number): Bytes {
-  if (!isShort(ikm, info, length)) {
+export function shortDerive(
+  ikm: Uint8Array,
+  info: Uint8Array,
+  length: number,
+  out: Bytes = new Uint8Array(length),
+): Bytes {
+  if (!isShort(ikm, info, length) || out.length !== length) {
     throw new RangeError(`${length} bytes of ${ikm.length} with an info of ${info.length}`);
   }
   putBytes(ikm, 0);
@@ -169,7 +175,6 @@ export function shortDerive(ikm: Uint8Array, info: Uint8Array, length: number): 
   for (let i = 0; i < counterAt; i++) orByte(infoWords, i, info[i] ?? 0);
   orByte(infoWords, counterAt + 1, 0x80);
   const words = (counterAt + 5) >> 2;
-  const out = new Uint8Array(length);
   for (let at = 0; at < length; at += 32) {
     // From the second on, the one before goes first.
     const before = at === 0 ? 0 : 32;

@@ -40,21 +40,28 @@ export class WireError extends Error {
 /** So few bytes are copied one by one: a view to copy from costs more. */
 const FEW_BYTES = 64;
 
-/** Reads a byte string from front to back; everything it hands out is a copy. */
+/** By size in bytes: the first number that is too large. A power for each number costs more than its bytes. */
+const LIMITS: readonly number[] = Array.from({ length: 9 }, (_, size) => 256 ** size);
+
+/** Reads a byte string from front to back; what it hands out is a copy if nothing else is said. */
 export class Reader {
   #offset = 0;
   readonly #bytes: Uint8Array;
   readonly #what: string;
+  readonly #lends: boolean;
 
   /**
    * Stands at the first byte.
    *
    * @param bytes what to read; not modified, not kept after reading
    * @param what name of the structure, for error messages
+   * @param lends what is longer than 64 bytes is no copy but a view: for a reader of bytes that nobody writes to
+   *   again, who copies what is to be kept for long
    */
-  constructor(bytes: Uint8Array, what = "bytes") {
+  constructor(bytes: Uint8Array, what = "bytes", lends = false) {
     this.#bytes = bytes;
     this.#what = what;
+    this.#lends = lends;
   }
 
   /** Bytes consumed so far. */
@@ -109,11 +116,14 @@ export class Reader {
   }
 
   /**
-   * Reads `count` bytes into a copy.
+   * Reads `count` bytes into a copy, or a view where the reader lends.
    *
    * @throws {WireError} `truncated`, before anything is allocated
    */
   take(count: number): Bytes {
+    if (this.#lends && count > FEW_BYTES && this.#bytes.buffer instanceof ArrayBuffer) {
+      return this.view(count) as Bytes;
+    }
     this.need(count);
     const copy = new Uint8Array(count);
     const start = this.#offset;
@@ -164,6 +174,44 @@ export class Reader {
   }
 }
 
+/**
+ * Writes a `u64` into bytes that are there already.
+ *
+ * @throws {RangeError} if `value` is no integer of 0 to 2^53 - 1, or there are no eight bytes at `at`
+ */
+export function writeU64(bytes: Uint8Array, at: number, value: number): void {
+  if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`${value} is no u64`);
+  // Shifts take 32 bits; what is above them goes first.
+  writeU32(bytes, at, Math.floor(value / 2 ** 32));
+  writeU32(bytes, at + 4, value % 2 ** 32);
+}
+
+/**
+ * Writes a `u32` into bytes that are there already.
+ *
+ * @throws {RangeError} if it is none, or there are no four bytes at `at`
+ */
+export function writeU32(bytes: Uint8Array, at: number, value: number): void {
+  if (value >>> 0 !== value) throw new RangeError(`${value} is no u32`);
+  if (at < 0 || at + 4 > bytes.length) throw new RangeError(`no four bytes at ${at}`);
+  bytes[at] = value >>> 24;
+  bytes[at + 1] = value >>> 16;
+  bytes[at + 2] = value >>> 8;
+  bytes[at + 3] = value;
+}
+
+/** Reads a `u64` from bytes that are known to be there; `undefined` above 2^53 - 1. */
+export function readU64(bytes: Uint8Array, at: number): number | undefined {
+  const value = readU32(bytes, at) * 2 ** 32 + readU32(bytes, at + 4);
+  return value > Number.MAX_SAFE_INTEGER ? undefined : value;
+}
+
+/** Reads a `u32` from bytes that are known to be there. */
+export function readU32(bytes: Uint8Array, at: number): number {
+  return ((bytes[at] ?? 0) << 24 | (bytes[at + 1] ?? 0) << 16 | (bytes[at + 2] ?? 0) << 8 |
+    (bytes[at + 3] ?? 0)) >>> 0;
+}
+
 /** Collects bytes in a buffer that grows by doubling. */
 export class Writer {
   #buffer: Bytes;
@@ -186,7 +234,7 @@ export class Writer {
    * @throws {RangeError} if `value` is no integer or does not fit (also above 2^53 - 1)
    */
   uint(value: number, size: number): void {
-    if (!Number.isSafeInteger(value) || value < 0 || value >= 256 ** size) {
+    if (!Number.isSafeInteger(value) || value < 0 || value >= (LIMITS[size] ?? 0)) {
       throw new RangeError(`${value} is no u${size * 8}`);
     }
     const at = this.#grow(size);
@@ -351,8 +399,13 @@ export function bytesAs<T extends Bytes>(count: number): Codec<T> {
   };
 }
 
-/** Reads or checks a length: the bound comes before the bytes it announces. */
-function readLength(r: Reader, size: 2 | 4, min: number, max: number): number {
+/**
+ * Reads a length, whose bound comes before the bytes that it announces.
+ *
+ * @param size of the length, in bytes
+ * @throws {WireError} `truncated`; `too-long` over `max`; `bad-value` under `min`
+ */
+export function readLength(r: Reader, size: 2 | 4, min: number, max: number): number {
   const start = r.offset;
   const length = r.uint(size);
   if (length > max) throw r.error("too-long", `length ${length} is over ${max}`, start);

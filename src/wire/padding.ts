@@ -48,7 +48,12 @@ export function encodePadded<T>(codec: Codec<T>, value: T, sizeHint = 256): Byte
 export function decodePadded<T>(codec: Codec<T>, bytes: Uint8Array, what?: string): T {
   const r = new Reader(bytes, what);
   const value = codec.decode(r);
+  endPadded(r);
+  return value;
+}
+
+/** After a value: makes sure of the zeros up to the padded size. @throws {WireError} as {@linkcode decodePadded} */
+export function endPadded(r: Reader): void {
   r.zeros(paddedSize(r.offset) - r.offset);
   r.end();
-  return value;
 }

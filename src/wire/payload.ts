@@ -8,16 +8,15 @@
  */
 import {
   type Bytes,
-  type Codec,
-  decode,
   Reader,
-  struct,
-  u64,
-  u8,
+  readU32,
+  readU64,
   WireError,
   Writer,
+  writeU32,
+  writeU64,
 } from "./codec.ts";
-import { EPOCH, type Epoch, LEAF, type Leaf } from "./ids.ts";
+import { type Epoch, epoch as epochOf, type Leaf, leaf as leafOf } from "./ids.ts";
 
 /** Bytes of the header. */
 export const PAYLOAD_HEADER_BYTES = 24;
@@ -46,42 +45,30 @@ export type PayloadHeader =
     readonly kind: "sealed";
   };
 
-const HEADER = struct<{ type: number; zero: Bytes; epoch: Epoch; leaf: Leaf; n: number }>({
-  type: u8,
-  zero: zeroBytes(3),
-  epoch: EPOCH,
-  leaf: LEAF,
-  n: u64,
-});
-
-function zeroBytes(count: number): Codec<Bytes> {
-  return {
-    encode: (w) => w.zeros(count),
-    decode(r) {
-      r.zeros(count);
-      return new Uint8Array(count);
-    },
-  };
-}
+/** Where the header's fields are; between type and epoch are three zeros. */
+const AT = { epoch: 4, leaf: 12, n: 16 } as const;
 
 /**
  * The 24 bytes to mask.
  *
+ * @param out where to put them, of that length; a new array if not given
  * @throws {RangeError} if a number is out of its range
  */
-export function encodePayloadHeader(header: PayloadHeader): Bytes {
-  const w = new Writer(PAYLOAD_HEADER_BYTES);
-  w.uint(PAYLOAD_KINDS[header.kind], 1);
-  w.zeros(3);
-  if (header.kind === "message") {
-    w.uint(header.epoch, 8);
-    w.uint(header.leaf, 4);
-    w.uint(header.n, 8);
-  } else {
-    w.zeros(20);
-  }
-  return w.finish();
+export function encodePayloadHeader(
+  header: PayloadHeader,
+  out: Bytes = new Uint8Array(PAYLOAD_HEADER_BYTES),
+): Bytes {
+  if (out.length !== PAYLOAD_HEADER_BYTES) throw new RangeError(`${out.length} bytes, not 24`);
+  const { epoch, leaf, n } = header.kind === "message" ? header : SEALED_PLACE;
+  writeU64(out, AT.epoch, epoch);
+  writeU32(out, AT.leaf, leaf);
+  writeU64(out, AT.n, n);
+  out[0] = PAYLOAD_KINDS[header.kind];
+  for (let i = 1; i < AT.epoch; i++) out[i] = 0;
+  return out;
 }
+
+const SEALED_PLACE = { epoch: 0, leaf: 0, n: 0 };
 
 /**
  * Reads an unmasked header.
@@ -94,15 +81,15 @@ export function decodePayloadHeader(bytes: Uint8Array): PayloadHeader | undefine
   if (bytes.length !== PAYLOAD_HEADER_BYTES) {
     throw new WireError("truncated", "payload header", bytes.length, "needs 24 bytes");
   }
-  let header;
-  try {
-    header = decode(HEADER, bytes, "payload header");
-  } catch (error) {
-    if (error instanceof WireError) return undefined;
-    throw error;
+  for (let i = 1; i < AT.epoch; i++) if (bytes[i] !== 0) return undefined;
+  const [type] = bytes;
+  const epoch = readU64(bytes, AT.epoch);
+  const leaf = readU32(bytes, AT.leaf);
+  const n = readU64(bytes, AT.n);
+  if (epoch === undefined || n === undefined) return undefined;
+  if (type === PAYLOAD_KINDS.message) {
+    return { kind: "message", epoch: epochOf(epoch), leaf: leafOf(leaf), n };
   }
-  const { type, epoch, leaf, n } = header;
-  if (type === PAYLOAD_KINDS.message) return { kind: "message", epoch, leaf, n };
   const blank = epoch === 0 && leaf === 0 && n === 0;
   return type === PAYLOAD_KINDS.sealed && blank ? { kind: "sealed" } : undefined;
 }

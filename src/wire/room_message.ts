@@ -13,6 +13,8 @@ import {
   decode,
   encode,
   literal,
+  Reader,
+  readLength,
   restText,
   struct,
   u64,
@@ -29,7 +31,7 @@ import {
   type Signature,
 } from "./ids.ts";
 import { MAX_FRAME_BYTES, MAX_TEXT_BYTES } from "./limits.ts";
-import { decodePadded, encodePadded } from "./padding.ts";
+import { encodePadded, endPadded } from "./padding.ts";
 
 /** What is in the box of a message, before the type is looked at. */
 export interface SignedContent {
@@ -41,14 +43,25 @@ export interface SignedContent {
   readonly signature: Signature;
 }
 
+/** The same as it was read: views of the plaintext. */
+export interface ReadContent {
+  /** The type byte. */
+  readonly type: number;
+  /** Read by {@link decodeRoomMessage}. */
+  readonly content: Uint8Array;
+  /** 64 bytes. */
+  readonly signature: Uint8Array;
+}
+
 const PLAINTEXT = struct<SignedContent>({
   type: u8,
   content: b32(MAX_FRAME_BYTES),
   signature: SIGNATURE,
 });
 
+const SIGNATURE_BYTES = 64;
 /** Type, length and signature. */
-const AROUND_CONTENT_BYTES = 1 + 4 + 64;
+const AROUND_CONTENT_BYTES = 1 + 4 + SIGNATURE_BYTES;
 
 /** The padded plaintext of a message. @throws {RangeError} if a field is out of its range */
 export function encodeMessagePlaintext(message: SignedContent): Bytes {
@@ -58,10 +71,16 @@ export function encodeMessagePlaintext(message: SignedContent): Bytes {
 /**
  * Reads the plaintext of a message. It may only be trusted, or counted, once the signature holds.
  *
+ * @returns content and signature are views of the plaintext: whoever wipes that has used them
  * @throws {WireError} if the bytes or the padding are wrong
  */
-export function decodeMessagePlaintext(plaintext: Uint8Array): SignedContent {
-  return decodePadded(PLAINTEXT, plaintext, "room message");
+export function decodeMessagePlaintext(plaintext: Uint8Array): ReadContent {
+  const r = new Reader(plaintext, "room message");
+  const type = r.uint(1);
+  const content = r.view(readLength(r, 4, 0, MAX_FRAME_BYTES));
+  const signature = r.view(SIGNATURE_BYTES);
+  endPadded(r);
+  return { type, content, signature };
 }
 
 /** 0x81, something said. */

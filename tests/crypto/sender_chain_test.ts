@@ -269,18 +269,27 @@ Deno.test("after message n was opened, nothing that the chain still holds leads 
   await withFolder(async (folder) => {
     await copyProgram(folder, []);
     const path = join(folder, "src/crypto/sender_chain.ts");
-    await Deno.writeTextFile(path, (await Deno.readTextFile(path)).replaceAll("#", "_"));
-    const copy: { ReceivingChain: new (key: Bytes) => OpenedChain } = await import(
-      pathToFileURL(path).href
-    );
+    const program = (await Deno.readTextFile(path)).replaceAll("#", "_");
+    await Deno.writeTextFile(path, program + "\nexport { derived };\n");
+    const copy: {
+      readonly ReceivingChain: new (key: Bytes) => OpenedChain;
+      readonly SendingChain: typeof SendingChain;
+      /** What all chains derive into. */
+      readonly derived: Bytes;
+    } = await import(pathToFileURL(path).href);
+    const left = (): boolean => copy.derived.some((byte) => byte !== 0);
+    new copy.SendingChain(CK0.slice()).take(0);
+    assert.ok(!left());
     const chain = new copy.ReceivingChain(CK0.slice());
     const opened: number[] = [];
     // Somebody made it look ahead.
     assert.equal(offer(chain, 1200, { forged: true }), "threw");
+    assert.ok(!left());
     assert.deepEqual([...chain._heard.ahead.keys()], [256, 512, 768, 1024]);
     for (const n of [0, 1, 7, 3, 300, 299, 301, 60, 780]) {
       offer(chain, n);
       opened.push(n);
+      assert.ok(!left());
       const reachable = new Set([...chain._heard.skipped.values()].map(textOf));
       for (const key of keysFrom(chain._chainKey, chain.next, 400)) reachable.add(key);
       for (const [at, chainKey] of chain._heard.ahead) {
@@ -295,6 +304,17 @@ Deno.test("after message n was opened, nothing that the chain still holds leads 
     assert.deepEqual([...chain._heard.ahead.keys()], [1024]);
     assert.ok([...chain._heard.skipped.keys()].includes(779));
   });
+});
+
+Deno.test("a message that does not open moves nothing, whichever chain is asked in between", () => {
+  const chain = new ReceivingChain(CK0.slice());
+  const other = new ReceivingChain(new Uint8Array(32).fill(1));
+  for (const n of [0, 2, 1, 5, 3]) {
+    assert.equal(offer(chain, n, { forged: true }), "threw");
+    other.open(other.next, frame(other.next), () => "");
+    new SendingChain(systemRandom(32)).take(0);
+    assert.ok(told(offer(chain, n)).startsWith("{"));
+  }
 });
 
 Deno.test("forged numbers far ahead cost their derivations once, however often and in whichever order they come", async () => {

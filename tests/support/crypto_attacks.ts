@@ -1067,7 +1067,7 @@ export const CRYPTO_ATTACKS: readonly CryptoAttack[] = [
     name: "a member's message in another member's name: valid box, own signature",
     expected: "refused: bad-signature",
     bites: "ada said so",
-    patch: never(epochKeys, 'if (!verify(from.verifyKey, "msg", signed, signature))'),
+    patch: never(epochKeys, "if (!verifyInput(from.verifyKey, signed, signature))"),
     run: message((facts) =>
       forge(facts, {
         leaf: 1,
@@ -1081,7 +1081,7 @@ export const CRYPTO_ATTACKS: readonly CryptoAttack[] = [
     name: "the admin's message in a member's name",
     expected: "refused: bad-signature",
     bites: "ada said so",
-    patch: never(epochKeys, 'if (!verify(from.verifyKey, "msg", signed, signature))'),
+    patch: never(epochKeys, "if (!verifyInput(from.verifyKey, signed, signature))"),
     run: message((facts) =>
       forge(facts, {
         leaf: 1,
@@ -1095,7 +1095,11 @@ export const CRYPTO_ATTACKS: readonly CryptoAttack[] = [
     name: "a member's message, opened by an insider and sealed again as its next",
     expected: "refused: bad-signature",
     bites: "once",
-    patch: { file: "src/wire/contexts.ts", from: "  w.raw(aad);\n", to: "" },
+    patch: {
+      file: "src/wire/message_input.ts",
+      from: "return this.#buffer.subarray(0, end)",
+      to: "return this.#buffer.subarray(this.#typeAt, end)",
+    },
     run: message(async (facts) => {
       const { story, bob } = facts;
       const payload = story.seals("ada", story.text("once"));
