@@ -141,7 +141,8 @@ export class Connection {
   #body(body: Uint8Array): Promise<void> | undefined {
     let message: RelayMessage | UnknownRelayMessage;
     try {
-      message = decodeRelayMessage(body);
+      // What the decoder hands out is ours alone; who keeps a payload copies it.
+      message = decodeRelayMessage(body, true);
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       return void this.#broken(error);

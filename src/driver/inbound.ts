@@ -46,6 +46,11 @@ interface Delivered {
   readonly repaired: boolean;
 }
 
+/** As it came it is a view of all that came with it: what waits must not keep that. */
+function ofItsOwn(delivered: Delivered): Delivered {
+  return { ...delivered, payload: delivered.payload.slice() };
+}
+
 /** Turns what the relay sends into events. */
 export class Inbound {
   readonly #early = new Map<string, { readonly frames: Delivered[]; bytes: number }>();
@@ -162,7 +167,7 @@ export class Inbound {
     const early = this.#early.get(room) ?? { frames: [], bytes: 0 };
     const bytes = early.bytes + delivered.payload.length;
     if (early.frames.length >= MAX_EARLY || bytes > MAX_EARLY_BYTES) return false;
-    early.frames.push(delivered);
+    early.frames.push(ofItsOwn(delivered));
     early.bytes = bytes;
     this.#early.set(room, early);
     return true;

@@ -687,6 +687,11 @@ function isKind(kind: string): kind is RelayMessageKind {
   return Object.hasOwn(RELAY_MESSAGES, kind);
 }
 
+/** For error messages: made once. */
+const NAMES: Readonly<Record<string, string>> = Object.fromEntries(
+  [...KIND_BY_TYPE.values()].map((kind) => [kind, `relay message ${kind}`]),
+);
+
 /** Writes type and fields; generic so that each kind meets the codec of its own row. */
 function write<K extends RelayMessageKind>(w: Writer, kind: K, message: RelayMessages[K]): void {
   const row = RELAY_MESSAGES[kind];
@@ -730,15 +735,21 @@ export function frameRelayMessage(message: RelayMessage): Bytes {
  *
  * Who may send the message is for the caller to check, by the row's `from`.
  *
+ * @param lends the payload of BROADCAST and DIRECT is a view of the body: for a caller whose bodies are never written
+ *   to again, and who copies what is to be kept
  * @returns the message, or its type if this version does not know it
  * @throws {WireError} if the body is not what its type says
  */
-export function decodeRelayMessage(body: Uint8Array): RelayMessage | UnknownRelayMessage {
+export function decodeRelayMessage(
+  body: Uint8Array,
+  lends = false,
+): RelayMessage | UnknownRelayMessage {
   const type = body[0];
   if (type === undefined) throw new WireError("truncated", "relay message", 0, "no type");
   const kind = KIND_BY_TYPE.get(type);
   if (kind === undefined) return { kind: "unknown", type, critical: type >= 0x80 };
-  const r = new Reader(body, `relay message ${kind}`);
+  const isPayload = kind === "broadcast" || kind === "direct";
+  const r = new Reader(body, NAMES[kind], lends && isPayload);
   r.uint(1);
   const message = RELAY_MESSAGES[kind].body.decode(r);
   r.end();

@@ -44,6 +44,19 @@ Deno.test("frameRelayMessage() is encodeFrame() of encodeRelayMessage()", () => 
   }));
 });
 
+Deno.test("lent or copied, a message is the same; only a payload of BROADCAST or DIRECT is ever lent", () => {
+  assertProperty(fc.property(anyRelayMessage, fc.boolean(), (message, lends) => {
+    const body = encodeRelayMessage(message);
+    const decoded = decodeRelayMessage(body, lends);
+    assert.deepEqual(decoded, message);
+    for (const [name, field] of Object.entries(decoded)) {
+      if (!(field instanceof Uint8Array)) continue;
+      const lent = lends && name === "payload" && field.length > 64;
+      assert.equal(field.buffer === body.buffer, lent, name);
+    }
+  }));
+});
+
 Deno.test("the offsets say where the fields of BROADCAST and DIRECT are", () => {
   const broadcast = encodeRelayMessage({ kind: "broadcast", room, from, payload });
   assert.deepEqual(broadcast.slice(OFFSET_ROOM, OFFSET_ROOM + 16), new Uint8Array(room));
