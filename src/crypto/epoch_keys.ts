@@ -62,7 +62,10 @@ type MessageHeader = Extract<PayloadHeader, { kind: "message" }>;
 /** A message of ours, sealed. */
 export interface SealedRoomMessage {
   readonly header: MessageHeader;
+  /** A view of the payload. */
   readonly body: Bytes;
+  /** The place of the masked header, for `OuterSeal.mask`, and the body behind it. */
+  readonly payload: Bytes;
 }
 
 /**
@@ -209,16 +212,13 @@ export class EpochKeys {
   sealContent(n: number, type: number, content: Bytes, signing: KeyObject): SealedRoomMessage {
     const input = this.#input;
     input.choose(this.myLeaf, n);
-    const key = this.#sending.take(n);
-    const signed = signature(signInput(signing, input.signed(type, content)));
-    input.wipe();
-    const body = gcmSeal(
-      key.key,
-      input.aad,
-      encodeMessagePlaintext({ type, content, signature: signed }),
-      key.nonce,
-    );
-    key.key.fill(0);
+    const payload = this.#sending.use(n, ({ key, nonce }) => {
+      const signed = signature(signInput(signing, input.signed(type, content)));
+      input.wipe();
+      const plaintext = encodeMessagePlaintext({ type, content, signature: signed });
+      return gcmSeal(key, input.aad, plaintext, nonce, PAYLOAD_HEADER_BYTES);
+    });
+    const body = payload.subarray(PAYLOAD_HEADER_BYTES);
     const header: MessageHeader = {
       kind: "message",
       epoch: this.place.epoch,
@@ -226,7 +226,7 @@ export class EpochKeys {
       n,
     };
     this.#sending.sealed(frameHash(header, body));
-    return { header, body };
+    return { header, body, payload };
   }
 
   /**

@@ -4,8 +4,10 @@ import {
   decodePayloadHeader,
   encodePayloadHeader,
   joinPayload,
+  PAYLOAD_HEADER_BYTES,
   type PayloadHeader,
   SEALED_SALT_BYTES,
+  splitPayload,
 } from "../wire/payload.ts";
 import {
   decodeSealedMessage,
@@ -45,10 +47,15 @@ export class OuterSeal {
 
   /** A payload: the masked header, then the body (at least 32 bytes, of which 16 choose the mask). */
   payload(header: PayloadHeader, body: Uint8Array): Bytes {
-    return joinPayload(
-      this.#mask.apply(body.subarray(0, 16), encodePayloadHeader(header)),
-      body,
-    );
+    const payload = joinPayload(new Uint8Array(PAYLOAD_HEADER_BYTES), body);
+    this.mask(payload, header);
+    return payload;
+  }
+
+  /** Puts the masked header in front of a body that is in its place already. @throws {WireError} without one */
+  mask(payload: Bytes, header: PayloadHeader): void {
+    const { maskedHeader, body } = splitPayload(payload);
+    maskedHeader.set(this.#mask.apply(body.subarray(0, 16), encodePayloadHeader(header)));
   }
 
   /** The header, or `undefined` if another secret masked it. */

@@ -102,6 +102,7 @@ export function derive(ikm: Uint8Array, info: Uint8Array, length: number): Bytes
  * AES-256-GCM.
  *
  * @param nonce 12 bytes; without it nonce 0, for keys that seal once
+ * @param before so many zero bytes in front, for what the caller puts there
  * @returns ciphertext || tag (16 B)
  */
 export function gcmSeal(
@@ -109,13 +110,14 @@ export function gcmSeal(
   aad: Uint8Array,
   plaintext: Uint8Array,
   nonce: Uint8Array = NONCE_ZERO,
+  before = 0,
 ): Bytes {
   const cipher = createCipheriv("aes-256-gcm", key, nonce);
   cipher.setAAD(aad);
-  const out = new Uint8Array(plaintext.length + 16);
-  out.set(cipher.update(plaintext), 0);
+  const out = new Uint8Array(before + plaintext.length + 16);
+  out.set(cipher.update(plaintext), before);
   cipher.final();
-  out.set(cipher.getAuthTag(), plaintext.length);
+  out.set(cipher.getAuthTag(), before + plaintext.length);
   return out;
 }
 

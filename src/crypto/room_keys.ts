@@ -352,14 +352,14 @@ export abstract class RoomKeys {
   sealMessage(epoch: number, n: number, outgoing: Outgoing, now?: number): Bytes {
     const current = this.#epochKeys(epoch);
     if (current === undefined) throw new RangeError(`epoch ${epoch} is not the one we are in`);
-    const { header, body } = current.seal(
+    const { header, payload } = current.seal(
       n,
       this.#fillIn(current, outgoing),
       this.own.session.signing.privateKey,
     );
     if (current === this.#current) { for (const { keys } of this.#past) keys.stopSending(); }
     if (now !== undefined) current.note(current.myLeaf, now);
-    const payload = this.outer.payload(header, body);
+    this.outer.mask(payload, header);
     this.#keep(header, payload);
     return payload;
   }

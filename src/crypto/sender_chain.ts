@@ -84,13 +84,24 @@ export class SendingChain {
    * @throws {RangeError} if `n` is not the number of messages sent
    */
   take(n: number): MessageKey {
+    return this.use(n, copyOf);
+  }
+
+  /**
+   * As {@linkcode take}, for whoever needs the key only once: it is wiped afterwards. Spent it is too if that throws.
+   *
+   * @throws {RangeError} if `n` is not the number of messages sent
+   */
+  use<T>(n: number, seal: (key: MessageKey) => T): T {
     if (n !== this.#count) throw new RangeError(`message ${n} is not the next, ${this.#count}`);
     const { message, next } = step(this.#chainKey, n);
-    const key = copyOf(message);
     put(this.#chainKey, next);
-    wipeStep();
     this.#count++;
-    return key;
+    try {
+      return seal(message);
+    } finally {
+      wipeStep();
+    }
   }
 
   /** Adds a sealed message's hash to the rolling hash; once after each {@linkcode take}. */

@@ -1,7 +1,13 @@
 /** What every part of the step does with a room: find it, speak in it, leave it. */
 import { HEARTBEAT_MS } from "../wire/limits.ts";
 import type { EventBody } from "./event.ts";
-import { KNOCK_AGAIN_MS, type PendingText, roomByName, type RoomState } from "./state.ts";
+import {
+  KNOCK_AGAIN_MS,
+  type PendingText,
+  type RecentText,
+  roomByName,
+  type RoomState,
+} from "./state.ts";
 import { inRoomOf, isoTime, type Turn } from "./turn.ts";
 
 /** The event of a kind. */
@@ -93,17 +99,11 @@ export function flushPending(turn: Turn, id: string): void {
   if (room?.phase !== "joined" || room.stale === "asked" || !speaks(room)) return;
   const pending = withoutNewcomers(turn, room);
   if (pending.length === 0) return;
-  const recent = stillRecent(room.recent, pending.length, turn.at).concat(
-    pending.slice(-MAX_RECENT_TEXTS).map((
-      { id, text, saidTo = room.audience, sentAt = turn.at },
-    ) => ({
-      id,
-      text,
-      at: turn.at,
-      sentAt,
-      saidTo,
-    })),
-  );
+  const recent = stillRecent(room.recent, pending.length, turn.at);
+  for (const text of pending.slice(-MAX_RECENT_TEXTS)) {
+    const { saidTo = room.audience, sentAt = turn.at } = text;
+    recent.push({ id: text.id, text: text.text, at: turn.at, sentAt, saidTo });
+  }
   turn.change(id, (r) => ({ ...r, pending: [], recent }));
   for (const { id: messageId, text, ref, saidTo, sentAt = turn.at } of pending) {
     turn.send(id, { kind: "text", id: messageId, sentAt, text });
@@ -144,12 +144,12 @@ function isWithin(audience: readonly string[], saidTo: readonly string[] | undef
   return audience.every((identity) => heard.has(identity));
 }
 
-/** Of texts in their order those that are young enough, with room for `more`. */
+/** Of texts in their order those that are young enough, with room for `more`: an array of the caller's own. */
 function stillRecent(
   texts: RoomState["recent"],
   more: number,
   at: number,
-): RoomState["recent"] {
+): RecentText[] {
   let from = Math.max(0, texts.length + more - MAX_RECENT_TEXTS);
   while (at - (texts[from]?.at ?? at) >= RECENT_MS) from++;
   return texts.slice(from);

@@ -237,8 +237,19 @@ Deno.test("the chain key that was handed in, spent keys and wiped keys are zero"
   assert.equal(keys.length, 3);
   for (const { key } of keys) assert.ok(zero(key));
   const sent = CK0.slice();
-  new SendingChain(sent).take(0);
+  const sending = new SendingChain(sent);
+  sending.take(0);
   assert.ok(zero(sent));
+  sending.use(1, (key) => keys.push(key));
+  assert.throws(() =>
+    sending.use(2, (key) => {
+      keys.push(key);
+      throw new Forged();
+    }), Forged);
+  for (const { key } of keys) assert.ok(zero(key));
+  // Spent all the same: nothing is sealed twice with one key.
+  assert.throws(() => sending.take(2), RangeError);
+  assert.equal(textOf(sending.take(3)), keyOf(3));
 });
 
 /** The fields that are private in src/, in a copy where they are not. */
@@ -278,7 +289,10 @@ Deno.test("after message n was opened, nothing that the chain still holds leads 
       readonly derived: Bytes;
     } = await import(pathToFileURL(path).href);
     const left = (): boolean => copy.derived.some((byte) => byte !== 0);
-    new copy.SendingChain(CK0.slice()).take(0);
+    const sending = new copy.SendingChain(CK0.slice());
+    sending.take(0);
+    assert.ok(!left());
+    sending.use(1, () => assert.ok(left()));
     assert.ok(!left());
     const chain = new copy.ReceivingChain(CK0.slice());
     const opened: number[] = [];
