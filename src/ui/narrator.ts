@@ -38,7 +38,10 @@ export class Narrator {
     const known = this.#error;
     const isError = notice.type === "error" || notice.type === "disconnected";
     this.#error = isError ? notice.message : null;
-    if (notice.type === "bye" && notice.reason === known) return null;
+    // Of a room that ends it, the failure begins with the room's name.
+    const isTold = notice.type === "bye" && known !== null &&
+      (known === notice.reason || known.endsWith(`: ${notice.reason}`));
+    if (isTold) return null;
     const block = blockOf(notice, {
       me: this.view?.me ?? null,
       manyRooms: (this.view?.rooms.length ?? 0) > 1,

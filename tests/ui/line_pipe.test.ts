@@ -186,6 +186,11 @@ Deno.test("a reason that was just told as a failure is not told again with the g
   refused.face.notice({ type: "bye", reason: "wrong password", exitCode: 5 });
   await refused.face.close();
   assert.equal(refused.terminal.written, "! disconnected: wrong password\n");
+  const room = open();
+  room.face.notice({ type: "error", code: "name-taken", message: "den: choose another name" });
+  room.face.notice({ type: "bye", reason: "choose another name", exitCode: 6 });
+  await room.face.close();
+  assert.equal(room.terminal.written, "! den: choose another name\n");
   const other = open();
   other.face.notice(failed);
   other.face.notice({ type: "bye", reason: "removed", exitCode: 6 });
