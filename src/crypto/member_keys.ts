@@ -21,6 +21,7 @@ import {
   identityKey,
   type InviteSecret,
   type Leaf,
+  leaf as leafOf,
   type RelayKey,
   type RoomId,
   type RoomKey,
@@ -91,6 +92,12 @@ export interface Offer {
   readonly purpose: WarrantPurpose;
 }
 
+/** Somebody's statement that it takes over, and where it is at the relay. */
+interface SuccessionOffer {
+  readonly signed: Signed<Succession>;
+  readonly from: Handle;
+}
+
 /** Our own claim, while the others' keys come in. */
 interface Claim {
   readonly signed: Signed<Succession>;
@@ -143,8 +150,10 @@ export class MemberKeys extends RoomKeys {
   #roomName = "";
   readonly #granted = new Map<WarrantPurpose, Granted>();
   #lineage = new Lineage();
-  /** Somebody may take over: it was checked, and it is the session's to accept. */
-  #offer: { readonly signed: Signed<Succession>; readonly from: Handle } | null = null;
+  /** Who may take over, by leaf: each was checked, and it is the session's to accept one. */
+  readonly #offers = new Map<Leaf, SuccessionOffer>();
+  /** The one that the session has accepted. */
+  #offer: SuccessionOffer | null = null;
   /** Whose commit of the next epoch we would take as well as the admin's. */
   #successor: Signed<Succession> | null = null;
   #claim: Claim | null = null;
@@ -461,6 +470,7 @@ export class MemberKeys extends RoomKeys {
     this.#runId = commit.value.runId;
     this.#roomName = change.roomName;
     this.deputies = change.deputies;
+    this.#offers.clear();
     this.#offer = null;
     this.#successor = null;
     this.dropClaim();
@@ -725,12 +735,13 @@ export class MemberKeys extends RoomKeys {
     if (warrant.purpose === "deputy" && !this.deputies.includes(member.leaf)) {
       throw refuse(`${name} claims the room, and is no deputy`);
     }
-    this.#offer = { signed, from };
+    this.#offers.set(member.leaf, { signed, from });
     return { leaf: member.leaf, purpose: warrant.purpose };
   }
 
   /** We follow the successor that was offered, if there is one still: its next commit counts as the admin's. */
-  acceptSuccession(): void {
+  acceptSuccession(leaf: number): void {
+    this.#offer = this.#offers.get(leafOf(leaf)) ?? null;
     this.#successor = this.#offer?.signed ?? null;
   }
 

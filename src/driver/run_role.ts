@@ -379,12 +379,15 @@ class Driver<S> {
         return this.#claim(effect.room, effect.purpose);
       case "accept-succession": {
         const keys = this.#member(effect.room);
-        keys.acceptSuccession();
+        keys.acceptSuccession(effect.leaf);
         return this.#slowly(this.#cryptoWorker, "following", effect.room, async () => {
           const answer = await keys.makeKeys();
           if (answer !== null) this.#direct(effect.room, answer.to, answer.payload);
         });
       }
+      case "give-up-claim":
+        this.#member(effect.room).dropClaim();
+        return this.#enter(effect.room);
       case "succeed":
         return this.#succeed(effect.room);
       case "show-line": {

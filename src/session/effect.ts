@@ -88,7 +88,9 @@ export type Effect =
   /** Enters as owner and tells everybody that we take over; answered by `keys-given`. */
   | { readonly kind: "claim"; readonly room: string; readonly purpose: SuccessionPurpose }
   /** Gives whoever takes over what it needs to have us in its first epoch. */
-  | { readonly kind: "accept-succession"; readonly room: string }
+  | { readonly kind: "accept-succession"; readonly room: string; readonly leaf: number }
+  /** We claim the room no more, and are a member at the relay again. */
+  | { readonly kind: "give-up-claim"; readonly room: string }
   /** Turns a member's keys into an admin's, durably: commits can be made from here on. */
   | { readonly kind: "succeed"; readonly room: string }
   /** Shows somebody at a handle how the admin that we follow became it, or how we did. */

@@ -117,6 +117,8 @@ export interface Offer {
   readonly leaf: number;
   readonly purpose: SuccessionPurpose;
   readonly accepted: boolean;
+  /** When it was said first. */
+  readonly at: number;
 }
 
 /** A member of the roster. */

@@ -20,6 +20,9 @@ const KEYS_MS = 5_000;
 /** How much later each deputy is asked than the one before it. */
 const RANK_MS = 30_000;
 
+/** For so long a deputy of a better rank goes before another: by then it has made its epoch. */
+const FIRST_MS = 2 * KEYS_MS;
+
 /** How soon the same handle is shown again how the admin became it, and how many are meanwhile. */
 const SHOW_AGAIN_MS = 10_000;
 const MAX_SHOWN = 16;
@@ -168,7 +171,9 @@ function succeedIfAll(turn: Turn, id: string): void {
 export function succession(turn: Turn, event: Of<"succession">): void {
   inRoom(turn, event.room, (room) => {
     const { leaf, purpose } = event;
-    turn.change(room.id, (r) => ({ ...r, offer: { leaf, purpose, accepted: false } }));
+    if (purpose === "deputy" && !goesFirst(turn, room, leaf)) return;
+    const at = room.offer?.leaf === leaf ? room.offer.at : turn.at;
+    turn.change(room.id, (r) => ({ ...r, offer: { leaf, purpose, accepted: false, at } }));
     if (purpose === "deputy" && !adminIsSilent(room, turn.at)) {
       const name = memberByLeaf(room, leaf)?.name ?? `leaf ${leaf}`;
       turn.warn(
@@ -182,6 +187,23 @@ export function succession(turn: Turn, event: Of<"succession">): void {
   });
 }
 
+/**
+ * Two deputies may claim at once, each of whom would be followed by some. The one of the better rank goes first: the
+ * other gives its claim up as long as it has made no epoch, and the members wait for it for a moment.
+ */
+function goesFirst(turn: Turn, room: RoomState, leaf: number): boolean {
+  const rank = room.deputies.indexOf(leaf);
+  const { claiming, offer } = room;
+  if (claiming?.purpose === "deputy" && !claiming.done) {
+    if (room.deputies.indexOf(room.myLeaf) < rank) return false;
+    turn.change(room.id, (r) => ({ ...r, claiming: null }));
+    turn.do({ kind: "give-up-claim", room: room.id });
+    return true;
+  }
+  return offer?.accepted !== true || offer.purpose !== "deputy" ||
+    room.deputies.indexOf(offer.leaf) >= rank || turn.at - offer.at >= FIRST_MS;
+}
+
 function follow(turn: Turn, id: string): void {
   const room = turn.room(id);
   const offer = room?.offer;
@@ -189,7 +211,7 @@ function follow(turn: Turn, id: string): void {
   if (offer.purpose === "deputy" && !adminIsSilent(room, turn.at)) return;
   if (room.claiming !== null) return;
   turn.change(id, (r) => ({ ...r, asked: null, offer: { ...offer, accepted: true } }));
-  turn.do({ kind: "accept-succession", room: id });
+  turn.do({ kind: "accept-succession", room: id, leaf: offer.leaf });
 }
 
 /**

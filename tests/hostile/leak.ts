@@ -86,9 +86,9 @@ export function leakyMember(
       if (newRoomSecret !== undefined) this.leak.roomSecrets.push(newRoomSecret);
       return super.beginEpoch(epoch, h, roster, myLeaf, secret, newRoomSecret);
     }
-    override acceptSuccession(): void {
+    override acceptSuccession(leaf: number): void {
       this.leak.followed++;
-      super.acceptSuccession();
+      super.acceptSuccession(leaf);
     }
     override makeKemUpdate() {
       const made = super.makeKemUpdate();

@@ -1,7 +1,7 @@
 /** Whoever follows a new admin tells the one before (PROTOCOL §7.1). */
 import assert from "node:assert/strict";
 import { orders, said } from "../support/pure_step.ts";
-import { handleOf, ROOM, SessionStage } from "../support/session_stage.ts";
+import { entry, handleOf, ROOM, SessionStage } from "../support/session_stage.ts";
 
 function asks(stage: SessionStage, from: number): string[] {
   const nonce = "ab".repeat(32);
@@ -78,4 +78,47 @@ Deno.test("a claim whose connection breaks before anybody could follow is given 
   });
   assert.deepEqual(orders(stage.ticks(5_000), "succeed"), []);
   assert.equal(stage.room().claiming, null);
+});
+
+/** We are a deputy, with others in this order, and claim the room. */
+function claiming(deputies: readonly number[]): SessionStage {
+  const stage = asked();
+  stage.epoch({ deputies: [...deputies] });
+  stage.take({ kind: "granted", room: ROOM, purpose: "deputy" });
+  stage.ticks(120_000);
+  assert.equal(orders(stage.commands("/claim"), "claim").length, 1);
+  return stage;
+}
+
+const ofElk = { kind: "succession", room: ROOM, leaf: 2, purpose: "deputy" } as const;
+
+Deno.test("of two deputies who claim at once the one of the better rank goes first, and the other follows it", () => {
+  const second = claiming([2, 1]);
+  const gives = second.take(ofElk);
+  assert.equal(orders(gives, "give-up-claim").length, 1);
+  assert.deepEqual(orders(gives, "accept-succession").map(({ leaf }) => leaf), [2]);
+  assert.equal(second.room().claiming, null);
+  const first = claiming([1, 2]);
+  assert.deepEqual(first.take(ofElk), []);
+  assert.notEqual(first.room().claiming, null);
+});
+
+Deno.test("whoever follows a deputy waits ten seconds for it, and follows none of a worse rank meanwhile", () => {
+  const stage = SessionStage.talking();
+  stage.epoch({
+    deputies: [2, 3],
+    added: [entry(3, "bat")],
+  });
+  stage.ticks(90_000);
+  const ofBat = { ...ofElk, leaf: 3 };
+  const follows = (event: typeof ofElk | typeof ofBat) =>
+    orders(stage.take(event), "accept-succession").map(({ leaf }) => leaf);
+  assert.deepEqual(follows(ofBat), [3]);
+  assert.deepEqual(follows(ofElk), [2]);
+  assert.deepEqual(follows(ofBat), []);
+  stage.ticks(9_000);
+  // To say it again does not make it longer.
+  assert.deepEqual(follows(ofElk), [2]);
+  stage.ticks(1_000);
+  assert.deepEqual(follows(ofBat), [3]);
 });

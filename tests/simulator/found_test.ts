@@ -126,6 +126,16 @@ const FOUND: readonly Found[] = [
       68,
     ]],
   },
+  {
+    seed: 11766,
+    what: "two deputies who say yes at once",
+    script: [["join", 6, 5, 408], ["deputy", 5, 7, 549], ["deputy", 6, 7, 464], [
+      "admin-away",
+      0,
+      4,
+      836,
+    ]],
+  },
 ];
 
 Deno.test("rooms that broke an invariant hold every one now", async () => {
