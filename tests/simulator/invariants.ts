@@ -280,6 +280,8 @@ function expected(
 
 /** Whoever left or was kicked is in nobody's roster any more. */
 function removedOut({ people }: Played): string | null {
+  // Without an admin nobody is removed; who said goodbye is shown as gone.
+  if (adminAmong(people) === undefined) return null;
   const gone = people.filter((person) => person.gone).map(({ name }) => name);
   for (const { program, name } of heardOf(people)) {
     const last = program.events.findLast((e) => e.type === "joined" || e.type === "epoch");
@@ -305,6 +307,8 @@ function removedKnow({ people, unaware }: Played): string | null {
 
 /** With all that the removed ever held, nothing opens of what was said last. */
 function removedReadNothing({ world, people, leaks }: Played): string | null {
+  // Who left has the keys until an admin has made an epoch without it.
+  if (adminAmong(people) === undefined) return null;
   const last = people.filter(isThere).map(({ said }) => said.at(-1)?.text);
   for (const { program, name } of people.filter(({ gone }) => gone)) {
     const leak = leaks.get(program.keys.own.identity);
@@ -380,8 +384,11 @@ function noFalseAlarm({ people, lossy, attacked }: Played): string | null {
     ? [...HARMLESS, "bad-claim", "bad-commit", "unverified-admin"]
     : HARMLESS;
   const heard = heardOf(people);
-  // Of two rooms under one name each hears what it cannot read.
-  if (people.some((person) => isThere(person) && !heard.includes(person))) return null;
+  // Of two rooms under one name each hears what it cannot read, also after one has ended.
+  const isApart = (person: Person) => isThere(person) && !heard.includes(person);
+  const isRunByKicked = (person: Person) =>
+    person.unwanted && adminOf(person.program) === person.name;
+  if (people.some((person) => isApart(person) || isRunByKicked(person))) return null;
   for (const program of programsOf(people)) {
     const alarm = program.every("warning").find(({ code, message }) =>
       !harmless.includes(code) && !(code === "bad-message" && UNSURE.test(message))

@@ -434,6 +434,10 @@ class Simulation implements AsyncDisposable, Played {
   async #restart(person: Person): Promise<void> {
     const { name, program } = person;
     if (program.toldAt("joined") === null) return;
+    // A kick that has not become an epoch is gone with the program that was told to.
+    if (person === this.#admin) {
+      for (const other of this.people) other.unwanted &&= other.gone || hasEnded(other.program);
+    }
     this.world.offline.add(name);
     this.world.relay.cut(name);
     await this.#quiet();
