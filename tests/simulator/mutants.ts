@@ -59,11 +59,13 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       patch(
         "src/crypto/sender_chain.ts",
-        "    const value = open(message);\n    message.key.fill(0);\n\n    const gap = n - this.#next;\n" +
-          "    // Only now: of a number that somebody made up they would be made for nothing, each time.\n" +
-          "    const skipped = this.#skippedBefore(n);",
-        "    const gap = n - this.#next;\n    const skipped = this.#skippedBefore(n);\n    this.#next = n + 1;\n" +
-          "    this.#chainKey = next.slice();\n    const value = open(message);\n    message.key.fill(0);\n",
+        "      value = open(message);\n",
+        "      const key = copyOf(message);\n",
+      ),
+      patch(
+        "src/crypto/sender_chain.ts",
+        "        after.fill(0);\n      }\n",
+        "        after.fill(0);\n      }\n      this.#next = n + 1;\n      value = open(key);\n",
       ),
     ],
   },
@@ -152,7 +154,11 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a text that was sealed again is shown again",
     breaks: ["no text twice"],
-    patches: [patch("src/crypto/room_keys.ts", "if (this.#shown.has(key)) return true;", "")],
+    patches: [patch(
+      "src/crypto/room_keys.ts",
+      "return author !== undefined && !this.#shown.add(author, id);",
+      "return author !== undefined && !this.#shown.add(author, id) && author.length === 0;",
+    )],
   },
   {
     name: "a gap is not asked for",
