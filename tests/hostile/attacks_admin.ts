@@ -162,7 +162,7 @@ export const ADMIN_ATTACKS: readonly Attack[] = [
     patches: [
       patch(
         "src/crypto/epoch_keys.ts",
-        'if (!verify(from.verifyKey, "msg", signed, signature)) {',
+        "if (!verifyInput(from.verifyKey, signed, signature)) {",
         "if (false) {",
       ),
     ],

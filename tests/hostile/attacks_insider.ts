@@ -64,7 +64,7 @@ export const INSIDER_ATTACKS: readonly Attack[] = [
     patches: [
       patch(
         "src/crypto/epoch_keys.ts",
-        'if (!verify(from.verifyKey, "msg", signed, signature)) {',
+        "if (!verifyInput(from.verifyKey, signed, signature)) {",
         "if (false) {",
       ),
     ],
@@ -79,8 +79,8 @@ export const INSIDER_ATTACKS: readonly Attack[] = [
     patches: [
       patch(
         "src/crypto/sender_chain.ts",
-        "const value = open(message);\n    message.key.fill(0);",
-        "this.#next = n + 1;\n    const value = open(message);\n    message.key.fill(0);",
+        "value = open(message);\n      if (gap === 0)",
+        "this.#next = n + 1;\n      value = open(message);\n      if (gap === 0)",
       ),
     ],
     bites: "warning bad-signature; warning replay",
@@ -106,8 +106,8 @@ export const INSIDER_ATTACKS: readonly Attack[] = [
     patches: [
       patch(
         "src/crypto/sender_chain.ts",
-        "const value = open(message);\n    message.key.fill(0);",
-        "const value = open(message);\n    this.#heard.skipped.set(n, message);",
+        "value = open(message);\n      if (gap === 0)",
+        "value = open(message);\n      this.#heard.skipped.set(n, { key: message.key.slice(), nonce: message.nonce.slice() });\n      if (gap === 0)",
       ),
       // A text that is opened again is known by its id.
       patch(
@@ -255,7 +255,7 @@ export const INSIDER_ATTACKS: readonly Attack[] = [
     patches: [
       patch(
         "src/crypto/epoch_keys.ts",
-        'if (!verify(from.verifyKey, "msg", signed, signature)) {',
+        "if (!verifyInput(from.verifyKey, signed, signature)) {",
         "if (false) {",
       ),
     ],
