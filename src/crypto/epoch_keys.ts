@@ -88,6 +88,7 @@ export class EpochKeys {
    */
   readonly #closes = new Map<Leaf, ChainPosition>();
   readonly #removals = new Map<Leaf, ChainPosition>();
+  readonly #compared = new Set<ChainPosition>();
   readonly #inFlight = new InFlight();
   readonly #input: MessageInput;
   /** How many messages a leaf has sent at the least, by its CLOSE or by what the admin has of it. */
@@ -278,8 +279,13 @@ export class EpochKeys {
     // Of one who was removed meanwhile its own last word counts as well: that it was said before shows its number.
     const limit = this.#limits.get(leaf);
     if (limit !== undefined) this.#limits.set(leaf, Math.max(limit, count));
+    const first = this.#closes.get(leaf);
+    // It may come again in the epoch after, and tells nothing new then.
+    if (first?.count === count && sameBytes(first.hash, rolling)) {
+      return { missing: 0, fork: false };
+    }
     const fork = chain.next > count;
-    if (!this.#closes.has(leaf)) this.#closes.set(leaf, { count, hash: rolling });
+    if (first === undefined) this.#closes.set(leaf, { count, hash: rolling });
     return { missing: chain.missingOf(count), fork: this.isOtherwise(leaf) || fork };
   }
 
@@ -289,8 +295,8 @@ export class EpochKeys {
     for (const told of [this.#closes, this.#removals]) {
       const position = told.get(leaf);
       const ours = position === undefined ? undefined : this.chain(leaf)?.hashAt(position.count);
-      if (position === undefined || ours === undefined) continue;
-      told.delete(leaf);
+      if (position === undefined || ours === undefined || this.#compared.has(position)) continue;
+      this.#compared.add(position);
       if (!sameBytes(ours, position.hash)) otherwise = true;
     }
     return otherwise;

@@ -26,7 +26,7 @@ import {
   signature,
 } from "../wire/ids.ts";
 import { type PayloadHeader, splitPayload } from "../wire/payload.ts";
-import type { RoomMessage, UnknownRoomMessage } from "../wire/room_message.ts";
+import type { CloseMessage, RoomMessage, UnknownRoomMessage } from "../wire/room_message.ts";
 import type {
   SealedContents,
   SealedKind,
@@ -63,7 +63,8 @@ export type Outgoing =
     readonly sentAt: number;
     readonly text: string;
   }
-  | { readonly kind: "close" }
+  /** Of which epoch before this one. */
+  | { readonly kind: "close"; readonly epoch: number }
   | { readonly kind: "heartbeat" }
   | { readonly kind: "leave" };
 
@@ -161,6 +162,8 @@ export abstract class RoomKeys {
   readonly #shown = new ShownTexts(MAX_SHOWN_TEXTS);
   readonly #views = new Views();
   readonly #forgedAhead = new WorkBudget(FORGED_STEPS_AT_ONCE, FORGED_STEPS_PER_S);
+  /** The last CLOSE that we sent. */
+  #close: CloseMessage | null = null;
 
   constructor(
     room: RoomId,
@@ -259,6 +262,7 @@ export abstract class RoomKeys {
     this.#past = other.#past;
     other.#past = [];
     this.#dropped = other.#dropped;
+    this.#close = other.#close;
     if (!asPast) this.#current = other.#current;
     else if (other.#current !== null) this.#past.push({ keys: other.#current, outer: other.outer });
     other.#current = null;
@@ -386,10 +390,21 @@ export abstract class RoomKeys {
   #fillIn(current: EpochKeys, outgoing: Outgoing): RoomMessage {
     switch (outgoing.kind) {
       case "close": {
-        const previous = this.#previous;
-        if (previous === undefined) throw new RangeError("there is no epoch to close");
-        const { count, hash: rolling } = previous.sent;
-        return { kind: "close", epoch: previous.place.epoch, count, hash: hash(rolling) };
+        const closed = this.#past.find(({ keys }) => keys.place.epoch === outgoing.epoch)?.keys;
+        if (closed !== undefined) {
+          const { count, hash: rolling } = closed.sent;
+          this.#close = {
+            kind: "close",
+            epoch: closed.place.epoch,
+            count,
+            hash: hash(rolling),
+          };
+        }
+        // Of one that is dropped it is sent as it was.
+        if (this.#close?.epoch !== outgoing.epoch) {
+          throw new RangeError(`there is no epoch ${outgoing.epoch} to close`);
+        }
+        return this.#close;
       }
       case "heartbeat": {
         const { count, hash: rolling } = current.sent;

@@ -6,7 +6,8 @@ import type { MissingNumbers } from "./state.ts";
 export type OutgoingMessage =
   | { readonly kind: "text"; readonly id: string; readonly sentAt: number; readonly text: string }
   /** Closes the epoch before; count and hash are the key ring's. */
-  | { readonly kind: "close" }
+  /** Of which epoch. */
+  | { readonly kind: "close"; readonly epoch: number }
   | { readonly kind: "heartbeat" }
   | { readonly kind: "leave" };
 

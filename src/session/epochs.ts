@@ -55,6 +55,7 @@ export function joined(turn: Turn, event: Of<"joined">): void {
       members: event.roster.map((entry) => memberOf(turn, entry)),
       audience: event.roster.map(({ identity }) => identity),
       sent: 0,
+      spokeIn: 0,
       // A connection that was lost while we waited is behind us; but it may be lost just now.
       awaySince: r.handle === null ? r.awaySince || turn.at : hasNoSeat ? turn.at : 0,
       resumeBy: 0,
@@ -158,8 +159,9 @@ export function epochBegan(turn: Turn, event: Of<"epoch-began">): void {
     sayEpoch(turn, room.id, event.reason);
     for (const { leaf, gaps } of event.removed) newGaps(turn, room.id, leaf, gaps);
     dropPrevious(turn, room.id, (_at, kept) => kept > MAX_PAST_EPOCHS);
-    // §8: whoever sent in the epoch before closes it with its first message of this one.
-    if (hadSent) turn.send(room.id, { kind: "close" });
+    // §8: whoever sent in the epoch before closes it with its first message of this one; if that was only a CLOSE, it may
+    // have come when nobody had its keys any more, and is sent again.
+    if (hadSent) turn.send(room.id, { kind: "close", epoch: room.spokeIn });
     if (room.myLeaf !== event.adminLeaf) {
       if (room.seat === "member") turn.do({ kind: "renew-ticket", room: room.id });
       updateKem(turn, room.id);

@@ -65,6 +65,8 @@ export interface RoomState {
   readonly former: readonly Member[];
   /** Messages that we sent in this epoch: the number of the next. */
   readonly sent: number;
+  /** The newest epoch in which we sent anything but a CLOSE; 0 if there is none. */
+  readonly spokeIn: number;
   /** Text typed before there was a key to seal it with. */
   readonly pending: readonly PendingText[];
   /** What we said lately, in case we have to say it again (PROTOCOL §9). */
@@ -342,6 +344,7 @@ export function enteringRoom(id: string, name: string): RoomState {
     members: [],
     former: [],
     sent: 0,
+    spokeIn: 0,
     pending: [],
     recent: [],
     audience: [],

@@ -72,7 +72,8 @@ export class Turn {
       message,
       ...(held ? { held: true } : {}),
     });
-    this.change(id, (r) => ({ ...r, sent: r.sent + 1 }));
+    const spokeIn = message.kind === "close" ? room.spokeIn : room.epoch;
+    this.change(id, (r) => ({ ...r, sent: r.sent + 1, spokeIn }));
   }
 
   /** Says that the texts that wait in a room will not be sent: nothing that was typed vanishes silently. */

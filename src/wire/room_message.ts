@@ -95,11 +95,11 @@ export interface TextMessage {
   readonly text: string;
 }
 
-/** 0x82, the sender's last word on the epoch before. */
+/** 0x82, the sender's last word on an epoch before. */
 export interface CloseMessage {
   /** CLOSE */
   readonly kind: "close";
-  /** The epoch before. */
+  /** The one in which the sender last sent anything but this. */
   readonly epoch: Epoch;
   /** Messages sent in it. */
   readonly count: number;

@@ -99,7 +99,7 @@ Deno.test("of somebody who was removed a CLOSE that counts tells what was said b
   await story.broadcast("ada", first);
   const beyond = story.seals("ada", story.text("sent, and kept back by the relay"));
   await story.rekey();
-  const close = story.seals("ada", { kind: "close" });
+  const close = story.seals("ada", { kind: "close", epoch: story.epochOf("ada").place.epoch - 1 });
   await story.broadcast("ada", close);
   await story.remove("kicked", "ada");
   await catchesUp(story, cyd);

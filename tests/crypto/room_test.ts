@@ -212,7 +212,7 @@ Deno.test("CLOSE says what of the epoch before is missing, and dropping it too",
   const lost = story.seals("ada", story.text("lost"));
   assert.ok(lost.length > 0);
   await story.rekey();
-  const close = story.seals("ada", { kind: "close" });
+  const close = story.seals("ada", { kind: "close", epoch: 2 });
   const results = await story.broadcast("ada", close);
   for (const name of ["admin", "bob"]) {
     const opened = openedOf(results.get(name));
@@ -248,7 +248,7 @@ Deno.test("CLOSE of an epoch that is dropped says, once, what of it never came",
   await story.says("ada", "read");
   story.seals("ada", story.text("never given"));
   await story.rekey();
-  const close = story.seals("ada", { kind: "close" });
+  const close = story.seals("ada", { kind: "close", epoch: 2 });
   const bob = story.keysOf("bob");
   while (bob.dropPrevious().length > 0);
   bob.dropPrevious();
@@ -258,6 +258,23 @@ Deno.test("CLOSE of an epoch that is dropped says, once, what of it never came",
     0,
   ]);
   assert.equal(openedOf(results.get("admin")).missing, 1);
+});
+
+Deno.test("a CLOSE that comes again in a later epoch is as it was, and tells nothing twice", async () => {
+  const story = await Story.found();
+  await story.join(["ada", "bob"]);
+  story.seals("ada", story.text("never given"));
+  const results = [];
+  for (const _ of [0, 1, 2]) {
+    await story.rekey();
+    const taken = await story.broadcast("ada", story.seals("ada", { kind: "close", epoch: 2 }));
+    results.push(openedOf(taken.get("bob")));
+    story.keysOf("ada").dropPrevious();
+  }
+  assert.deepEqual(results.map(({ missing }) => missing), [1, 0, 0]);
+  const told = results.map(({ message }) => message.kind === "close" && message.count);
+  assert.deepEqual(told, [1, 1, 1]);
+  assert.throws(() => story.seals("ada", { kind: "close", epoch: 1 }), RangeError);
 });
 
 function openedOf(taken: Taken | undefined) {

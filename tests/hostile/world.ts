@@ -79,8 +79,8 @@ export class Actor<K extends (MemberKeys | AdminKeys) & Leaking> extends Chronic
   readonly #toldAt = new Map<string, number>();
   readonly #firstToldAt = new Map<string, number>();
   readonly #times = new WeakMap<Notice, number>();
-  /** For how long it was without a connection at the most, by the clock. */
-  longestAwayMs = 0;
+  /** When it was without a connection, by the clock. */
+  readonly away: { readonly from: number; readonly to: number }[] = [];
   /** Settles with the exit code, or says why the program broke. */
   exit: Promise<number> = Promise.resolve(-1);
 
@@ -102,8 +102,8 @@ export class Actor<K extends (MemberKeys | AdminKeys) & Leaking> extends Chronic
     const face: Face = {
       notice: (notice) => {
         if (notice.type === "reconnected") {
-          const since = this.toldAt("disconnected") ?? clock.now();
-          this.longestAwayMs = Math.max(this.longestAwayMs, clock.now() - since);
+          const from = this.toldAt("disconnected") ?? clock.now();
+          this.away.push({ from, to: clock.now() });
         }
         this.#times.set(notice, clock.now());
         this.#toldAt.set(notice.type, clock.now());

@@ -101,6 +101,16 @@ Deno.test("CLOSE is the first message of an epoch if something was sent in the o
   assert.deepEqual(outline(stage.epoch()).filter((e) => e.startsWith("send")), ["send close 6/0"]);
 });
 
+Deno.test("a CLOSE is of the last epoch in which more was sent than that, however many pass since", () => {
+  const stage = SessionStage.talking();
+  const closed = (): number[] =>
+    orders(stage.epoch(), "seal-and-send")
+      .flatMap(({ message }) => message.kind === "close" ? [message.epoch] : []);
+  assert.deepEqual([closed(), closed(), closed()], [[4], [4], [4]]);
+  stage.says("hi");
+  assert.deepEqual([closed(), closed()], [[7], [7]]);
+});
+
 Deno.test("there is no CLOSE after an epoch in which nothing was sent", () => {
   const admin = new SessionStage([], "owl");
   assert.deepEqual(outline(admin.founds()), ["joined"]);

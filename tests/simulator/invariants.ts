@@ -202,16 +202,23 @@ function typedIsSent({ people, attacked }: Played): string | null {
 
 function nothingLost(played: Played): string | null {
   if (played.lossy) return null;
-  return lost(played, (reader, author) => wasAwayTooLong(reader) ? toldMissing(reader, author) : 0);
+  return lost(
+    played,
+    (reader, author) =>
+      wereApartTooLong(played.people, reader.name, author)
+        ? toldMissing(reader.program, author)
+        : 0,
+  );
 }
 
 function lostIsShown(played: Played): string | null {
   return lost(
     played,
     (reader, author) =>
-      toldMissing(reader, author) +
+      toldMissing(reader.program, author) +
       // What comes when the keys of its epoch are gone is shown as it is refused.
-      reader.every("warning").filter((e) => e.code === "replay" && e.from === author).length,
+      reader.program.every("warning").filter((e) => e.code === "replay" && e.from === author)
+        .length,
   );
 }
 
@@ -221,17 +228,44 @@ function toldMissing(reader: Program, author: string): number {
 }
 
 /**
- * An admin whose commit reached nobody, because its connection broke, has no keys any more of the epoch in which the
- * others talk on, when it comes back after so long (P6): that is lost to it, and has to be told.
+ * The keys of an epoch are gone two minutes after it (P6). Where for so long without a break one of two, or the admin
+ * whom they learn the next epoch from, was without a connection, what one said in the epoch before may find the other
+ * without them: that is lost to it, and has to be told.
  */
-function wasAwayTooLong({ longestAwayMs }: Program): boolean {
-  return longestAwayMs >= CHAIN_LIFE_MS;
+function wereApartTooLong(people: readonly Person[], reader: string, author: string): boolean {
+  const spans = people.filter((person) =>
+    person.name === reader || person.name === author ||
+    programsOf([person]).some((program) => adminOf(program) === person.name)
+  ).flatMap((person) => awayOf(person)).sort((a, b) => a.from - b.from);
+  let from = 0;
+  let to = 0;
+  for (const span of spans) {
+    if (span.from > to) from = span.from;
+    to = Math.max(to, span.to);
+    if (to - from >= CHAIN_LIFE_MS) return true;
+  }
+  return false;
+}
+
+/** Who says something and leaves at once waits for nobody who has just lost its connection: nobody may have it then. */
+function leftAtOnce(people: readonly Person[], reader: string, author: string): boolean {
+  const by = people.find(({ name }) => name === author);
+  const at = by?.program.toldAt("bye") ?? null;
+  const of = people.find(({ name }) => name === reader);
+  if (by === undefined || of === undefined || at === null || !by.gone || by.unwanted) return false;
+  return awayOf(of).some(({ from, to }) => from <= at && to >= at - AT_ONCE_MS);
+}
+
+const AT_ONCE_MS = 5_000;
+
+function awayOf(person: Person): { readonly from: number; readonly to: number }[] {
+  return programsOf([person]).flatMap(({ away }) => away);
 }
 
 /** Each has each other's texts, but for so many. */
 function lost(
   played: Played,
-  allowed: (reader: Program, author: string) => number,
+  allowed: (reader: Person, author: string) => number,
 ): string | null {
   const { people } = played;
   const heard = heardOf(people);
@@ -242,7 +276,7 @@ function lost(
       if (author === reader || (isThere(author) && !heard.includes(author))) continue;
       const lacking = expected(people, reader, author, since)
         .filter((text) => !reader.program.hasHeard(text));
-      const most = allowed(reader.program, author.name);
+      const most = allowed(reader, author.name);
       if (lacking.length > most) {
         return `${reader.name} lacks ${lacking.length} of ${author.name} (${
           lacking[0]
@@ -394,8 +428,10 @@ function noFalseAlarm({ people, lossy, attacked }: Played): string | null {
       !harmless.includes(code) && !(code === "bad-message" && UNSURE.test(message))
     );
     if (alarm !== undefined) return `${program.name}: ${alarm.code}, ${alarm.message}`;
-    const [missing] = program.every("missing");
-    if (missing !== undefined && !wasAwayTooLong(program)) {
+    const missing = program.every("missing").find(({ from }) =>
+      !wereApartTooLong(people, program.name, from) && !leftAtOnce(people, program.name, from)
+    );
+    if (missing !== undefined) {
       return `${program.name}: missing ${missing.count} of ${missing.from}`;
     }
   }

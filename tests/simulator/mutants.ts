@@ -39,7 +39,11 @@ export const MUTANTS: readonly Mutant[] = [
     name: "no CLOSE",
     breaks: ["nothing is lost", "lost texts are shown as missing"],
     patches: [
-      patch("src/session/epochs.ts", 'if (hadSent) turn.send(room.id, { kind: "close" });', ""),
+      patch(
+        "src/session/epochs.ts",
+        'if (hadSent) turn.send(room.id, { kind: "close", epoch: room.spokeIn });',
+        "",
+      ),
     ],
   },
   {

@@ -159,13 +159,13 @@ async function play(
   tape.flush();
   tape.flush(await story.remove("left", "bob"));
   noteEpoch();
-  await story.says("admin", { kind: "close" });
-  await story.says("cyd", { kind: "close" });
+  await story.says("admin", { kind: "close", epoch: 4 });
+  await story.says("cyd", { kind: "close", epoch: 4 });
   await story.says("cyd", "before the kick");
   tape.flush();
   tape.flush(await story.remove("kicked", "cyd"));
   noteEpoch();
-  await story.says("admin", { kind: "close" });
+  await story.says("admin", { kind: "close", epoch: 5 });
   await story.says("admin", "with the new room secret");
   tape.flush();
 
