@@ -712,6 +712,7 @@ function commitPlan(w: World): CommitWorld {
       reason: "gone",
       count: 5,
       hash: hash(w.random(32)),
+      earlier: [],
     }],
   };
   const plan: HandmadePlan = {
@@ -860,7 +861,13 @@ async function commits(w: World): Promise<VectorFile> {
     cydAs("a name that differs in case and marks only", namesake),
     cydAs("a leaf number used before", w.cyd.cert, 2),
     changed("a removed leaf that is not there", {
-      removed: [{ leaf: leaf(7), reason: "gone", count: 0, hash: hash(new Uint8Array(32)) }],
+      removed: [{
+        leaf: leaf(7),
+        reason: "gone",
+        count: 0,
+        hash: hash(new Uint8Array(32)),
+        earlier: [],
+      }],
     }),
     changed("an admin's leaf that is not the admin's", { adminLeaf: leaf(1) }),
   ];

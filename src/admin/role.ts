@@ -17,7 +17,7 @@ import type { InviteRecord, Step } from "../session/effect.ts";
 import type { UserIntent } from "../session/intent.ts";
 import { nameIn, parseCommand } from "../session/commands.ts";
 import { mayHaveBeenSilent, OWNERS_MS, stepDown } from "../session/entering.ts";
-import { OWNERS, speaks } from "../session/room_turn.ts";
+import { heartbeatPeriodMs, OWNERS, speaks } from "../session/room_turn.ts";
 import { roomMeant } from "../session/intents.ts";
 import { step } from "../session/step.ts";
 import { inRoomOf, Turn } from "../session/turn.ts";
@@ -119,6 +119,8 @@ interface Remove {
 /** A commit with its newcomers' CERTs has to fit in one frame, and the relay admits so many at a time. */
 const MAX_ADDS_PER_COMMIT = 200;
 const MAX_REQUESTS = 64;
+/** A commit waits for what somebody said before it went until everybody has shown where it is, and for so long more. */
+const MEND_BEFORE_MS = 5_000;
 const REQUEST_LIFE_MS = 10 * 60_000;
 const MAX_INVITE_USES = 1000;
 const MAX_INVITE_HOURS = 24 * 366;
@@ -470,7 +472,12 @@ function commitNext(turn: AdminTurn, id: string): void {
       return;
     }
     const present = new Set(room.members.map((m) => m.leaf));
-    const removes = admin.removes.filter((r) => present.has(r.leaf));
+    const listed = admin.removes.filter((r) => present.has(r.leaf));
+    const waiting = listed.filter((r) => mayBeMended(turn, room, r));
+    const removes = listed.filter((r) => !waiting.includes(r));
+    if (waiting.length > 0 && removes.length === 0 && admin.adds.length === 0 && !admin.rekey) {
+      return;
+    }
     const adds = admin.adds.slice(0, MAX_ADDS_PER_COMMIT);
     for (const add of adds) {
       const old = room.members.find((m) => m.identity === add.identity);
@@ -488,7 +495,7 @@ function commitNext(turn: AdminTurn, id: string): void {
       ...r,
       making: { adds, removes },
       adds: admin.adds.slice(MAX_ADDS_PER_COMMIT),
-      removes: [],
+      removes: waiting.filter((r) => !removes.some(({ leaf }) => leaf === r.leaf)),
       rekey: false,
     }));
     const gone = new Set(removes.map((r) => r.leaf));
@@ -514,6 +521,16 @@ function commitNext(turn: AdminTurn, id: string): void {
       deputies: deputyLeaves(admin, room).filter((leaf) => !gone.has(leaf)),
     });
   });
+}
+
+/**
+ * The commit counts what we have of somebody without a gap, and nothing beyond that is shown to anybody any more. Where
+ * something of it has not come and the others may have it, there is no hurry to remove who went by itself.
+ */
+function mayBeMended(turn: AdminTurn, room: RoomState, { leaf, reason }: Remove): boolean {
+  const gap = room.gaps.find((g) => g.leaf === leaf && g.missing.length > 0);
+  const mostMs = heartbeatPeriodMs(room.members.length, false) + MEND_BEFORE_MS;
+  return reason !== "kicked" && gap !== undefined && turn.at - gap.since < mostMs;
 }
 
 /** Somebody is back within the grace: whoever had its device meanwhile is shut out by a new epoch (P7). */

@@ -601,6 +601,7 @@ export class AdminKeys extends RoomKeys {
         reason,
         count: position?.count ?? 0,
         hash: hash(position?.hash ?? new Uint8Array(32)),
+        earlier: this.earlierOf(leafOf(leaf)),
       };
     });
     const kicked = plan.removes.some(({ reason }) => reason === "kicked");

@@ -346,6 +346,17 @@ export class EpochKeys {
     return { missing: chain.missingOf(count), fork: this.isOtherwise(leaf) };
   }
 
+  /**
+   * Of a leaf that is limited: the admin has so many of it.
+   *
+   * @returns whether those are others than ours
+   */
+  atLeast(leaf: Leaf, count: number, rolling: Hash): boolean {
+    this.limitToCome(leaf, Math.max(count, this.#limits.get(leaf) ?? 0));
+    this.#removals.set(leaf, { count, hash: rolling });
+    return this.isOtherwise(leaf);
+  }
+
   /** Nothing of a leaf beyond `count` is opened from here on. */
   limitToCome(leaf: Leaf, count: number): void {
     this.#limits.set(leaf, count);

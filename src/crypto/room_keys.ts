@@ -4,7 +4,7 @@
  */
 import type { View, ViewRequest } from "../wire/agreement.ts";
 import { type Bytes, encode } from "../wire/codec.ts";
-import type { Removal } from "../wire/commit.ts";
+import type { EarlierEpoch, Removal } from "../wire/commit.ts";
 import type { Direction } from "../wire/contexts.ts";
 import { enterBody, type Role } from "../wire/ticket.ts";
 import {
@@ -33,7 +33,7 @@ import type {
   SealedMessage,
   UnknownSealedMessage,
 } from "../wire/sealed_message.ts";
-import { MAX_AHEAD, MAX_REPAIR_NUMBERS } from "../wire/limits.ts";
+import { MAX_AHEAD, MAX_EARLIER_EPOCHS, MAX_REPAIR_NUMBERS } from "../wire/limits.ts";
 import { REPAIR_REQUEST_BODY, type RepairRequest } from "../wire/repair.ts";
 import { type Signed, signedOf } from "../wire/signed.ts";
 import { CryptoError, type RandomSource, sign, verify } from "./primitives.ts";
@@ -339,11 +339,30 @@ export abstract class RoomKeys {
     return unknown;
   }
 
+  /** What has come of a leaf in the newest epochs before this one in which anything has: a commit that removes it tells. */
+  protected earlierOf(leaf: Leaf): EarlierEpoch[] {
+    return this.#past.flatMap(({ keys }) => {
+      const position = keys.chain(leaf)?.position;
+      if (position === undefined || position.count === 0) return [];
+      return [{ epoch: keys.place.epoch, count: position.count, hash: hash(position.hash) }];
+    }).slice(-MAX_EARLIER_EPOCHS);
+  }
+
   /** After a commit removed a leaf: what of its messages we lack, or have otherwise than the admin. */
-  protected limitPrevious({ leaf, count, hash }: Removal): { missing: number; fork: boolean } {
-    // The commit counts the epoch that it ended. In those before, what it sent came before that.
-    for (const { keys } of this.#past) keys.limitToCome(leaf, keys.chain(leaf)?.next ?? 0);
-    return this.#previous?.limit(leaf, count, hash) ?? { missing: 0, fork: false };
+  protected limitPrevious(
+    { leaf, count, hash, earlier }: Removal,
+  ): { missing: number; fork: boolean } {
+    // The commit counts the epoch that it ended. In those before, what it sent came before that: it counts as far as it
+    // has come, as its CLOSE says that came, and as the admin has it.
+    for (const { keys } of this.#past) keys.limitToCome(leaf, keys.known(leaf));
+    let [missing, fork] = [0, false];
+    for (const { epoch, count, hash } of earlier) {
+      const keys = this.#past.find(({ keys }) => keys.place.epoch === epoch)?.keys;
+      if (keys === undefined) missing += this.#neverCame(leaf, epoch, count);
+      else if (keys.atLeast(leaf, count, hash)) fork = true;
+    }
+    const last = this.#previous?.limit(leaf, count, hash);
+    return { missing: missing + (last?.missing ?? 0), fork: fork || last?.fork === true };
   }
 
   /**

@@ -586,12 +586,12 @@ export function epochEvent(
     adminLeaf: change.adminLeaf,
     deputies: change.deputies,
     added: roster.filter(({ leaf }) => added.has(leaf)).map(rosterEntry),
-    removed: change.removed.map(({ leaf, reason }) => {
+    removed: change.removed.map(({ leaf, reason, count }) => {
       const gaps = keys.gapsOf(leaf);
       const mendable = gaps.filter((gap) => gap.epoch === keys.epochBefore)
         .reduce((sum, { numbers }) => sum + numbers.length, 0);
       const { missing, fork } = removed.get(leaf) ?? { missing: 0, fork: false };
-      return { leaf, reason, gaps, missing: Math.max(0, missing - mendable), fork };
+      return { leaf, reason, count, gaps, missing: Math.max(0, missing - mendable), fork };
     }),
     safetyCode: current.safetyCode,
   };

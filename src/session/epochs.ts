@@ -2,7 +2,7 @@
 import { CHAIN_LIFE_MS } from "../wire/limits.ts";
 import { agreementAfter } from "./agreement.ts";
 import type { RosterEntry } from "./event.ts";
-import { newGaps } from "./gaps.ts";
+import { endsAt, newGaps } from "./gaps.ts";
 import { sayFork } from "./hearing.ts";
 import type { EpochReason } from "./notice.ts";
 import {
@@ -157,7 +157,10 @@ export function epochBegan(turn: Turn, event: Of<"epoch-began">): void {
       });
     }
     sayEpoch(turn, room.id, event.reason);
-    for (const { leaf, gaps } of event.removed) newGaps(turn, room.id, leaf, gaps);
+    for (const { leaf, count, gaps } of event.removed) {
+      endsAt(turn, room.id, leaf, { epoch: room.epoch, count });
+      newGaps(turn, room.id, leaf, gaps);
+    }
     dropPrevious(turn, room.id, (_at, kept) => kept > MAX_PAST_EPOCHS);
     // §8: whoever sent in the epoch before closes it with its first message of this one; if that was only a CLOSE, it may
     // have come when nobody had its keys any more, and is sent again.

@@ -16,6 +16,8 @@ export interface RosterEntry {
 export interface Removal {
   readonly leaf: number;
   readonly reason: "left" | "kicked" | "gone" | "replaced";
+  /** How many of its messages count in the epoch that ended. */
+  readonly count: number;
   /** Messages of it that the admin has and we do not, and that can still be opened if somebody has them. */
   readonly gaps: readonly MissingNumbers[];
   /** Those that cannot. */

@@ -68,8 +68,12 @@ function without(
   });
 }
 
+function numberOf(missing: readonly MissingNumbers[]): number {
+  return missing.reduce((sum, { numbers }) => sum + numbers.length, 0);
+}
+
 function mended(before: readonly MissingNumbers[], now: readonly MissingNumbers[]): number {
-  return without(before, now).reduce((sum, { numbers }) => sum + numbers.length, 0);
+  return numberOf(without(before, now));
 }
 
 function setGap(turn: Turn, id: string, gap: GapState): void {
@@ -174,6 +178,12 @@ export function release(turn: Turn, id: string, leaf: number): void {
   }
 }
 
+/** An author is there, at a handle that we did not know: it is the first to ask for what it owes us. */
+export function authorIsThere(turn: Turn, id: string, leaf: number): void {
+  const gap = turn.room(id)?.gaps.find((g) => g.leaf === leaf);
+  if (gap !== undefined) setGap(turn, id, { ...gap, asked: 0, nextAskAt: turn.at });
+}
+
 /** Asks the author, and by turns the others who are there, if the time has come. */
 function ask(
   turn: Turn,
@@ -215,12 +225,37 @@ function giveUp(turn: Turn, id: string, leaf: number): void {
   const room = turn.room(id);
   const gap = room?.gaps.find((g) => g.leaf === leaf);
   if (room === undefined || gap === undefined) return;
-  const count = gap.missing.reduce((sum, { numbers }) => sum + numbers.length, 0);
+  const count = numberOf(gap.missing);
   turn.do({ kind: "give-up", room: id, leaf, missing: gap.missing });
   turn.say({ type: "missing", ...inRoomOf(room), ...authorOf(room, leaf), count });
   for (const { epoch } of gap.missing) lacks(turn, id, epoch);
   setGap(turn, id, { ...gap, missing: [] });
   release(turn, id, leaf);
+}
+
+/**
+ * A commit removed an author: of the epoch that it ended nothing counts beyond what the admin has without a gap. What
+ * came of that is shown to nobody, and nobody is asked for the rest: it is missing.
+ */
+export function endsAt(
+  turn: Turn,
+  id: string,
+  leaf: number,
+  end: { readonly epoch: number; readonly count: number },
+): void {
+  const room = turn.room(id);
+  const gap = room?.gaps.find((g) => g.leaf === leaf);
+  if (room === undefined || gap === undefined) return;
+  const counts = (epoch: number, n: number): boolean => epoch !== end.epoch || n < end.count;
+  const missing = gap.missing.flatMap(({ epoch, numbers }) => {
+    const left = numbers.filter((n) => counts(epoch, n));
+    return left.length === 0 ? [] : [{ epoch, numbers: left }];
+  });
+  const held = gap.held.filter((text) => text.leaf !== leaf || counts(text.epoch, text.n));
+  const count = numberOf(gap.missing) - numberOf(missing) + gap.held.length - held.length;
+  if (count === 0) return;
+  turn.say({ type: "missing", ...inRoomOf(room), ...authorOf(room, leaf), count });
+  setGap(turn, id, { ...gap, missing, held });
 }
 
 /** The keys of an epoch are gone: what it lacked has been shown as missing, and nothing waits for it any more. */

@@ -2,7 +2,7 @@
 import { heartbeatHeard, lacks, tellAgreement } from "./agreement.ts";
 import { CATCH_UP_MS, resumedAlone, sureOfEpoch, UNREADABLE } from "./entering.ts";
 import { EXIT } from "./exit_code.ts";
-import { deliver, newGaps, release } from "./gaps.ts";
+import { authorIsThere, deliver, newGaps, release } from "./gaps.ts";
 import {
   administers,
   catchesUp,
@@ -64,6 +64,7 @@ function heard(turn: Turn, room: RoomState, member: Member, handle: string): voi
     room.id,
     (r) => withMember(r, member.leaf, (m) => ({ ...m, handle, present: true, goneAt: 0 })),
   );
+  authorIsThere(turn, room.id, member.leaf);
   if (!member.present) {
     turn.say({
       type: "presence",

@@ -45,7 +45,7 @@ import {
   WRAP_TAG,
   type WrapTag,
 } from "./ids.ts";
-import { MAX_FRAME_BYTES, MAX_LEAVES } from "./limits.ts";
+import { MAX_EARLIER_EPOCHS, MAX_FRAME_BYTES, MAX_LEAVES } from "./limits.ts";
 import { NAME } from "./name.ts";
 import { type Signed, signed } from "./signed.ts";
 
@@ -190,6 +190,18 @@ export interface Removal {
   readonly count: number;
   /** Their rolling hash. */
   readonly hash: Hash;
+  /** The same of the newest epochs before that one in which something of it has come, in rising order. */
+  readonly earlier: readonly EarlierEpoch[];
+}
+
+/** What the admin has of a leaf of an epoch that others may have heard less of. */
+export interface EarlierEpoch {
+  /** Its number. */
+  readonly epoch: Epoch;
+  /** Messages. */
+  readonly count: number;
+  /** Their rolling hash. */
+  readonly hash: Hash;
 }
 
 /** CHANGE: what a commit does to the room. */
@@ -238,6 +250,13 @@ export const CHANGE: Codec<Change> = struct<Change>({
       reason: enumeration(REMOVAL_REASONS),
       count: u64,
       hash: HASH,
+      earlier: rising(
+        list16(
+          struct<EarlierEpoch>({ epoch: EPOCH, count: u64, hash: HASH }),
+          MAX_EARLIER_EPOCHS,
+        ),
+        (a, b) => a.epoch < b.epoch,
+      ),
     }),
     MAX_LEAVES,
   ),

@@ -34,6 +34,8 @@ export const NONCE_LIFE_MS = 60_000;
 export const MAX_NAME_BYTES = 64;
 /** Leaves of a roster. §7 */
 export const MAX_LEAVES = 2000;
+/** Epochs before the last of which a commit says what counts of a leaf that it removes. */
+export const MAX_EARLIER_EPOCHS = 4;
 /** Commits that the admin keeps for those who missed some. §7 */
 export const KEPT_COMMITS = 64;
 /** How far a deputy's first epoch is above the one that it goes on from. §7.1 */

@@ -440,3 +440,19 @@ Deno.test("a name is named as it is spoken: in several words, in any case, with 
     assert.throws(() => stage.leafOf("Anna Maria"), RangeError);
   }
 });
+
+Deno.test("a commit waits for what somebody said before it left, for so long; a kick waits for nothing", () => {
+  const leaves = () => {
+    const stage = AdminStage.founded();
+    stage.admits("ada", "bob");
+    const gaps = [{ epoch: stage.room.epoch, numbers: [0] }];
+    assert.equal(orders(stage.hears(1, "leave", handleOf(1), gaps), "make-commit").length, 0);
+    return stage;
+  };
+  const mended = leaves().hears(1);
+  assert.equal(orders(mended, "make-commit").length, 1);
+  const waits = leaves();
+  assert.equal(orders(waits.ticks(34_000), "make-commit").length, 0);
+  assert.equal(orders(waits.ticks(2_000), "make-commit").length, 1);
+  assert.equal(orders(leaves().commands("/kick ada"), "make-commit").length, 1);
+});

@@ -103,10 +103,42 @@ Deno.test("of somebody who was removed a CLOSE that counts tells what was said b
   await story.broadcast("ada", close);
   await story.remove("kicked", "ada");
   await catchesUp(story, cyd);
-  assert.deepEqual(owed(cyd, ada), ["3/0"]);
-  assert.equal(await isGiven(story, cyd, first), "refused: unknown-sender");
+  assert.deepEqual(owed(cyd, ada), ["2/0", "3/0"]);
+  assert.equal(await isGiven(story, cyd, beyond), "refused: unknown-sender");
   assert.equal(await isGiven(story, cyd, close), "(close)");
   assert.deepEqual(owed(cyd, ada), ["2/0", "2/1"]);
   assert.equal(await isGiven(story, cyd, first), "one");
   assert.equal(await isGiven(story, cyd, beyond), "sent, and kept back by the relay");
+});
+
+Deno.test("of somebody who is removed the commit says what it said in an epoch that it has not closed", async () => {
+  const story = await Story.found();
+  await story.join(["ada", "bob"]);
+  const ada = story.leafOf("ada") as Leaf;
+  const bob = story.people.get("bob");
+  const handle = story.people.get("ada")?.handle;
+  assert.ok(bob !== undefined && handle !== undefined);
+  const [kept, beyond] = ["kept from bob", "said afterwards"]
+    .map((text) => story.seals("ada", story.text(text)));
+  assert.ok(kept !== undefined && beyond !== undefined);
+  await story.adminTakes(handle, kept);
+  await story.rekey();
+  await story.remove("kicked", "ada");
+  assert.deepEqual(owed(bob, ada), ["2/0"]);
+  assert.equal(await isGiven(story, bob, beyond), "refused: unknown-sender");
+  assert.equal(await isGiven(story, bob, kept), "kept from bob");
+});
+
+Deno.test("what somebody has closed is asked for also after it is removed", async () => {
+  const story = await Story.found();
+  await story.join(["ada", "bob"]);
+  const ada = story.leafOf("ada") as Leaf;
+  const bob = story.people.get("bob");
+  assert.ok(bob !== undefined);
+  const lost = story.seals("ada", story.text("lost to all at first"));
+  await story.rekey();
+  await story.broadcast("ada", story.seals("ada", { kind: "close", epoch: 2 }));
+  await story.remove("left", "ada");
+  assert.deepEqual(owed(bob, ada), ["2/0"]);
+  assert.equal(await isGiven(story, bob, lost), "lost to all at first");
 });

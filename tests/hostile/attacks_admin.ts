@@ -117,6 +117,7 @@ export const ADMIN_ATTACKS: readonly Attack[] = [
         reason: "replaced" as const,
         count: 0,
         hash: hash(new Uint8Array(32)),
+        earlier: [],
       }];
       const added = [{ leaf: leafOf(50), via: "invite" as const, cert: real }];
       const secret = systemRandom(32);

@@ -57,12 +57,14 @@ Deno.test("/verify without ok shows the code and marks nobody", () => {
 Deno.test("a verified identity that comes back is verified still", () => {
   const stage = SessionStage.talking();
   stage.commands("/verify ok");
-  stage.epoch({ removed: [{ leaf: 2, reason: "gone", missing: 0, gaps: [], fork: false }] });
+  stage.epoch({
+    removed: [{ leaf: 2, reason: "gone", missing: 0, gaps: [], count: 0, fork: false }],
+  });
   stage.epoch({ added: [entry(3, "elk", "known")] });
   assert.equal(stage.member(3).verified, true);
   // Another identity of that name is not.
   stage.epoch({
-    removed: [{ leaf: 3, reason: "gone", missing: 0, gaps: [], fork: false }],
+    removed: [{ leaf: 3, reason: "gone", missing: 0, gaps: [], count: 0, fork: false }],
     added: [{ ...entry(4, "elk"), identity: identityOf("elk2") }],
   });
   assert.equal(stage.member(4).verified, false);
@@ -72,11 +74,12 @@ Deno.test("a removed member is told with the reason, and what never came of it",
   const stage = SessionStage.talking();
   const effects = stage.epoch({
     reason: "kick",
-    removed: [{ leaf: 2, reason: "kicked", missing: 2, gaps: [], fork: false }, {
+    removed: [{ leaf: 2, reason: "kicked", missing: 2, gaps: [], count: 0, fork: false }, {
       leaf: 8,
       reason: "gone",
       missing: 1,
       gaps: [],
+      count: 0,
       fork: false,
     }],
   });
@@ -111,7 +114,7 @@ Deno.test("member-left is said once of one who said LEAVE and is then removed", 
     [true, false, stage.at],
   );
   const effects = stage.epoch({
-    removed: [{ leaf: 2, reason: "left", missing: 0, gaps: [], fork: false }],
+    removed: [{ leaf: 2, reason: "left", missing: 0, gaps: [], count: 0, fork: false }],
   });
   assert.equal(said(effects, "member-left").length, 0);
   assert.equal(said(stage.all, "member-left").length, 1);
@@ -145,7 +148,7 @@ Deno.test("a replaced member is told as left and joined, and its place at the re
   const effects = stage.epoch({
     reason: "join",
     added: [entry(3, "elk", "known")],
-    removed: [{ leaf: 2, reason: "replaced", missing: 0, gaps: [], fork: false }],
+    removed: [{ leaf: 2, reason: "replaced", missing: 0, gaps: [], count: 0, fork: false }],
   });
   assert.deepEqual(outline(effects).slice(0, 3), ["member-left", "member-joined", "epoch"]);
   assert.equal(stage.member(3).handle, null);

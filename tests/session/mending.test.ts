@@ -241,7 +241,9 @@ Deno.test("what the dropped keys never got is no gap any more: what waited is sh
   });
   assert.deepEqual(said(dropped, "missing").map(({ count }) => count), [2]);
   assert.deepEqual(shown(dropped), ["t2"]);
-  stage.epoch({ removed: [{ leaf: 2, reason: "replaced", missing: 0, fork: false, gaps: [] }] });
+  stage.epoch({
+    removed: [{ leaf: 2, reason: "replaced", missing: 0, fork: false, gaps: [], count: 2 }],
+  });
   assert.deepEqual(said(stage.all, "repaired"), []);
   assert.deepEqual(said(stage.all, "missing").length, 1);
 });
@@ -251,7 +253,7 @@ Deno.test("an author that came in anew says again what was lost, and what waited
   text(stage, 1, missing(0), { skipped: 1 });
   const gaps = missing(0);
   stage.epoch({
-    removed: [{ leaf: 2, reason: "replaced", missing: 0, fork: false, gaps }],
+    removed: [{ leaf: 2, reason: "replaced", missing: 0, fork: false, gaps, count: 2 }],
     added: [entry(3, "elk")],
   });
   const again = (n: number, repeated: boolean) =>
@@ -317,4 +319,29 @@ Deno.test("an owner that comes back tells the relay who may not enter, and waits
   assert.ok(stage.member(1).goneAt > stage.at);
   assert.deepEqual(said(stage.hears(1, undefined, { epoch: 1 }), "presence"), []);
   assert.equal(stage.member(1).goneAt, 0);
+});
+
+Deno.test("of an author that is removed nothing is shown beyond what counts, and that is told", () => {
+  const stage = SessionStage.talking();
+  text(stage, 0, []);
+  text(stage, 3, missing(1, 2), { skipped: 2 });
+  const effects = stage.epoch({
+    removed: [{ leaf: 2, reason: "kicked", count: 1, missing: 0, gaps: [], fork: false }],
+  });
+  assert.deepEqual(said(effects, "missing").map(({ count }) => count), [3]);
+  stage.ticks(60_000);
+  assert.deepEqual(shown(stage.all), ["t0"]);
+  assert.deepEqual(said(stage.all, "repaired"), []);
+});
+
+Deno.test("an author that is heard at a new handle is asked at once for what it owes", () => {
+  const stage = SessionStage.talking();
+  text(stage, 1, missing(0), { skipped: 1 });
+  const asked = () => orders(stage.all, "request-repair").length;
+  const before = asked();
+  stage.hears(2, { kind: "heartbeat" }, { n: 2, gaps: missing(0) });
+  assert.equal(asked(), before);
+  const back = { n: 3, gaps: missing(0), handle: handleOf(77) };
+  const effects = stage.hears(2, { kind: "heartbeat" }, back);
+  assert.deepEqual(orders(effects, "request-repair").map(({ to }) => to), [handleOf(77)]);
 });

@@ -255,6 +255,7 @@ Deno.test("what is missing of somebody who was removed is asked for, and shown u
       reason: "left",
       gaps: [{ epoch: 4, numbers: [0] }],
       missing: 0,
+      count: 1,
       fork: false,
     }],
   });
@@ -285,6 +286,7 @@ Deno.test("who comes in anew speaks after what is missing of its leaf before, in
       reason: "replaced",
       gaps: [{ epoch: 4, numbers: [0] }],
       missing: 0,
+      count: 1,
       fork: false,
     }],
   });

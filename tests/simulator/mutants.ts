@@ -150,8 +150,8 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       patch(
         "src/crypto/room_keys.ts",
-        "return this.#previous?.limit(leaf, count, hash) ?? { missing: 0, fork: false };",
-        "return { missing: count < 0 ? 1 : 0, fork: hash.length === 0 };",
+        "const last = this.#previous?.limit(leaf, count, hash);",
+        "const last = { missing: count < 0 ? 1 : 0, fork: hash.length === 0 };",
       ),
     ],
   },

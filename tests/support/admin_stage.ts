@@ -13,7 +13,13 @@ import {
 } from "../../src/admin/role.ts";
 import type { Effect } from "../../src/session/effect.ts";
 import type { EventBody, RosterEntry } from "../../src/session/event.ts";
-import { initialState, memberByLeaf, roomById, type RoomState } from "../../src/session/state.ts";
+import {
+  initialState,
+  memberByLeaf,
+  type MissingNumbers,
+  roomById,
+  type RoomState,
+} from "../../src/session/state.ts";
 import { orders, Play } from "./pure_step.ts";
 import { handleOf, identityOf, MY_HANDLE, ROOM } from "./session_stage.ts";
 
@@ -167,7 +173,13 @@ export class AdminStage extends Play<AdminState> {
       kind: "epoch-began",
       reason: order.reason,
       added,
-      removed: order.removes.map((removal) => ({ ...removal, missing: 0, gaps: [], fork: false })),
+      removed: order.removes.map((removal) => ({
+        ...removal,
+        missing: 0,
+        gaps: [],
+        count: 0,
+        fork: false,
+      })),
       ...place,
     });
   }
@@ -212,7 +224,12 @@ export class AdminStage extends Play<AdminState> {
   }
 
   /** A verified message of a member. */
-  hears(leaf: number, kind: "leave" | "heartbeat" = "heartbeat", handle = handleOf(leaf)) {
+  hears(
+    leaf: number,
+    kind: "leave" | "heartbeat" = "heartbeat",
+    handle = handleOf(leaf),
+    gaps: readonly MissingNumbers[] = [],
+  ) {
     return this.take({
       kind: "message",
       room: ROOM,
@@ -220,7 +237,7 @@ export class AdminStage extends Play<AdminState> {
       leaf,
       epoch: this.room.epoch,
       n: 0,
-      gaps: [],
+      gaps,
       content: kind === "leave" ? { kind } : { kind },
       skipped: 0,
       lost: 0,

@@ -898,6 +898,7 @@ export const CRYPTO_ATTACKS: readonly CryptoAttack[] = [
         reason: "gone" as const,
         count: 0,
         hash: hash(new Uint8Array(32)),
+        earlier: [],
       };
       return {
         change: { ...change, added, removed: [gone] },
@@ -919,6 +920,7 @@ export const CRYPTO_ATTACKS: readonly CryptoAttack[] = [
         reason: "gone" as const,
         count: 0,
         hash: hash(new Uint8Array(32)),
+        earlier: [],
       };
       return { change: { ...change, removed: [gone] } };
     }),

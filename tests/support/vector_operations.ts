@@ -153,11 +153,12 @@ function changeJson(change: Change): Json {
     "new secret": change.newRoomSecret === undefined ? 0 : 1,
     "room secret": (change.newRoomSecret ?? new Uint8Array(32)).toHex(),
     added: leavesJson(change.added),
-    removed: change.removed.map(({ leaf, reason, count, hash }) => ({
+    removed: change.removed.map(({ leaf, reason, count, hash, earlier }) => ({
       leaf,
       reason: REMOVAL_REASONS[reason],
       count,
       hash: hash.toHex(),
+      earlier: earlier.map(({ epoch, count, hash }) => ({ epoch, count, hash: hash.toHex() })),
     })),
   };
 }

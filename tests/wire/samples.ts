@@ -176,7 +176,16 @@ const change = record<commit.Change>({
   newRoomSecret: fc.option(bytesOf(32).map(ids.roomSecret), { nil: undefined }),
   added: leaves,
   removed: fc.array(
-    record({ leaf, reason: keysOf(commit.REMOVAL_REASONS), count: u64, hash }),
+    record({
+      leaf,
+      reason: keysOf(commit.REMOVAL_REASONS),
+      count: u64,
+      hash,
+      earlier: fc.uniqueArray(record({ epoch, count: u64, hash }), {
+        selector: (of) => of.epoch,
+        maxLength: 3,
+      }).map((list) => list.sort((a, b) => a.epoch - b.epoch)),
+    }),
     { maxLength: 3 },
   ),
 });
