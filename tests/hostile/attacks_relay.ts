@@ -464,7 +464,7 @@ export const RELAY_ATTACKS: readonly Attack[] = [
         "this.limitPrevious({ ...removal, count: 0 }),",
       ),
     ],
-    bites: "ada left",
+    bites: "warning fork; ada left",
   },
   {
     name: "rollback: a newcomer is given a commit from before its time",

@@ -295,9 +295,10 @@ Deno.test("many who come in the same moment are looked at a few at a time", asyn
   assert.ok(most <= 8, `${most} in one turn`);
 });
 
-Deno.test("while nobody talks, more of those who come are looked at in one turn, but not all", async () => {
+Deno.test("while nobody talks, more of those who come are looked at in one turn", async () => {
   const most = await mostInOneTurn(() => false);
-  assert.ok(most > 8 && most <= 64, `${most} in one turn`);
+  // How many at the most is in paced_test.ts: the rests end by the clock, and a turn may take several.
+  assert.ok(most > 8, `${most} in one turn`);
 });
 
 Deno.test("many who say hello in the same moment are answered a few at a time", async () => {

@@ -21,7 +21,8 @@ CHANGE = layout(
     "reason u8{0-7} ‖ admin leaf u32 ‖ deputies list16<leaf u32> ‖ room name str{64}"
     " ‖ new secret u8{0-1} ‖ room secret bytes[32]"
     " ‖ added rising32<leaf u32 ‖ via u8{0-4} ‖ cert b16{348}>"
-    " ‖ removed list32<leaf u32 ‖ reason u8{1-4} ‖ count u64 ‖ hash bytes[32]>"
+    " ‖ removed list32<leaf u32 ‖ reason u8{1-4} ‖ count u64 ‖ hash bytes[32]"
+    " ‖ earlier rising16<epoch u64 ‖ count u64 ‖ hash bytes[32]>{4}>"
 )
 ROSTER = layout("room secret bytes[32] ‖ leaves rising32<leaf u32 ‖ via u8{0-4} ‖ cert b16{348}>")
 WRAP = layout("epoch u64 ‖ wrap bytes[1520] ‖ ticket bytes[184]")

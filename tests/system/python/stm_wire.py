@@ -4,7 +4,8 @@
     decode(KNOCK, bytes([1, 1])) == {"min version": 1, "max version": 1}
 
 Beside the page's types a layout may say `u8{0-4}` (the values that are listed), `b16{348}` (the
-longest length), `bytes[56] zero`, and `rising32<T>` for a list32 that the page orders.
+longest length), `bytes[56] zero`, `rising32<T>` for a list32 that the page orders, and `list16<T>{4}`
+(the most items).
 """
 
 from __future__ import annotations
@@ -61,10 +62,23 @@ FIELD = re.compile(
 )
 
 
+def top_level(text: str) -> list[str]:
+    """The fields of a layout: a ‖ within <> joins those of an item."""
+    parts: list[str] = []
+    depth = 0
+    for part in text.split(" ‖ "):
+        if depth > 0:
+            parts[-1] += " ‖ " + part
+        else:
+            parts.append(part)
+        depth += part.count("<") - part.count(">")
+    return parts
+
+
 def layout(text: str) -> Layout:
     """Reads a layout: fields joined by ‖, each a name and a type."""
     fields = []
-    for part in re.split(r" ‖ (?![^<]*>)", text):
+    for part in top_level(text):
         found = FIELD.fullmatch(part.strip())
         if found is None:
             raise ValueError(f"not a field: {part}")
@@ -80,7 +94,7 @@ def layout(text: str) -> Layout:
             fields.append(Field(name, "b", int(found["b"]) // 8, **limits))
         elif found["list"]:
             size, rising = int(found["count"]) // 8, found["list"] == "rising"
-            fields.append(Field(name, "list", size, rising=rising, of=layout(found["of"])))
+            fields.append(Field(name, "list", size, **limits, rising=rising, of=layout(found["of"])))
         else:
             fields.append(Field(name, "str" if found["str"] else "rest", 2, **limits))
     return tuple(fields)
@@ -123,7 +137,7 @@ class Reader:
             return self.take(len(self.data) - self.at)
         if field.kind == "str":
             return text(self.take(self.integer(2, 0, field.high)))
-        items = [self.fields(field.of) for _ in range(self.integer(field.size))]
+        items = [self.fields(field.of) for _ in range(self.integer(field.size, 0, field.high))]
         if field.rising:
             keys = [item[field.of[0].name] for item in items]
             ordered = all(a < b for a, b in zip(keys, keys[1:]))
