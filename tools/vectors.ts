@@ -1001,10 +1001,12 @@ function sealMessage(
     sign(plan.signer.privateKey, "msg", messageSignedBody(signedAad, type, content)),
   );
   const chain = new SendingChain(plan.ck0.slice());
-  for (let n = 0; n < plan.n; n++) chain.take(n);
-  const { key, nonce } = chain.take(plan.n);
+  for (let n = 0; n < plan.n; n++) chain.use(n, () => {});
   const plaintext = edit(encodeMessagePlaintext({ type, content, signature: signed }));
-  return gcmSeal(key, messageAad({ ...place, n: plan.n }), plaintext, nonce);
+  return chain.use(
+    plan.n,
+    ({ key, nonce }) => gcmSeal(key, messageAad({ ...place, n: plan.n }), plaintext, nonce),
+  );
 }
 
 async function messages(w: World): Promise<VectorFile> {

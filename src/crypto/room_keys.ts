@@ -134,9 +134,12 @@ const MAX_SHOWN_TEXTS = 8192;
 /** Epochs whose keys are gone of which it is remembered how many messages came. */
 const MAX_DROPPED_EPOCHS = 64;
 
-/** Steps of chains for boxes that prove false: at once a second of one core, and after that a fifth of it. */
-const FORGED_STEPS_AT_ONCE = 2 * MAX_AHEAD;
-const FORGED_STEPS_PER_S = 0.4 * MAX_AHEAD;
+/**
+ * Steps of chains before a box can be looked into: at once a second of one core, and after that a fifth of it. All boxes
+ * that prove false have one budget, since anybody can make them; who writes far ahead of itself has one of its own.
+ */
+const STEPS_AT_ONCE = 2 * MAX_AHEAD;
+const STEPS_PER_S = 0.4 * MAX_AHEAD;
 
 /** The keys of one room. */
 export abstract class RoomKeys {
@@ -161,7 +164,9 @@ export abstract class RoomKeys {
   readonly #kept = new KeptPayloads({ payloads: MAX_KEPT_PAYLOADS, bytes: MAX_KEPT_BYTES });
   readonly #shown = new ShownTexts(MAX_SHOWN_TEXTS);
   readonly #views = new Views();
-  readonly #forgedAhead = new WorkBudget(FORGED_STEPS_AT_ONCE, FORGED_STEPS_PER_S);
+  readonly #forgedAhead = new WorkBudget(STEPS_AT_ONCE, STEPS_PER_S);
+  /** Of leaves that have written ahead. */
+  readonly #ahead = new Map<Leaf, WorkBudget>();
   /** The last CLOSE that we sent. */
   #close: CloseMessage | null = null;
 
@@ -308,6 +313,9 @@ export abstract class RoomKeys {
     if (this.#current === null && this.#past.length === 0) this.#firstEpoch = epoch;
     if (this.#current !== null) this.#past.push({ keys: this.#current, outer: this.outer });
     this.#current = new EpochKeys({ room: this.room, epoch, h }, roster, myLeaf, secret);
+    for (const leaf of this.#ahead.keys()) {
+      if (this.#current.member(leaf) === undefined) this.#ahead.delete(leaf);
+    }
     if (newRoomSecret !== undefined && !sameBytes(newRoomSecret, this.outer.secret)) {
       this.outer = new OuterSeal(this.room, newRoomSecret);
     }
@@ -331,12 +339,12 @@ export abstract class RoomKeys {
     return missing;
   }
 
-  /** How many messages of an epoch that is dropped its author counts and we never knew of; once. */
+  /** How many messages of an epoch that is dropped are counted and we never knew of, once; as many as could be opened. */
   #neverCame(leaf: Leaf, epoch: number, count: number): number {
     const known = this.#dropped.get(epoch);
     const unknown = known === undefined ? 0 : Math.max(0, count - (known.get(leaf) ?? 0));
     if (unknown > 0) known?.set(leaf, count);
-    return unknown;
+    return Math.min(unknown, MAX_AHEAD);
   }
 
   /** What has come of a leaf in the newest epochs before this one in which anything has: a commit that removes it tells. */
@@ -449,8 +457,11 @@ export abstract class RoomKeys {
       return { kind: "refused", code: "replay", leaf };
     }
     const steps = keys.stepsTo(header);
-    if (steps > 0 && now !== undefined && !this.#forgedAhead.has(now)) {
-      return { kind: "refused", code: "too-far", leaf };
+    if (steps > 0 && now !== undefined) {
+      const ofAuthor = this.#ahead.get(leaf)?.has(now) ?? true;
+      if (!ofAuthor || !this.#forgedAhead.has(now)) {
+        return { kind: "refused", code: "too-far", leaf };
+      }
     }
     const before = keys.chain(leaf)?.position;
     try {
@@ -458,6 +469,7 @@ export abstract class RoomKeys {
       if (result.kind === "duplicate") return { kind: "nothing" };
       if (result.kind !== "opened") return { kind: "refused", code: result.kind, leaf };
       const { value: message, skipped, lost, late, givenUp } = result;
+      if (steps > 0) this.#wroteAhead(leaf, steps);
       this.#keep(header, payload);
       const repeated = message.kind === "text" && this.#isRepeated(keys, leaf, message.id);
       const place = { leaf, epoch, n: header.n };
@@ -494,9 +506,16 @@ export abstract class RoomKeys {
       return { ...opened, gaps, missing: 0, fork: fork || misnumbered, ...agrees };
     } catch (error) {
       if (!(error instanceof CryptoError)) throw error;
-      this.#forgedAhead.wasted(steps);
+      this.#forgedAhead.spend(steps);
       return { kind: "refused", code: REFUSAL[error.code], leaf };
     }
+  }
+
+  /** A leaf has passed over so many of its own numbers. */
+  #wroteAhead(leaf: Leaf, steps: number): void {
+    const budget = this.#ahead.get(leaf) ?? new WorkBudget(STEPS_AT_ONCE, STEPS_PER_S);
+    this.#ahead.set(leaf, budget);
+    budget.spend(steps);
   }
 
   /** One that came late tells what its author had heard then: that is nothing to compare with now. */

@@ -18,6 +18,12 @@ export interface MessageKey {
 /** Hashes of opened messages that a chain remembers, to tell a duplicate from a replay. */
 const REMEMBERED_HASHES = 1024;
 
+/**
+ * Hashes that wait behind a gap. Who has said so much since a message that has not come is not going to be mended:
+ * everybody's payloads of it have made room for newer ones.
+ */
+const MAX_WAITING_HASHES = 8192;
+
 /** A chain key is kept so often, of those that were derived for a number far ahead. */
 const CHECKPOINT_EVERY = 256;
 
@@ -79,16 +85,8 @@ export class SendingChain {
   }
 
   /**
-   * Takes the key of message `n`, which must be the next: a nonce never repeats, whatever the caller believes.
-   *
-   * @throws {RangeError} if `n` is not the number of messages sent
-   */
-  take(n: number): MessageKey {
-    return this.use(n, copyOf);
-  }
-
-  /**
-   * As {@linkcode take}, for whoever needs the key only once: it is wiped afterwards. Spent it is too if that throws.
+   * Lends the key of message `n`, which must be the next: a nonce never repeats, whatever the caller believes. The key
+   * is wiped afterwards, and spent also if `seal` throws.
    *
    * @throws {RangeError} if `n` is not the number of messages sent
    */
@@ -104,7 +102,7 @@ export class SendingChain {
     }
   }
 
-  /** Adds a sealed message's hash to the rolling hash; once after each {@linkcode take}. */
+  /** Adds a sealed message's hash to the rolling hash; once after each {@linkcode use}. */
   sealed(frameHash: Bytes): void {
     this.#hash = roll(this.#hash, frameHash);
     this.#hashes.push(this.#hash);
@@ -145,10 +143,10 @@ class Heard {
   readonly skipped = new Map<number, MessageKey>();
   readonly seen = new SeenHashes(REMEMBERED_HASHES);
   readonly hashes = new HashHistory();
-  /** Messages that will not come any more, and have been shown as missing, by number. */
+  /** Messages that have been shown as missing, and that we could still open, by number. */
   readonly forgiven = new Set<number>();
-  /** Hashes of messages beyond a gap, until the gap is mended. */
-  readonly waiting = new Map<number, Bytes>();
+  /** Hashes of messages beyond a gap, until the gap is mended; `null` once there were too many to wait for that. */
+  waiting: Map<number, Bytes> | null = new Map();
   /**
    * Chain keys ahead, in rising order of their number: whoever has the room secret can name any number, again and
    * again, and only the first time may cost all the steps up to it. What is before them cannot be derived from them.
@@ -163,6 +161,8 @@ export class ReceivingChain {
   /** Messages 0 … contiguous−1 are all here; `#hash` covers them. */
   #contiguous = 0;
   #hash: Bytes = NOTHING_HEARD;
+  /** How many others have come. */
+  #beyond = 0;
   /** Messages that will not come any more with their keys, and have been shown as missing. */
   #lost = 0;
   /** Made with the first message: of a thousand members few speak in an epoch. */
@@ -195,21 +195,29 @@ export class ReceivingChain {
 
   /** How many messages have come in all. */
   get received(): number {
-    return this.#contiguous + (this.#made?.waiting.size ?? 0);
+    return this.#contiguous + this.#beyond;
   }
 
-  /** The numbers below `count` that have not come and can still be opened, in rising order, at most `most`. */
+  /** The numbers below `count` that have not come and can still be opened, in rising order, the first `most`. */
   missingBelow(count: number, most: number): number[] {
-    const numbers = [...this.#made?.skipped.keys() ?? []].sort((a, b) => a - b);
-    for (let n = this.#next; n < count && n < this.#next + MAX_AHEAD; n++) numbers.push(n);
-    return numbers.filter((n) => n < count && this.#made?.forgiven.has(n) !== true).slice(0, most);
+    const numbers = [...this.#made?.skipped.keys() ?? []].sort((a, b) => a - b)
+      .filter((n) => n < count && this.#made?.forgiven.has(n) !== true).slice(0, most);
+    // What somebody says to have sent may be any number.
+    const end = Math.min(count, this.#next + MAX_AHEAD);
+    for (let n = this.#next; n < end && numbers.length < most; n++) {
+      if (this.#made?.forgiven.has(n) !== true) numbers.push(n);
+    }
+    return numbers;
   }
 
-  /** How many of the first `count` messages have not come and have not been given up. */
+  /**
+   * How many of the first `count` messages have not come and have not been given up; of those that are not, as many as
+   * could be opened.
+   */
   missingOf(count: number): number {
     let forgiven = this.#lost;
     for (const n of this.#made?.forgiven ?? []) if (n < count) forgiven++;
-    return Math.max(0, count - this.received - forgiven);
+    return Math.max(0, Math.min(count, this.#next + MAX_AHEAD) - this.received - forgiven);
   }
 
   /** These will not come any more; should they come all the same, they are opened as far as there are keys. */
@@ -249,17 +257,7 @@ export class ReceivingChain {
       wipeStep();
     }
 
-    let lost = gap - skipped.length;
-    if (gap > 0) {
-      for (const [i, key] of skipped) this.#heard.skipped.set(i, key);
-      for (const [i, { key }] of this.#heard.skipped) {
-        if (this.#heard.skipped.size <= MAX_SKIPPED_KEYS) break;
-        key.fill(0);
-        this.#heard.skipped.delete(i);
-        lost++;
-      }
-      this.#lost += lost;
-    }
+    const lost = gap === 0 ? 0 : this.#passOver(n, skipped);
     this.#next = n + 1;
     for (const [i, key] of this.#heard.ahead) {
       if (i > n) break;
@@ -270,6 +268,23 @@ export class ReceivingChain {
     this.#remember(n, frameHash);
     const opened = { kind: "opened" as const, value, skipped: gap, lost, late: false };
     return givenUp ? { ...opened, givenUp } : opened;
+  }
+
+  /** Keeps the newest keys of what comes before `n`. @returns how many messages are lost that were not shown as missing */
+  #passOver(n: number, keys: readonly [number, MessageKey][]): number {
+    const { skipped, forgiven } = this.#heard;
+    for (const [i, key] of keys) skipped.set(i, key);
+    let without = n - this.#next - keys.length;
+    for (const [i, { key }] of skipped) {
+      if (skipped.size <= MAX_SKIPPED_KEYS) break;
+      key.fill(0);
+      skipped.delete(i);
+      without++;
+    }
+    this.#lost += without;
+    let told = 0;
+    for (const i of forgiven) if (i < n && !skipped.has(i) && forgiven.delete(i)) told++;
+    return without - told;
   }
 
   /** How many steps {@linkcode open} takes before it can look whether message `n` is any. */
@@ -328,17 +343,20 @@ export class ReceivingChain {
   #remember(n: number, frameHash: Bytes): void {
     this.#heard.forgiven.delete(n);
     this.#heard.seen.put(n, frameHash);
-    if (n !== this.#contiguous) {
-      this.#heard.waiting.set(n, frameHash);
+    const { waiting, hashes } = this.#heard;
+    if (n !== this.#contiguous || waiting === null) {
+      this.#beyond++;
+      waiting?.set(n, frameHash);
+      if (this.#beyond > MAX_WAITING_HASHES) this.#heard.waiting = null;
       return;
     }
     for (let hash: Bytes | undefined = frameHash; hash !== undefined;) {
       this.#hash = roll(this.#hash, hash);
-      this.#heard.hashes.push(this.#hash);
+      hashes.push(this.#hash);
       this.#contiguous++;
-      if (this.#heard.waiting.size === 0) break;
-      hash = this.#heard.waiting.get(this.#contiguous);
-      this.#heard.waiting.delete(this.#contiguous);
+      if (this.#beyond === 0) break;
+      hash = waiting.get(this.#contiguous);
+      if (waiting.delete(this.#contiguous)) this.#beyond--;
     }
   }
 

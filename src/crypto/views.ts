@@ -7,6 +7,7 @@
  */
 import { type View, VIEW_BODY, VIEW_REQUEST_BODY, type ViewRequest } from "../wire/agreement.ts";
 import { type Bytes, encode } from "../wire/codec.ts";
+import { MAX_AHEAD } from "../wire/limits.ts";
 import { type Leaf, leaf as leafOf, sameBytes, signature } from "../wire/ids.ts";
 import { type Signed, signedOf } from "../wire/signed.ts";
 import type { EpochKeys } from "./epoch_keys.ts";
@@ -24,7 +25,7 @@ export interface Compared {
     readonly leaf: Leaf;
     /** Messages that we know of: the number of the next. */
     readonly from: number;
-    /** Messages that it says to have. */
+    /** Messages that it says to have, as far as they could be opened. */
     readonly count: number;
   }[];
   /** It lacks something that we had when we asked. */
@@ -137,7 +138,10 @@ function compare(current: EpochKeys, view: View, { had }: Asked): Compared {
     if (hash !== undefined && ours !== undefined && !sameBytes(hash, ours)) differs.push(leaf);
     else if (count > current.known(leaf)) {
       if (leaf === current.myLeaf) differs.push(leaf);
-      else ahead.push({ leaf, from: current.known(leaf), count });
+      else {
+        const from = current.known(leaf);
+        ahead.push({ leaf, from, count: Math.min(count, from + MAX_AHEAD) });
+      }
     }
     if (count < (had.get(leaf) ?? 0)) behind = true;
   }

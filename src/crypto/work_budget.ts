@@ -1,7 +1,4 @@
-/**
- * A bound on work that a stranger can have us do before anything of his can be checked. Only what proved false is
- * counted, so honest work costs nothing.
- */
+/** A bound on work that others can have us do: what it is and whose it is, the caller decides. */
 export class WorkBudget {
   #left: number;
   #at = 0;
@@ -22,8 +19,8 @@ export class WorkBudget {
     return this.#left > 0;
   }
 
-  /** It was for nothing. @param units of it; what is left may fall below zero */
-  wasted(units: number): void {
+  /** It was done. @param units of it; what is left may fall below zero */
+  spend(units: number): void {
     this.#left -= units;
   }
 }

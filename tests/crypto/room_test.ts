@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { OuterSeal } from "../../src/crypto/outer_seal.ts";
+import { type MessageKey, SendingChain } from "../../src/crypto/sender_chain.ts";
 import { keyedRoomId, verifySignature } from "../../src/server/verify.ts";
 import { judgeEnter, judgeTicket } from "../../src/server/gate_entry.ts";
 import type { GateConnection, GatePorts } from "../../src/server/gate_state.ts";
@@ -536,3 +537,54 @@ Deno.test("forged numbers ahead have so many keys made and no more, and deafen n
   assert.equal(opens(after, 1001), "opened");
   assert.equal(forges("admin", MAX_AHEAD - 1, 1001), "bad-message");
 });
+
+Deno.test("who writes far ahead of itself has so many keys made and no more, and nobody else waits for it", async () => {
+  const story = await Story.found();
+  await story.join(["ada", "bob", "eve"]);
+  const bob = story.keysOf("bob");
+  const takes = (payload: Bytes, now: number): string => {
+    const opened = bob.open(payload);
+    assert.ok(opened.kind === "message");
+    const result = bob.openMessage(opened.header, opened.body, payload, now);
+    return result.kind === "refused" ? result.code : result.kind;
+  };
+  const chain = sendingChainOf(() => {
+    assert.equal(takes(story.seals("eve", story.text("one")), 0), "opened");
+  });
+  const ahead = (): Bytes => {
+    const from = chain.position.count;
+    for (let n = from; n < from + MAX_AHEAD - 1; n++) chain.use(n, () => {});
+    return story.seals("eve", story.text("far ahead"));
+  };
+  assert.equal(takes(ahead(), 0), "opened");
+  assert.equal(takes(ahead(), 0), "opened");
+  assert.equal(takes(story.seals("eve", story.text("next")), 0), "opened");
+  assert.equal(takes(ahead(), 0), "opened");
+  story.seals("eve", story.text("lost"));
+  const after = story.seals("eve", story.text("after it"));
+  assert.equal(takes(after, 0), "too-far");
+  story.seals("ada", story.text("lost"));
+  assert.equal(takes(story.seals("ada", story.text("after it")), 0), "opened");
+  assert.equal(takes(after, 2_501), "opened");
+});
+
+/** The chain on which somebody seals: skipping numbers by sealing would take half a minute. */
+function sendingChainOf(seals: () => void): SendingChain {
+  const { use } = SendingChain.prototype;
+  let chain: SendingChain | undefined;
+  SendingChain.prototype.use = function <T>(
+    this: SendingChain,
+    n: number,
+    seal: (key: MessageKey) => T,
+  ): T {
+    chain = this;
+    return use.call(this, n, seal) as T;
+  };
+  try {
+    seals();
+  } finally {
+    SendingChain.prototype.use = use;
+  }
+  assert.ok(chain !== undefined);
+  return chain;
+}

@@ -201,6 +201,37 @@ Deno.test("what was given up says so when it comes after all, behind the head or
   assert.deepEqual(given, [true, true, undefined]);
 });
 
+Deno.test("what was given up and is lost hides nothing else that is missing", () => {
+  const chain = new ReceivingChain(CK0.slice());
+  offer(chain, 2);
+  chain.giveUp([0, 1]);
+  assert.equal(chain.missingOf(3), 0);
+  // The keys of both make room: they were told as missing before, the 48 others are told now.
+  assert.equal(told(offer(chain, 307)), JSON.stringify({ skipped: 304, lost: 48, late: false }));
+  assert.equal(chain.missingBelow(308, 1000).length, 256);
+  assert.equal(chain.missingOf(308), 256);
+});
+
+Deno.test("a count that nobody can have sent is no more missing than could be opened", () => {
+  const chain = new ReceivingChain(CK0.slice());
+  offer(chain, 0);
+  assert.equal(chain.missingOf(2 ** 53 - 1), MAX_AHEAD);
+  assert.deepEqual(chain.missingBelow(2 ** 53 - 1, 3), [1, 2, 3]);
+});
+
+Deno.test("behind a gap so many hashes wait and no more: what mends it then is opened, and moves no position", () => {
+  const most = 8192;
+  const [chain, other] = [new ReceivingChain(CK0.slice()), new ReceivingChain(CK0.slice())];
+  for (let n = 1; n <= most; n++) offer(chain, n);
+  for (let n = 1; n <= most + 1; n++) offer(other, n);
+  for (const late of [chain, other]) {
+    assert.equal(told(offer(late, 0)), JSON.stringify({ skipped: 0, lost: 0, late: true }));
+  }
+  assert.deepEqual([chain.position.count, chain.received], [most + 1, most + 1]);
+  assert.deepEqual([other.position.count, other.received], [0, most + 2]);
+  assert.equal(other.missingOf(most + 2), 0);
+});
+
 Deno.test("only the newest 1024 hashes tell a duplicate from a replay", () => {
   const chain = new ReceivingChain(CK0.slice());
   for (let n = 0; n < 1025; n++) offer(chain, n);
@@ -213,7 +244,7 @@ Deno.test("SendingChain gives the keys of the definition, and its position is th
   let hash: Bytes = new Uint8Array(32);
   for (let n = 0; n < 20; n++) {
     assert.deepEqual(chain.position, { count: n, hash });
-    assert.equal(textOf(chain.take(n)), keyOf(n));
+    assert.equal(chain.use(n, textOf), keyOf(n));
     chain.sealed(frame(n));
     hash = sha256(hash, frame(n));
   }
@@ -221,10 +252,10 @@ Deno.test("SendingChain gives the keys of the definition, and its position is th
 
 Deno.test("SendingChain gives no key twice and none out of turn", () => {
   const chain = new SendingChain(CK0.slice());
-  for (const n of [1, -1, 0.5, NaN]) assert.throws(() => chain.take(n), RangeError);
-  chain.take(0);
-  for (const n of [0, 2]) assert.throws(() => chain.take(n), RangeError);
-  chain.take(1);
+  for (const n of [1, -1, 0.5, NaN]) assert.throws(() => chain.use(n, textOf), RangeError);
+  chain.use(0, textOf);
+  for (const n of [0, 2]) assert.throws(() => chain.use(n, textOf), RangeError);
+  chain.use(1, textOf);
 });
 
 Deno.test("the chain key that was handed in, spent keys and wiped keys are zero", () => {
@@ -238,7 +269,7 @@ Deno.test("the chain key that was handed in, spent keys and wiped keys are zero"
   for (const { key } of keys) assert.ok(zero(key));
   const sent = CK0.slice();
   const sending = new SendingChain(sent);
-  sending.take(0);
+  sending.use(0, textOf);
   assert.ok(zero(sent));
   sending.use(1, (key) => keys.push(key));
   assert.throws(() =>
@@ -248,8 +279,8 @@ Deno.test("the chain key that was handed in, spent keys and wiped keys are zero"
     }), Forged);
   for (const { key } of keys) assert.ok(zero(key));
   // Spent all the same: nothing is sealed twice with one key.
-  assert.throws(() => sending.take(2), RangeError);
-  assert.equal(textOf(sending.take(3)), keyOf(3));
+  assert.throws(() => sending.use(2, textOf), RangeError);
+  assert.equal(sending.use(3, textOf), keyOf(3));
 });
 
 /** The fields that are private in src/, in a copy where they are not. */
@@ -290,7 +321,7 @@ Deno.test("after message n was opened, nothing that the chain still holds leads 
     } = await import(pathToFileURL(path).href);
     const left = (): boolean => copy.derived.some((byte) => byte !== 0);
     const sending = new copy.SendingChain(CK0.slice());
-    sending.take(0);
+    sending.use(0, textOf);
     assert.ok(!left());
     sending.use(1, () => assert.ok(left()));
     assert.ok(!left());
@@ -326,7 +357,7 @@ Deno.test("a message that does not open moves nothing, whichever chain is asked 
   for (const n of [0, 2, 1, 5, 3]) {
     assert.equal(offer(chain, n, { forged: true }), "threw");
     other.open(other.next, frame(other.next), () => "");
-    new SendingChain(systemRandom(32)).take(0);
+    new SendingChain(systemRandom(32)).use(0, textOf);
     assert.ok(told(offer(chain, n)).startsWith("{"));
   }
 });
@@ -374,6 +405,6 @@ Deno.test("chains of different leaves or epochs have no key in common", () => {
   const first = new SendingChain(systemRandom(32));
   const second = new SendingChain(systemRandom(32));
   const keys = new Set<string>();
-  for (let n = 0; n < 50; n++) keys.add(textOf(first.take(n))).add(textOf(second.take(n)));
+  for (let n = 0; n < 50; n++) keys.add(first.use(n, textOf)).add(second.use(n, textOf));
   assert.equal(keys.size, 100);
 });

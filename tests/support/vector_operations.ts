@@ -491,10 +491,9 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
         const chain = new SendingChain(first);
         return {
           ...output,
-          messages: [0, 1, 2, 3].map((n) => {
-            const { key, nonce } = chain.take(n);
-            return { n, key: key.toHex(), nonce: nonce.toHex() };
-          }),
+          messages: [0, 1, 2, 3].map((n) =>
+            chain.use(n, ({ key, nonce }) => ({ n, key: key.toHex(), nonce: nonce.toHex() }))
+          ),
         };
       }),
     };
