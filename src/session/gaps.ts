@@ -138,14 +138,18 @@ function show(turn: Turn, id: string, leaf: number, text: HeldText): void {
   const room = turn.room(id);
   if (room === undefined) return;
   if (turn.state.front !== id) turn.change(id, (r) => ({ ...r, unread: r.unread + 1 }));
+  const author = authorOf(room, leaf);
+  const isHere = memberByLeaf(room, leaf) !== undefined ||
+    room.members.some(({ identity }) => identity === author.identity);
   turn.say({
     type: "message",
     ...inRoomOf(room),
     id: text.id,
-    ...authorOf(room, leaf),
+    ...author,
     text: text.text,
     sentAt: isoTime(text.sentAt),
     ...(text.givenUp && { late: text.givenUp }),
+    ...(!isHere && { authorGone: true }),
   });
 }
 

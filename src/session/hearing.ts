@@ -3,6 +3,7 @@ import { heartbeatHeard, lacks, tellAgreement } from "./agreement.ts";
 import { CATCH_UP_MS, resumedAlone, sureOfEpoch, UNREADABLE } from "./entering.ts";
 import { EXIT } from "./exit_code.ts";
 import { authorIsThere, deliver, newGaps, release } from "./gaps.ts";
+import { messages } from "./how_many.ts";
 import {
   administers,
   catchesUp,
@@ -31,7 +32,7 @@ export function message(turn: Turn, event: Of<"message">): void {
       heard(turn, room, member, event.handle);
     }
     if (event.skipped > 0) {
-      turn.warn("gap", `${event.skipped} message(s) of ${member.name} have not come`, room, {
+      turn.warn("gap", `${messages(event.skipped)} of ${member.name} did not come`, room, {
         ...from,
         count: event.skipped,
       });
@@ -84,7 +85,7 @@ function content(turn: Turn, room: RoomState, member: Member, event: Of<"message
       return deliver(turn, room.id, member, event, content);
     case "close":
       if (content.missing > 0) {
-        turn.warn("gap", `${content.missing} message(s) of ${member.name} have not come`, room, {
+        turn.warn("gap", `${messages(content.missing)} of ${member.name} did not come`, room, {
           ...from,
           count: content.missing,
         });

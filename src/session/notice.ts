@@ -178,6 +178,8 @@ export type Notice =
     readonly sentAt: string;
     /** It was shown as missing before, and its sender's later ones have been shown. */
     readonly late?: boolean;
+    /** Its author was not in the room any more when it came: when it was written, only its author's word tells. */
+    readonly authorGone?: boolean;
   } & InRoom)
   | ({
     readonly type: "sent";

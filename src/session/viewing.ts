@@ -4,6 +4,7 @@
  * for, and only what comes is believed.
  */
 import { changeAgreement, changeStanding, sameNow } from "./agreement.ts";
+import { messages } from "./how_many.ts";
 import { type Of, OWNERS, speaks } from "./room_turn.ts";
 import {
   type Member,
@@ -178,7 +179,7 @@ function claimed(
   const author = authorOf(room, leaf);
   turn.warn(
     "gap",
-    `${count - from} message(s) of ${author.from} have not come, by what ${
+    `${messages(count - from)} of ${author.from} did not come, by what ${
       authorOf(room, by).from
     } has heard`,
     room,
@@ -263,8 +264,8 @@ function unproven(turn: Turn, room: RoomState, member: Member, claim: ViewClaim)
   turn.warn(
     "disagreement",
     `${member.name} says to have heard ${
-      claim.count - claim.from
-    } more message(s) of ${author.from}, and nobody could show them`,
+      messages(claim.count - claim.from)
+    } of ${author.from} that nobody could show`,
     room,
     {
       from: member.name,

@@ -168,6 +168,7 @@ export const NOTICE_SCHEMAS = {
     text,
     sentAt: time,
     late: v.exactOptional(v.boolean()),
+    authorGone: v.exactOptional(v.boolean()),
   }),
   "sent": v.object({
     type: v.literal("sent"),

@@ -6,6 +6,7 @@ import type {
   Person,
   Via,
 } from "../session/notice.ts";
+import { messages } from "../session/how_many.ts";
 import { as, type Block, type Line, line, type Span, wholeLine } from "./block.ts";
 import { cleanLine, cleanName, cleanText } from "./clean.ts";
 
@@ -149,7 +150,7 @@ function linesOf(notice: Notice, context: WordsContext): readonly Line[] | null 
     case "repaired":
       return [
         event(notice, context, [
-          `${count(notice.count, "message", "messages")} of `,
+          `${messages(notice.count)} of `,
           personSpan({ name: notice.from, identity: notice.identity }),
           " came late; nothing of it is missing now",
         ]),
@@ -157,7 +158,7 @@ function linesOf(notice: Notice, context: WordsContext): readonly Line[] | null 
     case "missing":
       return [
         event(notice, context, [
-          as(`! ${count(notice.count, "message", "messages")} of `, "warn"),
+          as(`! ${messages(notice.count)} of `, "warn"),
           personSpan({ name: notice.from, identity: notice.identity }),
           as(" cannot be had any more", "warn"),
         ]),
@@ -234,6 +235,7 @@ function messageLines(
     readonly text: string;
     readonly sentAt: string;
     readonly late?: boolean;
+    readonly authorGone?: boolean;
   },
   from: Person,
   context: WordsContext,
@@ -245,7 +247,8 @@ function messageLines(
     : [];
   // It would read as an answer to what is above it.
   const late = notice.late === true ? [as(" (came late)", "warn")] : [];
-  const head = event(notice, context, [personSpan(from), ...old, ...late, ": ", first]);
+  const gone = notice.authorGone === true ? [as(" (came after they were gone)", "warn")] : [];
+  const head = event(notice, context, [personSpan(from), ...old, ...late, ...gone, ": ", first]);
   const indent = " ".repeat(head.hang);
   // In one line (`plainText`) the sign is what separates them.
   return [head, ...rest.map((text) => line([as(`${indent}⏎ `, "dim"), text], head.hang + 2))];

@@ -38,7 +38,7 @@ export const MAX_LEAVES = 2000;
 export const MAX_EARLIER_EPOCHS = 4;
 /** Commits that the admin keeps for those who missed some. §7 */
 export const KEPT_COMMITS = 64;
-/** How far a deputy's first epoch is above the one that it goes on from. §7.1 */
+/** How far a successor's first epoch is above the one that it goes on from. §7.1 */
 export const CLAIM_AHEAD = 64;
 
 /** Numbers that one REPAIR_REQUEST may name. §9 */

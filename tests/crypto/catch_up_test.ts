@@ -1,5 +1,6 @@
 /** What a member learns that catches up, of those who have said nothing since (PROTOCOL §7, CATCH_UP). */
 import assert from "node:assert/strict";
+import { MAX_AHEAD } from "../../src/wire/limits.ts";
 import type { Leaf } from "../../src/wire/ids.ts";
 import { type Person, Story, type Taken, textOf } from "../support/room_story.ts";
 
@@ -127,6 +128,29 @@ Deno.test("of somebody who is removed the commit says what it said in an epoch t
   assert.deepEqual(owed(bob, ada), ["2/0"]);
   assert.equal(await isGiven(story, bob, beyond), "refused: unknown-sender");
   assert.equal(await isGiven(story, bob, kept), "kept from bob");
+});
+
+Deno.test("what a commit counts that nobody can have sent is told as no more than could be opened", async () => {
+  const story = await Story.found();
+  await story.join(["ada", "bob"]);
+  const bob = story.people.get("bob");
+  assert.ok(bob !== undefined);
+  const { epoch } = story.epochOf("ada").place;
+  await story.rekey();
+  bob.keys.dropPrevious();
+  bob.keys.dropPrevious();
+  const earlier = [{ epoch, count: Number.MAX_SAFE_INTEGER, hash: new Uint8Array(32) }];
+  Object.assign(story.admin, { earlierOf: () => earlier });
+  const ada = story.leafOf("ada") as Leaf;
+  const take = bob.keys.takeCommit;
+  let missing: number | undefined;
+  bob.keys.takeCommit = async (commit) => {
+    const accepted = await take.call(bob.keys, commit);
+    missing = accepted?.removed.get(ada)?.missing;
+    return accepted;
+  };
+  await story.remove("kicked", "ada");
+  assert.equal(missing, MAX_AHEAD);
 });
 
 Deno.test("what somebody has closed is asked for also after it is removed", async () => {

@@ -334,6 +334,19 @@ Deno.test("of an author that is removed nothing is shown beyond what counts, and
   assert.deepEqual(said(stage.all, "repaired"), []);
 });
 
+Deno.test("what comes of an author that is gone says so, unless it came in anew", () => {
+  const out = (added: ReturnType<typeof entry>[]) => {
+    const stage = SessionStage.talking();
+    const gaps = missing(0);
+    const removed = [{ leaf: 2, reason: "left", missing: 0, fork: false, gaps, count: 2 }] as const;
+    stage.epoch({ removed: [...removed], added });
+    const came = said(text(stage, 0, [], { late: true, handle: null }), "message");
+    return came.map((m) => [m.text, m.authorGone]);
+  };
+  assert.deepEqual(out([]), [["t0", true]]);
+  assert.deepEqual(out([entry(3, "elk")]), [["t0", undefined]]);
+});
+
 Deno.test("an author that is heard at a new handle is asked at once for what it owes", () => {
   const stage = SessionStage.talking();
   text(stage, 1, missing(0), { skipped: 1 });

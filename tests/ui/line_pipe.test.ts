@@ -111,6 +111,20 @@ const told: [Notice, string][] = [
     },
     "owl (sent 2026-04-30 09:05): late",
   ],
+  [
+    {
+      type: "message",
+      ...IN_ROOM,
+      id: PIN,
+      from: "owl",
+      identity: OWL.identity,
+      text: "hm",
+      sentAt: AT,
+      late: true,
+      authorGone: true,
+    },
+    "owl (came late) (came after they were gone): hm",
+  ],
   [{ type: "sent", ...IN_ROOM, id: PIN, text: "hi", sentAt: AT }, "fox: hi"],
   [{ type: "verified", ...IN_ROOM, members: [OWL, HEN] }, "verified: owl, hen"],
   [
@@ -124,6 +138,10 @@ const told: [Notice, string][] = [
   [
     { type: "missing", ...IN_ROOM, from: "owl", identity: OWL.identity, count: 2 },
     "! 2 messages of owl cannot be had any more",
+  ],
+  [
+    { type: "missing", ...IN_ROOM, from: "owl", identity: OWL.identity, count: 65_536 },
+    "! 65536 messages or more of owl cannot be had any more",
   ],
   [
     { type: "agreement", ...IN_ROOM, agree: 3, of: 3, differ: [], behind: [], silent: [] },
