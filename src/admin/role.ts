@@ -84,6 +84,8 @@ export interface AdminRoom {
   readonly nextAskAt: number;
   /** When we lost the connection; 0 while we are there. */
   readonly awaySince: number;
+  /** When we came back last. */
+  readonly backAt: number;
   /** The epoch that we were in at the end of our last long absence: a deputy may have taken over up to there. */
   readonly absentIn: number;
   /** The room was administered before this run. */
@@ -121,6 +123,8 @@ const MAX_ADDS_PER_COMMIT = 200;
 const MAX_REQUESTS = 64;
 /** A commit waits for what somebody said before it went until everybody has shown where it is, and for so long more. */
 const MEND_BEFORE_MS = 5_000;
+/** How long a kick waits for that if the admin is just back: until its member was heard, asked, and one more. */
+const KICK_MENDS_MS = 3_000;
 const REQUEST_LIFE_MS = 10 * 60_000;
 const MAX_INVITE_USES = 1000;
 const MAX_INVITE_HOURS = 24 * 366;
@@ -169,6 +173,7 @@ export function addAdminRoom(
     askedOwnersUntil: 0,
     nextAskAt: 0,
     awaySince: 0,
+    backAt: -Infinity,
     absentIn: kept.resumed === true ? Infinity : -1,
     resumed: kept.resumed ?? false,
     cameBy: {},
@@ -473,7 +478,7 @@ function commitNext(turn: AdminTurn, id: string): void {
     }
     const present = new Set(room.members.map((m) => m.leaf));
     const listed = admin.removes.filter((r) => present.has(r.leaf));
-    const waiting = listed.filter((r) => mayBeMended(turn, room, r));
+    const waiting = listed.filter((r) => mayBeMended(turn, room, admin, r));
     const removes = listed.filter((r) => !waiting.includes(r));
     if (waiting.length > 0 && removes.length === 0 && admin.adds.length === 0 && !admin.rekey) {
       return;
@@ -525,12 +530,22 @@ function commitNext(turn: AdminTurn, id: string): void {
 
 /**
  * The commit counts what we have of somebody without a gap, and nothing beyond that is shown to anybody any more. Where
- * something of it has not come and the others may have it, there is no hurry to remove who went by itself.
+ * something of it has not come and the others may have it, there is no hurry to remove who went by itself. A kick waits
+ * for nothing, but where we are just back: it was typed before that, and what its member said meanwhile has yet to show.
  */
-function mayBeMended(turn: AdminTurn, room: RoomState, { leaf, reason }: Remove): boolean {
+function mayBeMended(
+  turn: AdminTurn,
+  room: RoomState,
+  admin: AdminRoom,
+  { leaf, reason }: Remove,
+): boolean {
   const gap = room.gaps.find((g) => g.leaf === leaf && g.missing.length > 0);
+  if (reason === "kicked") {
+    const isHeard = memberByLeaf(room, leaf)?.handle !== null;
+    return turn.at - admin.backAt < KICK_MENDS_MS && (gap !== undefined || !isHeard);
+  }
   const mostMs = heartbeatPeriodMs(room.members.length, false) + MEND_BEFORE_MS;
-  return reason !== "kicked" && gap !== undefined && turn.at - gap.since < mostMs;
+  return gap !== undefined && turn.at - gap.since < mostMs;
 }
 
 /** Somebody is back within the grace: whoever had its device meanwhile is shut out by a new epoch (P7). */
@@ -673,6 +688,7 @@ function enteredAsOwner(turn: AdminTurn, id: string): void {
     rekey: r.rekey || !r.founded,
     askedOwnersUntil: (first && r.resumed) || r.founded ? turn.at + OWNERS_MS : 0,
     awaySince: 0,
+    backAt: r.founded ? turn.at : r.backAt,
     absentIn: wasGone && admin.founded ? turn.session.room(id)?.epoch ?? -1 : r.absentIn,
   }));
 }

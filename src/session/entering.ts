@@ -131,7 +131,7 @@ const SURELY_OPEN_MS = CHAIN_LIFE_MS / 2;
  * others have left: it says where it is as long as they can open that, and nothing more before it has heard one of
  * them in its own (P1).
  */
-export function resumedAlone(turn: Turn, id: string): void {
+function resumedAlone(turn: Turn, id: string): void {
   const room = turn.room(id);
   if (room?.phase !== "joined" || administers(room) || room.awaySince === 0) {
     return resumed(turn, id);
@@ -203,7 +203,7 @@ export function askToCatchUp(turn: Turn, room: RoomState): void {
   turn.do({ kind: "catch-up", room: room.id });
 }
 
-/** What the admin itself has shown to be ahead is asked for so soon after the last time. */
+/** What the admin itself has shown to be ahead is asked for so soon after the last time, and an admin that was not there. */
 const SURE_CATCH_UP_MS = 1_000;
 
 /**
@@ -212,10 +212,25 @@ const SURE_CATCH_UP_MS = 1_000;
  */
 export function fellBehind(turn: Turn, room: RoomState, sure: boolean): void {
   if (administers(room)) return;
-  const next = sure ? Math.min(room.nextCatchUpAt, turn.at + SURE_CATCH_UP_MS) : room.nextCatchUpAt;
-  turn.change(room.id, (r) => ({ ...r, behind: true, nextCatchUpAt: next }));
+  const { nextCatchUpAt, nextSureCatchUpAt } = room;
+  const next = Math.max(
+    turn.at,
+    sure ? Math.min(nextCatchUpAt, nextSureCatchUpAt) : nextCatchUpAt,
+  );
+  turn.change(room.id, (r) => ({
+    ...r,
+    behind: true,
+    nextCatchUpAt: next,
+    nextSureCatchUpAt: sure ? next + SURE_CATCH_UP_MS : r.nextSureCatchUpAt,
+  }));
   if (room.unled === "unsure" || room.unled === "alone") leftBehind(turn, room);
   catchUpTick(turn, room.id);
+}
+
+/** The relay says that no admin is there: nobody answers, and as soon as one may be there it is asked. */
+export function notAnswered(turn: Turn, id: string): void {
+  turn.change(id, (r) => ({ ...r, nextCatchUpAt: turn.at + SURE_CATCH_UP_MS }));
+  resumedAlone(turn, id);
 }
 
 /** The others are ahead, and no admin is there to take us along. */

@@ -1,6 +1,6 @@
 /** What comes from the others, and what the relay says of them (PROTOCOL §8, §9). */
 import { heartbeatHeard, lacks, tellAgreement } from "./agreement.ts";
-import { CATCH_UP_MS, resumedAlone, sureOfEpoch, UNREADABLE } from "./entering.ts";
+import { CATCH_UP_MS, notAnswered, sureOfEpoch, UNREADABLE } from "./entering.ts";
 import { EXIT } from "./exit_code.ts";
 import { authorIsThere, deliver, newGaps, release } from "./gaps.ts";
 import { messages } from "./how_many.ts";
@@ -42,6 +42,10 @@ export function message(turn: Turn, event: Of<"message">): void {
       turn.say({ type: "missing", ...inRoomOf(room), ...from, count: event.lost });
     }
     if (event.fork) sayFork(turn, room, member);
+    // It has come to another epoch: what it was asked under a newer room secret than its own it could not read.
+    if (event.content.kind === "close" && event.n === 0 && event.handle !== null) {
+      authorIsThere(turn, room.id, event.leaf);
+    }
     newGaps(turn, room.id, event.leaf, event.gaps);
     content(turn, room, member, event);
     release(turn, room.id, event.leaf);
@@ -178,7 +182,7 @@ function unreadable(turn: Turn, room: RoomState): void {
 export function gone(turn: Turn, event: Of<"gone">): void {
   inRoom(turn, event.room, (room) => {
     if (event.handle === OWNERS) {
-      if (room.resumeBy > 0) resumedAlone(turn, room.id);
+      if (room.resumeBy > 0) notAnswered(turn, room.id);
       return;
     }
     if (event.handle === room.handle && room.phase === "joined") {

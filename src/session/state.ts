@@ -36,6 +36,8 @@ export interface RoomState {
   readonly awaySince: number;
   /** Before that a message that we cannot read is no reason to ask the admin again, nor for an admin to say so. */
   readonly nextCatchUpAt: number;
+  /** The same where the admin itself has shown that we are behind. */
+  readonly nextSureCatchUpAt: number;
   /** We are to ask as soon as that time has come. */
   readonly behind: boolean;
   /**
@@ -331,6 +333,7 @@ export function enteringRoom(id: string, name: string): RoomState {
     awaySince: 0,
     resumeBy: 0,
     nextCatchUpAt: 0,
+    nextSureCatchUpAt: 0,
     behind: false,
     unreadableIn: 0,
     joinedAt: 0,

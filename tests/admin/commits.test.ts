@@ -2,7 +2,15 @@ import assert from "node:assert/strict";
 import { DEFAULT_ADMIN_OPTIONS } from "../../src/admin/role.ts";
 import { AdminStage } from "../support/admin_stage.ts";
 import { orders, outline, said } from "../support/pure_step.ts";
-import { CODE, entry, handleOf, identityOf, OTHER_ROOM, ROOM } from "../support/session_stage.ts";
+import {
+  CODE,
+  entry,
+  handleOf,
+  identityOf,
+  MY_HANDLE,
+  OTHER_ROOM,
+  ROOM,
+} from "../support/session_stage.ts";
 
 const GRACE_MS = DEFAULT_ADMIN_OPTIONS.graceMs;
 
@@ -455,4 +463,28 @@ Deno.test("a commit waits for what somebody said before it left, for so long; a 
   assert.equal(orders(waits.ticks(34_000), "make-commit").length, 0);
   assert.equal(orders(waits.ticks(2_000), "make-commit").length, 1);
   assert.equal(orders(leaves().commands("/kick ada"), "make-commit").length, 1);
+});
+
+Deno.test("a kick that was typed without a connection waits until its member has shown what it said, for so long", () => {
+  const kicks = () => {
+    const stage = AdminStage.founded();
+    stage.admits("ada", "bob");
+    stage.hears(1);
+    stage.take({ kind: "link-ended", code: "reset", message: "it broke" });
+    stage.commands("/kick ada");
+    stage.take({ kind: "connected", host: "127.0.0.1", port: 5000, pin: "07".repeat(32) });
+    const back = { handle: MY_HANDLE, role: "owner", ownerPresent: false } as const;
+    stage.take({ kind: "entered", room: ROOM, ...back });
+    const alone = { kind: "gone", handle: "00".repeat(16), reason: "closed" } as const;
+    assert.deepEqual(orders(stage.take({ ...alone, room: ROOM }), "make-commit"), []);
+    return stage;
+  };
+  assert.equal(orders(kicks().hears(1, "heartbeat", handleOf(51)), "make-commit").length, 1);
+  const silent = kicks();
+  assert.equal(orders(silent.ticks(2_000), "make-commit").length, 0);
+  assert.equal(orders(silent.ticks(1_000), "make-commit").length, 1);
+  const owes = kicks();
+  const gaps = [{ epoch: owes.room.epoch, numbers: [0] }];
+  assert.equal(orders(owes.hears(1, "heartbeat", handleOf(51), gaps), "make-commit").length, 0);
+  assert.equal(orders(owes.hears(1, "heartbeat", handleOf(51)), "make-commit").length, 1);
 });

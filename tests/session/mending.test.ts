@@ -358,3 +358,17 @@ Deno.test("an author that is heard at a new handle is asked at once for what it 
   const effects = stage.hears(2, { kind: "heartbeat" }, back);
   assert.deepEqual(orders(effects, "request-repair").map(({ to }) => to), [handleOf(77)]);
 });
+
+Deno.test("an author is asked at once when it comes to another epoch: it may not have read us before", () => {
+  const stage = SessionStage.talking();
+  text(stage, 1, missing(0), { skipped: 1 });
+  const epoch = stage.room().epoch + 1;
+  stage.epoch();
+  const close = { kind: "close", epoch: epoch - 1, missing: 0 } as const;
+  const asked = (more: { n: number; handle?: null }) =>
+    orders(stage.hears(2, close, { epoch, gaps: missing(0), ...more }), "request-repair").length;
+  assert.equal(asked({ n: 0, handle: null }), 0);
+  assert.equal(asked({ n: 0 }), 1);
+  // No more than once for each epoch.
+  assert.equal(asked({ n: 1 }), 0);
+});

@@ -85,6 +85,31 @@ Deno.test("a commit that we cannot open while the admin answers is asked for as 
   assert.deepEqual(orders(stage.ticks(1000), "catch-up"), []);
 });
 
+Deno.test("what the admin shows to be ahead is asked for at once after its answer, and then once a second", () => {
+  const stage = SessionStage.talking();
+  const ahead = { kind: "fell-behind", room: ROOM, sure: true } as const;
+  const asks = () => {
+    const asked = orders(stage.take(ahead), "catch-up").length;
+    stage.take(CAUGHT_UP);
+    return asked;
+  };
+  stage.take(AWAY);
+  stage.take(BACK);
+  enters(stage, "member");
+  stage.take(CAUGHT_UP);
+  assert.deepEqual([asks(), asks(), asks()], [1, 0, 0]);
+  assert.equal(orders(stage.ticks(1_000), "catch-up").length, 1);
+});
+
+Deno.test("whoever asked while no admin was there asks again a second later", () => {
+  const stage = SessionStage.talking();
+  const behind = { kind: "fell-behind", room: ROOM, sure: false } as const;
+  assert.equal(orders(stage.take(behind), "catch-up").length, 1);
+  stage.take({ kind: "gone", room: ROOM, handle: "00".repeat(16), reason: "closed" });
+  assert.deepEqual(orders(stage.take(behind), "catch-up"), []);
+  assert.equal(orders(stage.ticks(1_000), "catch-up").length, 1);
+});
+
 Deno.test("what anybody can make us fail to read has us ask once in ten seconds, and not forget it", () => {
   const stage = SessionStage.talking();
   const behind = { kind: "fell-behind", room: ROOM, sure: false } as const;

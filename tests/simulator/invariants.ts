@@ -258,6 +258,14 @@ function leftAtOnce(people: readonly Person[], reader: string, author: string): 
 
 const AT_ONCE_MS = 5_000;
 
+/** How many messages of somebody only its own program had, which has ended: nobody can mend that. */
+function goneWithItsProgram({ people, reached }: Played, author: string): number {
+  const by = people.find(({ name }) => name === author);
+  if (by === undefined) return 0;
+  const ended = [...by.before, ...hasEnded(by.program) ? [by.program] : []];
+  return ended.reduce((sum, { keys }) => sum + reached.nobodyHas(keys.own.session), 0);
+}
+
 function awayOf(person: Person): { readonly from: number; readonly to: number }[] {
   return programsOf([person]).flatMap(({ away }) => away);
 }
@@ -408,7 +416,8 @@ const HARMLESS: readonly WarningCode[] = [
 /** What an honest reason may have too, and says so: a newcomer has no key for it, an old admin not the deputy's. */
 const UNSURE = /or sent before we came$|or a deputy runs this room now$/;
 
-function noFalseAlarm({ people, lossy, attacked }: Played): string | null {
+function noFalseAlarm(played: Played): string | null {
+  const { people, lossy, attacked } = played;
   if (lossy || attacked) return null;
   // Whoever missed how another became the admin cannot know it, until it has come in anew.
   const changed = programsOf(people).some((program) =>
@@ -429,7 +438,8 @@ function noFalseAlarm({ people, lossy, attacked }: Played): string | null {
     );
     if (alarm !== undefined) return `${program.name}: ${alarm.code}, ${alarm.message}`;
     const missing = program.every("missing").find(({ from }) =>
-      !wereApartTooLong(people, program.name, from) && !leftAtOnce(people, program.name, from)
+      !wereApartTooLong(people, program.name, from) && !leftAtOnce(people, program.name, from) &&
+      toldMissing(program, from) > goneWithItsProgram(played, from)
     );
     if (missing !== undefined) {
       return `${program.name}: missing ${missing.count} of ${missing.from}`;

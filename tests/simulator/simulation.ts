@@ -19,6 +19,7 @@ import { type Leak, leakAll } from "../hostile/leak.ts";
 import { type AdminActor, type MemberActor, World } from "../hostile/world.ts";
 import { deterministicRandom } from "../support/deterministic.ts";
 import { check, type Violation } from "./invariants.ts";
+import { Reached } from "./reached.ts";
 import { type Act, randomOf } from "./script.ts";
 import { SlowLink } from "./slow_link.ts";
 import { timeCrypto, Turns } from "./turns.ts";
@@ -47,6 +48,8 @@ export interface Played {
   readonly people: readonly Person[];
   /** What a device ever held, by its identity. */
   readonly leaks: WeakMap<SigningKey, Leak>;
+  /** Which messages anybody has opened. */
+  readonly reached: Reached;
   /** Frames were lost or kept: what cannot be mended is then only shown. */
   readonly lossy: boolean;
   /** Somebody sent what no honest program sends: then warnings are right. */
@@ -137,6 +140,7 @@ export function newCounts(): Counts {
 class Simulation implements AsyncDisposable, Played {
   readonly people: Person[] = [];
   readonly leaks: WeakMap<SigningKey, Leak>;
+  readonly reached: Reached;
   #names = 0;
   #words = 0;
   lossy = false;
@@ -158,6 +162,7 @@ class Simulation implements AsyncDisposable, Played {
     private readonly turns: Turns,
   ) {
     this.leaks = leakAll(world.house);
+    this.reached = Reached.in(world.house);
     this.#start = world.clock.now();
     world.told = (who, notice) => {
       const line = inShort(notice);
@@ -167,6 +172,7 @@ class Simulation implements AsyncDisposable, Played {
 
   static async begin(house: House, plan: Plan, turns: Turns): Promise<Simulation> {
     leakAll(house);
+    Reached.in(house).forget();
     const world = new World(house, {}, { profiles: true });
     world.retryMs = Infinity;
     world.random = deterministicRandom(`simulation ${plan.seed}`);
