@@ -56,7 +56,7 @@ export interface AdminRoom {
   readonly barred: readonly string[];
   /** Identities that are admitted without a question. */
   readonly known: readonly string[];
-  /** By which invite an identity came. */
+  /** By which invite an identity came, of those that are in `invites`. */
   readonly cameBy: Readonly<Record<string, string>>;
   readonly requests: readonly JoinRequest[];
   readonly adds: readonly Add[];
@@ -326,6 +326,10 @@ function take(turn: AdminTurn, event: SessionEvent): void {
       return succeeded(turn, event);
     case "fell-behind":
       return othersAreAhead(turn, event.room);
+    case "refused":
+      // Somebody else has raised the lowest ticket epoch: an owner, as we are.
+      if (event.code === "ticket-revoked") othersAreAhead(turn, event.room);
+      return;
     case "gone":
       return turn.change(event.room, (r) => ({
         ...r,
@@ -613,7 +617,13 @@ function inviteMade(turn: AdminTurn, event: Extract<SessionEvent, { kind: "invit
     };
     // A spent one stays until it expires: somebody known may come back with it.
     const live = admin.invites.filter((i) => !i.revoked && turn.at < i.expiresAt);
-    turn.change(admin.id, (r) => ({ ...r, invites: [...live, record] }));
+    const ids = new Set(live.map(({ id }) => id));
+    const cameBy = Object.entries(admin.cameBy).filter(([, invite]) => ids.has(invite));
+    turn.change(admin.id, (r) => ({
+      ...r,
+      invites: [...live, record],
+      cameBy: Object.fromEntries(cameBy),
+    }));
     turn.session.do({ kind: "save-invites", room: admin.id, invites: [...live, record] });
     turn.session.say({
       type: "invite",
@@ -693,7 +703,7 @@ function enteredAsOwner(turn: AdminTurn, id: string): void {
   }));
 }
 
-/** Messages of epochs that we have not made: if somebody has taken over and we did not hear of it, we do now. */
+/** Messages or tickets of epochs that we have not made: if somebody has taken over and we did not hear of it, we do now. */
 function othersAreAhead(turn: AdminTurn, id: string): void {
   inRoom(turn, id, (admin, room) => {
     if (!admin.founded || !speaks(room) || turn.at < admin.nextAskAt) return;
@@ -1029,5 +1039,12 @@ function kick(
     adds: r.adds.filter((a) => a.identity !== member.identity),
   }));
   remove(turn, admin.id, member.leaf, "kicked");
+  if (room.handle === null) {
+    turn.session.say({
+      type: "info",
+      text: `${member.name} is in ${room.name} until you are connected again; ` +
+        "if this program ends before that, nobody is removed: then kick them once more",
+    });
+  }
   turn.session.ok(ref);
 }

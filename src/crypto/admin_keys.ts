@@ -64,6 +64,7 @@ import {
   type WarrantPurpose,
 } from "../wire/succession.ts";
 import { encodeCredential, encodeTicket, type Role, TICKET_BODY } from "../wire/ticket.ts";
+import { Generations } from "./generations.ts";
 import {
   fingerprintOf,
   inviteIdOf,
@@ -217,6 +218,7 @@ interface Request extends OpenedBundle {
 /** Bounds of what strangers can make us keep. */
 const MAX_GREETINGS = 512;
 const MAX_REQUESTS = 512;
+const MAX_GENERATIONS = 8192;
 /** Epochs that the next run knows of: how many may reach nobody before it begins. */
 const MAX_STORED_EPOCHS = 8;
 /** Members for whom something is sealed and signed before others have their turn: some milliseconds. */
@@ -240,7 +242,7 @@ export class AdminKeys extends RoomKeys {
   readonly #taken = new Map<string, Handle>();
   readonly #requests = new Map<string, Request>();
   #requestCount = 0;
-  readonly #generations = new Map<string, number>();
+  readonly #generations = new Generations(MAX_GENERATIONS);
   readonly #invites = new Map<string, { secret: InviteSecret; seal: OuterSeal }>();
   /** With which room secret the joiner at a handle speaks to us. */
   readonly #sealAt = new Map<string, OuterSeal>();
@@ -305,7 +307,7 @@ export class AdminKeys extends RoomKeys {
       options.earlier ?? {};
     this.#replaced = replaced;
     this.#former = formerSecrets.map((former) => new OuterSeal(room, former));
-    for (const [identity, g] of Object.entries(generations)) this.#generations.set(identity, g);
+    for (const [identity, g] of Object.entries(generations)) this.#generations.put(identity, g);
     this.#from = options.from?.epoch ?? 0;
     this.#epoch = this.#from;
     this.#h = options.from?.h ?? epochHash(sha256(firstEpochHashInput(room, this.#identity)));
@@ -338,7 +340,7 @@ export class AdminKeys extends RoomKeys {
     keys.#nextLeaf = inherited.nextLeaf;
     keys.#succession = succession;
     for (const { value } of current.roster) {
-      keys.#generations.set(value.identity.toHex(), value.generation);
+      keys.#generations.put(value.identity.toHex(), value.generation);
     }
     keys.#epoch = succession.value.epoch - 1;
     for (const [leaf, wrapKeys] of inherited.wrapKeys) keys.#wrapKeys.set(leaf, wrapKeys);
@@ -416,8 +418,8 @@ export class AdminKeys extends RoomKeys {
   /** The greatest g that was accepted of each of these identities, in hex. */
   generationsOf(identities: readonly string[]): Record<string, number> {
     return Object.fromEntries(identities.flatMap((identity) => {
-      const g = this.#generations.get(identity);
-      return g === undefined ? [] : [[identity, g]];
+      const g = this.#generations.of(identity);
+      return g < 0 ? [] : [[identity, g]];
     }));
   }
 
@@ -506,10 +508,12 @@ export class AdminKeys extends RoomKeys {
       bundle,
       greeting.oneUse,
       { room: this.room, admin: this.#identity },
-      (identity) => this.#generations.get(identity.toHex()) ?? -1,
+      (identity) => this.#generations.of(identity.toHex()),
       (id) => this.#invites.get(id.toHex())?.secret,
     );
-    this.#generations.set(opened.member.value.identity.toHex(), opened.member.value.generation);
+    const { identity, generation } = opened.member.value;
+    const members = this.current?.roster.map(({ value }) => value.identity.toHex());
+    this.#generations.put(identity.toHex(), generation, new Set(members));
     const request = `r${++this.#requestCount}`;
     for (const oldest of this.#requests.keys()) {
       if (this.#requests.size < MAX_REQUESTS) break;

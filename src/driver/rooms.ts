@@ -51,7 +51,9 @@ export async function prepareInvited(maker: RoomMaker, invite: InviteLink): Prom
     invite: invite.inviteSecret,
   });
   // The room's name comes with its roster.
-  return { id: invite.room.toHex(), name: invite.room.toHex().slice(0, 8) };
+  const id = invite.room.toHex();
+  const known = maker.profile?.store.profile.rooms.find(({ roomId }) => roomId === id);
+  return { id, name: known?.name ?? "new room" };
 }
 
 /** Prepares to ask for admission to an open room. */

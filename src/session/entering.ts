@@ -91,7 +91,7 @@ export function entered(turn: Turn, event: Of<"entered">): void {
     turn.change(room.id, (r) => ({ ...r, handle: event.handle, seat: event.role }));
     if (room.phase === "joined") return seated(turn, room, event);
     if (event.role !== "knocker") return;
-    turn.change(room.id, (r) => ({ ...r, phase: "waiting", nextKnockAt: Infinity }));
+    turn.change(room.id, (r) => ({ ...r, phase: "waiting", nextKnockAt: Infinity, knocks: 0 }));
     if (event.ownerPresent) knock(turn, room.id);
     else turn.say({ type: "waiting", reason: "no-admin", ...inRoomOf(room) });
   });
@@ -367,7 +367,7 @@ export function ownerChanged(turn: Turn, event: Of<"owner">): void {
     }
     if (room.phase !== "waiting") return;
     if (event.present) return knock(turn, room.id);
-    turn.change(room.id, (r) => ({ ...r, nextKnockAt: Infinity }));
+    turn.change(room.id, (r) => ({ ...r, nextKnockAt: Infinity, knocks: 0 }));
     turn.say({ type: "waiting", reason: "no-admin", ...inRoomOf(room) });
   });
 }
@@ -386,7 +386,7 @@ export function greeted(turn: Turn, event: Of<"greeted">): void {
   inRoom(turn, event.room, (room) => {
     if (room.phase !== "waiting") return;
     // Who greeted us may administer no more, and its successor knows nothing of our bundle.
-    turn.change(room.id, (r) => ({ ...r, nextKnockAt: turn.at + NONCE_LIFE_MS }));
+    turn.change(room.id, (r) => ({ ...r, nextKnockAt: turn.at + NONCE_LIFE_MS, knocks: 0 }));
     if (!event.pinned) {
       turn.warn(
         "unverified-admin",

@@ -132,7 +132,7 @@ export type Notice =
     readonly fingerprint: string;
   } & InRoom)
   /** The admin has been asked about us, or is not there yet. */
-  | ({ readonly type: "waiting"; readonly reason: "no-admin" | "asked" } & InRoom)
+  | ({ readonly type: "waiting"; readonly reason: "no-admin" | "no-answer" | "asked" } & InRoom)
   | ({
     readonly type: "joined";
     readonly me: Person;

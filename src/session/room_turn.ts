@@ -3,6 +3,7 @@ import { HEARTBEAT_MS } from "../wire/limits.ts";
 import type { EventBody } from "./event.ts";
 import {
   KNOCK_AGAIN_MS,
+  MANY_KNOCKS,
   type PendingText,
   type RecentText,
   roomByName,
@@ -186,9 +187,20 @@ export function askWhetherStale(turn: Turn, room: RoomState, why: string): void 
   });
 }
 
-/** Knocks at a room, and again after a while if nobody answers. */
+/**
+ * Knocks at a room, and again after a while if nobody answers. An admin that cannot read a knock says nothing to it: it
+ * may come with a room secret of so long ago that the admin has forgotten it.
+ */
 export function knock(turn: Turn, id: string): void {
-  turn.change(id, (r) => ({ ...r, nextKnockAt: turn.at + KNOCK_AGAIN_MS }));
+  const room = turn.room(id);
+  if (room?.knocks === MANY_KNOCKS) {
+    turn.say({ type: "waiting", reason: "no-answer", ...inRoomOf(room) });
+  }
+  turn.change(id, (r) => ({
+    ...r,
+    nextKnockAt: turn.at + KNOCK_AGAIN_MS,
+    knocks: r.knocks + 1,
+  }));
   turn.do({ kind: "knock", room: id });
 }
 

@@ -89,6 +89,8 @@ export interface RoomState {
   readonly kemIsOld: boolean;
   readonly nextHeartbeatAt: number;
   readonly nextKnockAt: number;
+  /** Knocks in a row that nobody has answered. */
+  readonly knocks: number;
   /** What the admin gave us the room key for. */
   readonly granted: readonly SuccessionPurpose[];
   /** By which right our person was asked to take over, and has not answered. */
@@ -282,6 +284,8 @@ export const MAX_PENDING_TEXTS = 1000;
 export const MAX_PAST_EPOCHS = KEPT_COMMITS;
 /** How often a knock is repeated while nobody answers. */
 export const KNOCK_AGAIN_MS = 20_000;
+/** After so many of them it is said that nobody does. */
+export const MANY_KNOCKS = 3;
 
 /** With every epoch it is decided who makes the next. */
 export const NO_SUCCESSION = {
@@ -360,6 +364,7 @@ export function enteringRoom(id: string, name: string): RoomState {
     kemIsOld: false,
     nextHeartbeatAt: 0,
     nextKnockAt: 0,
+    knocks: 0,
     ...NO_SUCCESSION,
     dropPreviousAt: [],
   };

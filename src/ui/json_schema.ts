@@ -112,7 +112,7 @@ export const NOTICE_SCHEMAS = {
   "waiting": v.object({
     type: v.literal("waiting"),
     ...inRoom,
-    reason: v.picklist(["no-admin", "asked"]),
+    reason: v.picklist(["no-admin", "no-answer", "asked"]),
   }),
   "joined": v.object({
     type: v.literal("joined"),

@@ -83,9 +83,7 @@ function linesOf(notice: Notice, context: WordsContext): readonly Line[] | null 
     case "waiting":
       return [
         event(notice, context, [
-          notice.reason === "asked"
-            ? "waiting: the admin has been asked to let you in"
-            : "waiting: no admin is there yet",
+          WAITING[notice.reason],
         ]),
       ];
     case "joined":
@@ -227,6 +225,13 @@ function event(
     : [];
   return line([as(time, "dim"), ...room, ...spans], time.length + 2);
 }
+
+const WAITING: Record<Extract<Notice, { type: "waiting" }>["reason"], string> = {
+  "asked": "waiting: the admin has been asked to let you in",
+  "no-admin": "waiting: no admin is there yet",
+  "no-answer":
+    "waiting: the admin is there and does not answer: the invite may be too old, ask for a new one",
+};
 
 /** Every line of a text but the first is indented, so that it cannot pass for another message. */
 function messageLines(

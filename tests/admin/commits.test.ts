@@ -205,6 +205,34 @@ Deno.test("a kick of somebody whose return is being committed removes the new le
   assert.equal(reasons.at(-1), "kick", "a kick brings a new room secret");
 });
 
+Deno.test("a kick without a connection says that it waits, and is made with the next one", () => {
+  const stage = AdminStage.founded();
+  stage.admits("fox");
+  stage.take({ kind: "link-ended", code: "reset", message: "it broke" });
+  const [told] = said(stage.commands("/kick fox"), "info");
+  assert.match(told?.text ?? "", /^fox is in den until you are connected again/);
+  assert.deepEqual(orders(stage.all, "make-commit").map(({ reason }) => reason), [
+    "founded",
+    "join",
+  ]);
+  stage.take({ kind: "entered", room: ROOM, handle: MY_HANDLE, role: "owner", ownerPresent: true });
+  const [kick] = orders(stage.ticks(5_000), "make-commit");
+  assert.deepEqual([kick?.reason, kick?.removes], ["kick", [{ leaf: 1, reason: "kicked" }]]);
+});
+
+Deno.test("by which invite somebody came is known as long as the invite is", () => {
+  const stage = AdminStage.founded();
+  const invite = stage.invites(1);
+  stage.asks("fox", { invite });
+  stage.finishAll();
+  assert.deepEqual(stage.admin.cameBy, { [identityOf("fox")]: invite });
+  stage.invites(1);
+  assert.deepEqual(stage.admin.cameBy, { [identityOf("fox")]: invite });
+  stage.ticks(25 * 3600_000);
+  stage.invites(1);
+  assert.deepEqual(stage.admin.cameBy, {});
+});
+
 Deno.test("a kick of somebody who was about to be removed as gone is a kick", () => {
   const stage = AdminStage.founded();
   stage.admits("fox");

@@ -160,6 +160,13 @@ Deno.test("an admin with deputies asks all members who is there; one without ask
   assert.deepEqual(orders(again, "ask-owners").map(({ all }) => all), [false]);
 });
 
+Deno.test("an admin whose tickets the relay does not take any more asks whom the members follow", () => {
+  const stage = AdminStage.founded();
+  const refused = { kind: "refused", room: ROOM, code: "ticket-revoked", message: "old" } as const;
+  assert.deepEqual(orders(stage.take(refused), "ask-owners").map(({ all }) => all), [true]);
+  assert.deepEqual(orders(stage.take({ ...refused, code: "room-full" }), "ask-owners"), []);
+});
+
 Deno.test("an admin that meets later epochs than its own asks whom the members follow, twice a minute", () => {
   const stage = AdminStage.founded();
   const meets = (): number =>

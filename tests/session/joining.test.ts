@@ -54,6 +54,15 @@ Deno.test("a knock is repeated after KNOCK_AGAIN_MS, after a greeting later, unt
   assert.deepEqual(stage.ticks(10 * KNOCK_AGAIN_MS), []);
 });
 
+Deno.test("an admin that is there and does not answer is told of once, after a minute", () => {
+  const stage = new SessionStage();
+  stage.knocking();
+  const after = [1, 2, 3, 4, 5].map(() =>
+    said(stage.ticks(KNOCK_AGAIN_MS), "waiting").map(({ reason }) => reason)
+  );
+  assert.deepEqual(after, [[], [], ["no-answer"], [], []]);
+});
+
 Deno.test("without an admin nobody knocks: it is said, and the knock follows when one comes", () => {
   const stage = new SessionStage();
   assert.deepEqual(notices(stage.knocking({ ownerPresent: false })), [

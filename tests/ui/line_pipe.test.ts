@@ -71,6 +71,10 @@ const told: [Notice, string][] = [
   ],
   [{ type: "waiting", ...IN_ROOM, reason: "no-admin" }, "waiting: no admin is there yet"],
   [
+    { type: "waiting", ...IN_ROOM, reason: "no-answer" },
+    "waiting: the admin is there and does not answer: the invite may be too old, ask for a new one",
+  ],
+  [
     { type: "waiting", ...IN_ROOM, reason: "asked" },
     "waiting: the admin has been asked to let you in",
   ],
