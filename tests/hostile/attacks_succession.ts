@@ -52,7 +52,7 @@ function saysItTakesOver(
   who: MemberActor,
   warrant: Signed<Warrant>,
   { epoch, h } = placeOf(who),
-) {
+): void {
   const { privateKey } = who.keys.own.identity;
   const succession = makeSuccession(privateKey, warrant, epoch, h);
   broadcasts(world, who, sealed(house, who, "succession", succession));
@@ -101,6 +101,27 @@ async function deputyOf(s: Scene): Promise<{ ada: MemberActor; bob: MemberActor 
   return { ada, bob };
 }
 
+/** What bob makes of it when somebody says to take over. */
+async function bobHears(s: Scene, who: MemberActor, warrant: Signed<Warrant>): Promise<string[]> {
+  const bob = s.of("bob");
+  bob.mark();
+  saysItTakesOver(s, who, warrant);
+  await s.world.settleAll(...s.people.values());
+  return await outcome(s, bob);
+}
+
+/** What the admin makes of it when ada does. */
+async function adminHears(
+  s: Scene,
+  warrant: Signed<Warrant>,
+  from: ReturnType<typeof placeOf>,
+): Promise<string[]> {
+  s.owl.mark();
+  saysItTakesOver(s, s.of("ada"), warrant, from);
+  await s.world.settleAll(s.owl, ...s.people.values());
+  return await outcomeFor(s.owl);
+}
+
 /** The rows of the table about succession. */
 export const SUCCESSION_ATTACKS: readonly Attack[] = [
   {
@@ -108,20 +129,12 @@ export const SUCCESSION_ATTACKS: readonly Attack[] = [
     enemy: "admin",
     property: "P2",
     run: scene(["ada", "bob"], async (s) => {
-      const { owl, of, world } = s;
-      const [ada, bob] = [of("ada"), of("bob")];
-      await owl.command("/deputy ada");
-      await bob.reaches(4);
-      await ada.isDeputy();
-      await world.settleAll(owl, ada, bob);
+      const { ada, bob } = await deputyOf(s);
       const warrant = warrantOf(s, ada);
-      await owl.command("/deputy ada off");
+      await s.owl.command("/deputy ada off");
       for (const person of [ada, bob]) await person.reaches(5);
       await adminFallsSilent(s);
-      bob.mark();
-      saysItTakesOver(s, ada, warrant);
-      await world.settleAll(ada, bob);
-      return await outcome(s, bob);
+      return await bobHears(s, ada, warrant);
     }),
     expected: "warning bad-claim",
     patches: [
@@ -138,16 +151,8 @@ export const SUCCESSION_ATTACKS: readonly Attack[] = [
     enemy: "admin",
     property: "P2",
     run: scene(["ada", "bob"], async (s) => {
-      const { owl, of, world } = s;
-      const [ada, bob] = [of("ada"), of("bob")];
-      await owl.command("/deputy ada");
-      await bob.reaches(4);
-      await ada.isDeputy();
-      await world.settleAll(owl, ada, bob);
-      bob.mark();
-      saysItTakesOver(s, ada, warrantOf(s, ada));
-      await world.settleAll(owl, ada, bob);
-      return await outcome(s, bob);
+      const { ada } = await deputyOf(s);
+      return await bobHears(s, ada, warrantOf(s, ada));
     }),
     expected: "warning bad-claim",
     patches: [
@@ -164,11 +169,8 @@ export const SUCCESSION_ATTACKS: readonly Attack[] = [
     enemy: "insider",
     property: "P2",
     run: scene(["ada", "bob"], async (s) => {
-      const { of, world } = s;
-      const [ada, bob] = [of("ada"), of("bob")];
-      saysItTakesOver(s, ada, forgedWarrant(s, ada, "hand-over"));
-      await world.settleAll(ada, bob);
-      return await outcome(s, bob);
+      const ada = s.of("ada");
+      return await bobHears(s, ada, forgedWarrant(s, ada, "hand-over"));
     }),
     expected: "warning bad-message",
     patches: [
@@ -189,11 +191,8 @@ export const SUCCESSION_ATTACKS: readonly Attack[] = [
       await world.settleAll(owl, ada, bob, cyd);
       const warrant = warrantOf(s, ada);
       await adminFallsSilent(s);
-      bob.mark();
       // It is cyd who sends it: ada's warrant, and a signature that is not ada's.
-      saysItTakesOver(s, cyd, warrant);
-      await world.settleAll(ada, bob, cyd);
-      return await outcome(s, bob);
+      return await bobHears(s, cyd, warrant);
     }),
     expected: "warning bad-message",
     patches: [
@@ -210,11 +209,8 @@ export const SUCCESSION_ATTACKS: readonly Attack[] = [
     enemy: "admin",
     property: "P2",
     run: scene(["ada", "bob"], async (s) => {
-      const { ada, bob } = await deputyOf(s);
-      s.owl.mark();
-      saysItTakesOver(s, ada, warrantOf(s, ada));
-      await s.world.settleAll(s.owl, ada, bob);
-      return await outcomeFor(s.owl);
+      const { ada } = await deputyOf(s);
+      return await adminHears(s, warrantOf(s, ada), placeOf(ada));
     }),
     expected: "warning fork; owl is the admin",
     patches: [
@@ -235,10 +231,7 @@ export const SUCCESSION_ATTACKS: readonly Attack[] = [
       ada.say("here I am");
       await s.owl.hears("here I am");
       await s.world.settleAll(s.owl, ada, bob);
-      s.owl.mark();
-      saysItTakesOver(s, ada, warrantOf(s, ada), before);
-      await s.world.settleAll(s.owl, ada, bob);
-      return await outcomeFor(s.owl);
+      return await adminHears(s, warrantOf(s, ada), before);
     }, { comesBack: true }),
     expected: "warning fork; owl is the admin",
     patches: [
@@ -266,10 +259,7 @@ export const SUCCESSION_ATTACKS: readonly Attack[] = [
       await s.owl.command("/deputy ada off");
       await bob.reaches(5);
       await s.world.settleAll(s.owl, ada, bob);
-      s.owl.mark();
-      saysItTakesOver(s, ada, warrant, before);
-      await s.world.settleAll(s.owl, ada, bob);
-      return await outcomeFor(s.owl);
+      return await adminHears(s, warrant, before);
     }, { comesBack: true }),
     expected: "warning fork; owl is the admin",
     patches: [
@@ -297,10 +287,7 @@ export const SUCCESSION_ATTACKS: readonly Attack[] = [
       await s.owl.command("/deputy ada");
       await bob.reaches(6);
       await adminIsAway(s);
-      s.owl.mark();
-      saysItTakesOver(s, ada, warrant, before);
-      await s.world.settleAll(s.owl, ada, bob);
-      return await outcomeFor(s.owl);
+      return await adminHears(s, warrant, before);
     }, { comesBack: true }),
     expected: "warning fork; owl is the admin",
     patches: [
