@@ -29,12 +29,12 @@ import {
   type Bytes,
   CryptoError,
   derive,
+  ed25519Sign,
+  ed25519Verify,
   gcmOpenToRead,
   gcmSeal,
   hkdf,
   sha256,
-  signInput,
-  verifyInput,
 } from "./primitives.ts";
 import { InFlight } from "./in_flight.ts";
 import { type MemberLeaf, type Roster, rosterHash } from "./roster.ts";
@@ -214,7 +214,7 @@ export class EpochKeys {
     const input = this.#input;
     input.choose(this.myLeaf, n);
     const payload = this.#sending.use(n, ({ key, nonce }) => {
-      const signed = signature(signInput(signing, input.signed(type, content)));
+      const signed = signature(ed25519Sign(signing, input.signed(type, content)));
       input.wipe();
       const plaintext = encodeMessagePlaintext({ type, content, signature: signed });
       return gcmSeal(key, input.aad, plaintext, nonce, PAYLOAD_HEADER_BYTES);
@@ -252,7 +252,7 @@ export class EpochKeys {
       try {
         const { type, content, signature } = decodeMessagePlaintext(plaintext);
         const signed = input.signed(type, content);
-        if (!verifyInput(from.verifyKey, signed, signature)) {
+        if (!ed25519Verify(from.verifyKey, signed, signature)) {
           throw new CryptoError("bad-signature", "the message is not signed by its sender");
         }
         return decodeRoomMessage(type, content);

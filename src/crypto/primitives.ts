@@ -214,14 +214,19 @@ export function sameSecret(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
 }
 
-/** An Ed25519 signature of a kind over `body`, 64 bytes. */
-export function sign(key: KeyObject, kind: SignatureKind, body: Uint8Array): Bytes {
-  return signInput(key, signatureInput(kind, body));
+/** Ed25519 of RFC 8032, 64 bytes. What is signed begins with its kind: {@linkcode sign}, or `MessageInput`. */
+export function ed25519Sign(key: KeyObject, input: Uint8Array): Bytes {
+  return own(signWith(null, input, key));
 }
 
-/** As {@linkcode sign}, from what `signatureInput` gives. */
-export function signInput(key: KeyObject, input: Uint8Array): Bytes {
-  return own(signWith(null, input, key));
+/** Strict Ed25519 verification (PROTOCOL §1). */
+export function ed25519Verify(key: KeyObject, input: Uint8Array, signature: Uint8Array): boolean {
+  return isSignatureForm(signature) && verifyWith(null, input, key, signature);
+}
+
+/** PROTOCOL's `Sign(key, kind, body)`, 64 bytes. */
+export function sign(key: KeyObject, kind: SignatureKind, body: Uint8Array): Bytes {
+  return ed25519Sign(key, signatureInput(kind, body));
 }
 
 /**
@@ -245,19 +250,14 @@ export function importVerifyKey(raw: Uint8Array): KeyObject {
   }
 }
 
-/** Strict Ed25519 verification (PROTOCOL §1). */
+/** Whether a signature is `Sign(key, kind, body)`. */
 export function verify(
   key: KeyObject,
   kind: SignatureKind,
   body: Uint8Array,
   signature: Uint8Array,
 ): boolean {
-  return verifyInput(key, signatureInput(kind, body), signature);
-}
-
-/** As {@linkcode verify}, from what `signatureInput` gives. */
-export function verifyInput(key: KeyObject, input: Uint8Array, signature: Uint8Array): boolean {
-  return isSignatureForm(signature) && verifyWith(null, input, key, signature);
+  return ed25519Verify(key, signatureInput(kind, body), signature);
 }
 
 /** As {@linkcode verify}, from the raw key; false for a key that we refuse. */

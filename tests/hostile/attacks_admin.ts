@@ -163,7 +163,7 @@ export const ADMIN_ATTACKS: readonly Attack[] = [
     patches: [
       patch(
         "src/crypto/epoch_keys.ts",
-        "if (!verifyInput(from.verifyKey, signed, signature)) {",
+        "if (!ed25519Verify(from.verifyKey, signed, signature)) {",
         "if (false) {",
       ),
     ],

@@ -64,7 +64,7 @@ export const INSIDER_ATTACKS: readonly Attack[] = [
     patches: [
       patch(
         "src/crypto/epoch_keys.ts",
-        "if (!verifyInput(from.verifyKey, signed, signature)) {",
+        "if (!ed25519Verify(from.verifyKey, signed, signature)) {",
         "if (false) {",
       ),
     ],
@@ -255,7 +255,7 @@ export const INSIDER_ATTACKS: readonly Attack[] = [
     patches: [
       patch(
         "src/crypto/epoch_keys.ts",
-        "if (!verifyInput(from.verifyKey, signed, signature)) {",
+        "if (!ed25519Verify(from.verifyKey, signed, signature)) {",
         "if (false) {",
       ),
     ],

@@ -1069,7 +1069,7 @@ export const CRYPTO_ATTACKS: readonly CryptoAttack[] = [
     name: "a member's message in another member's name: valid box, own signature",
     expected: "refused: bad-signature",
     bites: "ada said so",
-    patch: never(epochKeys, "if (!verifyInput(from.verifyKey, signed, signature))"),
+    patch: never(epochKeys, "if (!ed25519Verify(from.verifyKey, signed, signature))"),
     run: message((facts) =>
       forge(facts, {
         leaf: 1,
@@ -1083,7 +1083,7 @@ export const CRYPTO_ATTACKS: readonly CryptoAttack[] = [
     name: "the admin's message in a member's name",
     expected: "refused: bad-signature",
     bites: "ada said so",
-    patch: never(epochKeys, "if (!verifyInput(from.verifyKey, signed, signature))"),
+    patch: never(epochKeys, "if (!ed25519Verify(from.verifyKey, signed, signature))"),
     run: message((facts) =>
       forge(facts, {
         leaf: 1,
