@@ -141,7 +141,7 @@ export function importEd25519(raw: Uint8Array): KeyObject {
 const RSA = { name: "RSA-OAEP", label: random(64) };
 const KEM = { name: "ML-KEM-768" };
 /** As many at a time as a commit has under way. */
-const AT_ONCE = 32;
+const AT_ONCE = 4 * navigator.hardwareConcurrency;
 
 /** The part of the Modern Algorithms draft that the type library does not know. */
 interface KemCrypto {
@@ -204,9 +204,11 @@ export async function makeKemPair(): Promise<CryptoKeyPair> {
 }
 
 async function manyAtOnce(times: number, act: () => Promise<unknown>): Promise<void> {
-  for (let done = 0; done < times; done += AT_ONCE) {
-    await Promise.all(Array.from({ length: Math.min(AT_ONCE, times - done) }, act));
-  }
+  let left = times;
+  const oneByOne = async (): Promise<void> => {
+    while (left-- > 0) await act();
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, oneByOne));
 }
 
 /** RSA-OAEP to a member's key, as often as it is told. */

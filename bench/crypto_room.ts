@@ -44,8 +44,9 @@ export class BenchRoom {
     for (const person of persons) {
       adds.push({ request: await story.knocks(person), via: "approved" as const });
     }
-    await story.admin.make({ reason: "join", adds, removes: [] });
-    const published = story.admin.publish(Math.floor(story.nowMs / 1000));
+    const nowS = Math.floor(story.nowMs / 1000);
+    await story.admin.make({ reason: "join", adds, removes: [] }, nowS);
+    const published = story.admin.publish(nowS);
     this.newcomers = persons;
     this.#members += persons.length;
     story.sent.length = 0;
@@ -56,8 +57,7 @@ export class BenchRoom {
   async rekey(): Promise<PublishedCommit> {
     const { story } = this;
     const nowS = Math.floor(story.nowMs / 1000);
-    await story.admin.make({ reason: "rekey", adds: [], removes: [] });
-    await story.admin.prepare(nowS);
+    await story.admin.make({ reason: "rekey", adds: [], removes: [] }, nowS);
     return story.admin.publish(nowS);
   }
 

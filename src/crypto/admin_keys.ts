@@ -79,7 +79,7 @@ import { checkKemKey, generateKemKeyPair, type KemKeyPair } from "./ml_kem.ts";
 import { MemberKeys, nextLeafAfter } from "./member_keys.ts";
 import type { EpochKeys } from "./epoch_keys.ts";
 import { OuterSeal } from "./outer_seal.ts";
-import { applyChange, type MemberLeaf, type Roster } from "./roster.ts";
+import { applyChange, type Roster } from "./roster.ts";
 import { MAX_FORMER_SECRETS, type OwnKeys, RoomKeys } from "./room_keys.ts";
 import type { SigningKey } from "./session_keys.ts";
 import {
@@ -197,12 +197,12 @@ interface Pending {
   readonly change: Change;
   readonly roster: Roster;
   readonly requests: ReadonlyMap<Leaf, Request>;
-  /** What was made for single members ahead of time. */
-  readonly sealed: Map<Leaf, SealedForMember>;
+  /** What of it is for each member but ourselves. */
+  readonly forMembers: ReadonlyMap<Leaf, ForMember>;
 }
 
 /** What of a commit is for one member. */
-interface SealedForMember {
+interface ForMember {
   readonly ticket: TicketBytes;
   /** Its WRAP; `null` for a newcomer, who gets a WELCOME. */
   readonly wrap: Bytes | null;
@@ -221,8 +221,6 @@ const MAX_REQUESTS = 512;
 const MAX_GENERATIONS = 8192;
 /** Epochs that the next run knows of: how many may reach nobody before it begins. */
 const MAX_STORED_EPOCHS = 8;
-/** Members for whom something is sealed and signed before others have their turn: some milliseconds. */
-const AT_A_TIME = 64;
 
 /** The keys of a room's admin. */
 export class AdminKeys extends RoomKeys {
@@ -569,20 +567,21 @@ export class AdminKeys extends RoomKeys {
   /**
    * Makes the next commit. It waits for {@linkcode publish}; until then we stay where we are.
    *
+   * @param nowS seconds since 1970, for the tickets
    * @throws {RangeError} if one waits already
    */
-  async make(plan: RosterPlan): Promise<MadeEpoch> {
+  async make(plan: RosterPlan, nowS: number): Promise<MadeEpoch> {
     if (this.#making) throw new RangeError("a commit waits to be published");
     this.#making = true;
     try {
-      return await this.#make(plan);
+      return await this.#make(plan, nowS);
     } catch (error) {
       this.#making = false;
       throw error;
     }
   }
 
-  async #make(plan: RosterPlan): Promise<MadeEpoch> {
+  async #make(plan: RosterPlan, nowS: number): Promise<MadeEpoch> {
     const roster = this.current?.roster ?? [];
     const requests = new Map<Leaf, Request>();
     const wrapKeys = new Map(this.#wrapKeys);
@@ -622,54 +621,31 @@ export class AdminKeys extends RoomKeys {
       removed,
     };
     const after = applyChange(roster, change, this.#nextLeaf, this.room, this.#identity);
-    const made = await makeCommit({
-      room: this.room,
-      admin: this.#identity,
-      identityKey: this.own.identity.privateKey,
-      runId: this.runId,
-      epoch: epochOf(this.#epoch),
-      h: this.#h,
-      change,
-      roster: after,
-      roomSecret: newRoomSecret ?? this.outer.secret,
-      adminLeaf: change.adminLeaf,
-      wrapKeys,
-    }, this.random);
-    this.#pending = { made, change, roster: after, requests, sealed: new Map() };
+    const epoch = epochOf(this.#epoch + 1);
+    const forMembers = new Map<Leaf, ForMember>();
+    const made = await makeCommit(
+      {
+        room: this.room,
+        admin: this.#identity,
+        identityKey: this.own.identity.privateKey,
+        runId: this.runId,
+        epoch: epochOf(this.#epoch),
+        h: this.#h,
+        change,
+        roster: after,
+        roomSecret: newRoomSecret ?? this.outer.secret,
+        adminLeaf: change.adminLeaf,
+        wrapKeys,
+      },
+      this.random,
+      ({ leaf, value }, wrap) => {
+        const ticket = this.#ticket(value.gateKey, epoch, nowS);
+        const sealed = requests.has(leaf) ? null : this.seal("wrap", { epoch, wrap, ticket });
+        forMembers.set(leaf, { ticket, wrap: sealed });
+      },
+    );
+    this.#pending = { made, change, roster: after, requests, forMembers };
     return this.made();
-  }
-
-  /**
-   * Makes what {@linkcode publish} gives every single member, a few at a time: for a thousand that takes longer than
-   * anybody may wait for the keyboard. What is not made yet then, `publish` makes.
-   *
-   * @param nowS as of `publish`
-   */
-  async prepare(nowS: number): Promise<void> {
-    const pending = this.#pending;
-    if (pending === null) return;
-    let count = 0;
-    for (const member of pending.roster) {
-      if (++count % AT_A_TIME === 0) await new Promise((resolve) => setImmediate(resolve));
-      // It may have been published, or given up with the room, meanwhile.
-      if (this.#pending !== pending) return;
-      this.#forMember(pending, member, nowS);
-    }
-  }
-
-  /** What of a commit is for one member, made once; `undefined` for ourselves. */
-  #forMember(pending: Pending, member: MemberLeaf, nowS: number): SealedForMember | undefined {
-    const { made, requests, sealed } = pending;
-    const before = sealed.get(member.leaf);
-    const wrap = made.wraps.get(member.leaf);
-    if (before !== undefined || wrap === undefined) return before;
-    const ticket = this.#ticket(member.value.gateKey, made.epoch, nowS);
-    const payload = requests.has(member.leaf)
-      ? null
-      : this.seal("wrap", { epoch: made.epoch, wrap, ticket });
-    const own = { ticket, wrap: payload };
-    sealed.set(member.leaf, own);
-    return own;
   }
 
   /** The epoch that waits to be published. @throws {RangeError} if none waits */
@@ -719,13 +695,13 @@ export class AdminKeys extends RoomKeys {
   /**
    * Moves to the epoch that was made, and gives what is to be sent.
    *
-   * @param nowS seconds since 1970, for the tickets
+   * @param nowS seconds since 1970
    * @throws {RangeError} if none waits
    */
   publish(nowS: number): PublishedCommit {
     if (this.#pending === null) throw new RangeError("no commit waits to be published");
     const pending = this.#pending;
-    const { made, change, roster, requests } = pending;
+    const { made, change, roster, requests, forMembers } = pending;
     this.#pending = null;
     this.#making = false;
     const direct: { to: Handle; payload: Bytes }[] = [];
@@ -746,9 +722,8 @@ export class AdminKeys extends RoomKeys {
       this.#handles.delete(leaf);
       this.#wrapKeys.delete(leaf);
     }
-    for (const member of roster) {
-      const { leaf } = member;
-      const own = this.#forMember(pending, member, nowS);
+    for (const { leaf } of roster) {
+      const own = forMembers.get(leaf);
       const wrap = made.wraps.get(leaf);
       if (own === undefined || wrap === undefined) continue;
       if (own.wrap !== null) {

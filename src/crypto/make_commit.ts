@@ -37,7 +37,7 @@ import { encodePadded } from "../wire/padding.ts";
 import { encode } from "../wire/codec.ts";
 import { encodeSigned } from "../wire/signed.ts";
 import { type Bytes, derive, gcmSeal, type RandomSource, sha256, sign } from "./primitives.ts";
-import { type Roster, rosterHash } from "./roster.ts";
+import { type MemberLeaf, type Roster, rosterHash } from "./roster.ts";
 import { makeWrap, tagOf, wrapContext } from "./wrap.ts";
 
 /** Keys that S is wrapped with for one member. */
@@ -77,36 +77,44 @@ export interface MadeCommit {
   readonly secret: Bytes;
 }
 
-/** How many members' RSA and ML-KEM operations are under way at once, off the main thread. */
-const PARALLEL_WRAPS = 32;
+/**
+ * How many members' RSA and ML-KEM operations are under way at once, off the main thread: enough to keep every core
+ * at work. Each is a thread of the runtime, and with many more than cores the main thread waits for its own.
+ */
+const PARALLEL_WRAPS = 4 * navigator.hardwareConcurrency;
 
 /**
  * Makes epoch e+1. S is fresh at every call: a retry never reuses it.
  *
+ * @param onWrap told of each wrap as it is ready; what it does, it does while others are under way
  * @throws {RangeError} if a member has no wrap keys
  */
-export async function makeCommit(plan: CommitPlan, random: RandomSource): Promise<MadeCommit> {
+export async function makeCommit(
+  plan: CommitPlan,
+  random: RandomSource,
+  onWrap: (member: MemberLeaf, wrap: Wrap) => void = () => {},
+): Promise<MadeCommit> {
   const { room, admin } = plan;
   const epoch = epochOf(plan.epoch + 1);
   const secret = random(32);
-  const members = plan.roster.filter(({ leaf }) => leaf !== plan.adminLeaf);
   const wraps = new Map<Leaf, Wrap>();
   const entries: { tag: ReturnType<typeof tagOf>; wrapHash: ReturnType<typeof hash> }[] = [];
-  for (let i = 0; i < members.length; i += PARALLEL_WRAPS) {
-    await Promise.all(
-      members.slice(i, i + PARALLEL_WRAPS).map(async (member) => {
-        const keys = plan.wrapKeys.get(member.leaf);
-        if (keys === undefined) throw new RangeError(`no wrap keys for leaf ${member.leaf}`);
-        const ctx = wrapContext({ room, epoch, admin }, {
-          identity: member.value.identity,
-          certHash: member.certHash,
-        }, keys.kem);
-        const wrap = await makeWrap(ctx, keys.rsa, keys.kem, secret, random);
-        wraps.set(member.leaf, wrap);
-        entries.push({ tag: tagOf(ctx), wrapHash: hash(sha256(wrap)) });
-      }),
-    );
-  }
+  const waiting = plan.roster.filter(({ leaf }) => leaf !== plan.adminLeaf).values();
+  const wrapOneByOne = async (): Promise<void> => {
+    for (const member of waiting) {
+      const keys = plan.wrapKeys.get(member.leaf);
+      if (keys === undefined) throw new RangeError(`no wrap keys for leaf ${member.leaf}`);
+      const ctx = wrapContext({ room, epoch, admin }, {
+        identity: member.value.identity,
+        certHash: member.certHash,
+      }, keys.kem);
+      const wrap = await makeWrap(ctx, keys.rsa, keys.kem, secret, random);
+      wraps.set(member.leaf, wrap);
+      entries.push({ tag: tagOf(ctx), wrapHash: hash(sha256(wrap)) });
+      onWrap(member, wrap);
+    }
+  };
+  await Promise.all(Array.from({ length: PARALLEL_WRAPS }, wrapOneByOne));
   entries.sort((a, b) => compareBytes(a.tag, b.tag));
 
   const body = encode(COMMIT_BODY, {

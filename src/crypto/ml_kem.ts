@@ -57,9 +57,12 @@ const COEFFICIENT_BYTES = 1152;
  * @throws {CryptoError} `bad-key` for a coefficient of 3329 or more
  */
 export function checkKemKey(key: KemKey): void {
+  // Two coefficients lie in three bytes. By destructuring of views this took half as long as the encapsulation.
   for (let i = 0; i < COEFFICIENT_BYTES; i += 3) {
-    const [a = 0, b = 0, c = 0] = key.subarray(i, i + 3);
-    if ((a | ((b & 0x0f) << 8)) >= FIELD_PRIME || ((b >> 4) | (c << 4)) >= FIELD_PRIME) {
+    const middle = key[i + 1] ?? 0;
+    const first = (key[i] ?? 0) | ((middle & 0x0f) << 8);
+    const second = (middle >> 4) | ((key[i + 2] ?? 0) << 4);
+    if (first >= FIELD_PRIME || second >= FIELD_PRIME) {
       throw new CryptoError("bad-key", "the ML-KEM key is not valid");
     }
   }

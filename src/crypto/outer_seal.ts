@@ -20,7 +20,6 @@ import {
 } from "../wire/sealed_message.ts";
 import {
   type Bytes,
-  concat,
   derive,
   gcmOpen,
   gcmSeal,
@@ -67,8 +66,12 @@ export class OuterSeal {
   seal<K extends SealedKind>(kind: K, content: SealedContents[K], random: RandomSource): Bytes {
     const salt = random(SEALED_SALT_BYTES);
     const key = hkdf(this.secret, salt, outerKeyInfo(SEALED_TYPES[kind].direction), 32);
-    const box = gcmSeal(key, this.room, encodeSealedMessage(kind, content));
-    return this.payload({ kind: "sealed" }, concat(salt, box));
+    const plaintext = encodeSealedMessage(kind, content);
+    const before = PAYLOAD_HEADER_BYTES + SEALED_SALT_BYTES;
+    const payload = gcmSeal(key, this.room, plaintext, undefined, before);
+    payload.set(salt, PAYLOAD_HEADER_BYTES);
+    this.mask(payload, { kind: "sealed" });
+    return payload;
   }
 
   /**

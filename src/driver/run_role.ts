@@ -501,8 +501,7 @@ class Driver<S> {
         );
       case "make-commit":
         return this.#slowly(this.#cryptoWorker, "making a new epoch", effect.room, async () => {
-          const { epoch } = await keys.make(effect);
-          await keys.prepare(this.#nowS());
+          const { epoch } = await keys.make(effect, this.#nowS());
           this.#queue.push({ kind: "commit-made", room: effect.room, epoch });
         });
       case "save-commit":

@@ -207,6 +207,9 @@ function isKind(kind: string): kind is SealedKind {
   return Object.hasOwn(SEALED_TYPES, kind);
 }
 
+/** A WRAP is shorter; there are a thousand of them at once. */
+const USUAL_BYTES = 2048;
+
 const PLAINTEXT = struct<{ type: number; content: Bytes }>({
   type: u8,
   content: b32(MAX_FRAME_BYTES),
@@ -222,10 +225,8 @@ export function encodeSealedMessage<K extends SealedKind>(
   content: SealedContents[K],
 ): Bytes {
   const row = SEALED_TYPES[kind];
-  return encodePadded(PLAINTEXT, {
-    type: row.type,
-    content: encode(row.codec, { kind, content }),
-  });
+  const encoded = encode(row.codec, { kind, content }, USUAL_BYTES);
+  return encodePadded(PLAINTEXT, { type: row.type, content: encoded }, 5 + encoded.length);
 }
 
 /**

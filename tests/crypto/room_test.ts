@@ -320,14 +320,15 @@ Deno.test("no ack is given for a KEM update while a commit is made that may need
   const [ada] = await story.join(["ada", "bob"]);
   assert.ok(ada !== undefined);
   const update = await ada.keys.makeKemUpdate();
-  const making = story.admin.make({ reason: "rekey", adds: [], removes: [] });
+  const nowS = Math.floor(story.nowMs / 1000);
+  const making = story.admin.make({ reason: "rekey", adds: [], removes: [] }, nowS);
   await story.adminTakes(ada.handle, update);
   const { myLeaf } = story.epochOf("ada");
   assert.equal(story.admin.kemAck(myLeaf), null);
   await making;
   assert.equal(story.admin.kemAck(myLeaf), null);
   await assert.rejects(story.rekey(), RangeError);
-  const { direct, broadcast } = story.admin.publish(Math.floor(story.nowMs / 1000));
+  const { direct, broadcast } = story.admin.publish(nowS);
   for (const { to, payload } of direct) {
     if (to.toHex() === ada.handle.toHex()) await story.takes(ada, payload);
   }
@@ -417,8 +418,9 @@ Deno.test("messages of the next epoch are early, and open once its commit has co
   await story.join(["ada", "bob"]);
   const ada = story.people.get("ada");
   assert.ok(ada !== undefined);
-  await story.admin.make({ reason: "rekey", adds: [], removes: [] });
-  const { direct, broadcast } = story.admin.publish(Math.floor(story.nowMs / 1000));
+  const nowS = Math.floor(story.nowMs / 1000);
+  await story.admin.make({ reason: "rekey", adds: [], removes: [] }, nowS);
+  const { direct, broadcast } = story.admin.publish(nowS);
   const early = story.seals("admin", story.text("first of the new epoch"));
   assert.equal(textOf(await story.takes(ada, early)), "early");
   for (const { to, payload } of direct) {

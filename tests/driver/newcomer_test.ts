@@ -24,8 +24,9 @@ Deno.test("what others say of the new epoch before one's own WELCOME is read aft
   for (const person of [bob, eve]) {
     adds.push({ request: await story.knocks(person), via: "approved" as const });
   }
-  await story.admin.make({ reason: "join", adds, removes: [] });
-  const { welcomes, broadcast } = story.admin.publish(Math.floor(story.nowMs / 1000));
+  const nowS = Math.floor(story.nowMs / 1000);
+  await story.admin.make({ reason: "join", adds, removes: [] }, nowS);
+  const { welcomes, broadcast } = story.admin.publish(nowS);
   const welcomeOf = (handle: Handle) => {
     const found = welcomes.find(({ to }) => to.toHex() === handle.toHex());
     assert.ok(found !== undefined);

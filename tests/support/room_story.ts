@@ -318,8 +318,9 @@ export class Story {
 
   /** Makes a commit, hands everything to whom it is for, and those who are admitted are in. */
   async commit(plan: RosterPlan, newcomers: readonly Person[] = []): Promise<PublishedCommit> {
-    await this.admin.make(plan);
-    const published = this.admin.publish(Math.floor(this.nowMs / 1000));
+    const nowS = Math.floor(this.nowMs / 1000);
+    await this.admin.make(plan, nowS);
+    const published = this.admin.publish(nowS);
     const everybody = [...this.people.values(), ...newcomers];
     const given = [
       ...published.direct.map((wrap) => ({ ...wrap, what: "WRAP" })),
