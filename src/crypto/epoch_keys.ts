@@ -38,6 +38,7 @@ import {
 } from "./primitives.ts";
 import { InFlight } from "./in_flight.ts";
 import { type MemberLeaf, type Roster, rosterHash } from "./roster.ts";
+import { MAX_SHORT_BYTES, sha256OfParts } from "./short_hash.ts";
 import { safetyCode } from "./safety_code.ts";
 import {
   type ChainPosition,
@@ -382,5 +383,8 @@ function digestOf(positions: readonly DigestLeaf[]): Hash {
 const hashed: Bytes = new Uint8Array(PAYLOAD_HEADER_BYTES);
 
 function frameHash(header: MessageHeader, body: Bytes): Bytes {
-  return sha256(encodePayloadHeader(header, hashed), body);
+  const encoded = encodePayloadHeader(header, hashed);
+  return encoded.length + body.length > MAX_SHORT_BYTES
+    ? sha256(encoded, body)
+    : sha256OfParts(encoded, body);
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Hash } from "node:crypto";
 import { OuterSeal } from "../../src/crypto/outer_seal.ts";
 import { type MessageKey, SendingChain } from "../../src/crypto/sender_chain.ts";
 import { keyedRoomId, verifySignature } from "../../src/server/verify.ts";
@@ -51,6 +52,27 @@ Deno.test("a room is founded, two join by invite, and all read each other", asyn
   assert.deepEqual([...story.people.keys()].map((name) => story.leafOf(name)), [1, 2]);
   assertAgreed(story);
   await assertConversation(story);
+});
+
+Deno.test("a text of some hundred bytes makes no Hash: one stays in memory until all of the heap is collected", async () => {
+  const story = await Story.found();
+  await story.join(["ada"]);
+  const makes = async (text: string): Promise<number> => {
+    let hashes = 0;
+    const { digest } = Hash.prototype;
+    Hash.prototype.digest = function (this: Hash, ...args: []) {
+      hashes++;
+      return Reflect.apply(digest, this, args);
+    } as Hash["digest"];
+    try {
+      await story.says("ada", text);
+    } finally {
+      Hash.prototype.digest = digest;
+    }
+    return hashes;
+  };
+  assert.equal(await makes("word ".repeat(80)), 0);
+  assert.equal(await makes("word ".repeat(800)), 2, "of a longer one each of both makes one");
 });
 
 Deno.test("an open room is joined without a secret, at first with whatever admin is there", async () => {

@@ -4,7 +4,13 @@ import fc from "fast-check";
 import { hkdf as nobleHkdf } from "@noble/hashes/hkdf.js";
 import { sha256 as nobleSha256 } from "@noble/hashes/sha2.js";
 import { type Bytes, concat, systemRandom } from "../../src/crypto/primitives.ts";
-import { isShort, sha256OfPair, shortDerive } from "../../src/crypto/short_hash.ts";
+import {
+  isShort,
+  MAX_SHORT_BYTES,
+  sha256OfPair,
+  sha256OfParts,
+  shortDerive,
+} from "../../src/crypto/short_hash.ts";
 import { assertProperty } from "../support/property.ts";
 
 const NO_SALT = new Uint8Array(0);
@@ -57,17 +63,32 @@ Deno.test("sha256OfPair() agrees with WebCrypto, node:crypto and @noble/hashes",
   );
 });
 
-Deno.test("neither call leaves anything for the next: the order of calls changes no result", () => {
+Deno.test("sha256OfParts() agrees with node:crypto and @noble/hashes for every length, and refuses longer", async () => {
+  for (let length = 0; length <= MAX_SHORT_BYTES; length++) {
+    const whole = systemRandom(length);
+    const split = length % 41;
+    const ours = sha256OfParts(whole.subarray(0, split), whole.subarray(split));
+    assert.deepEqual(ours, new Uint8Array(createHash("sha256").update(whole).digest()));
+    assert.deepEqual(ours, nobleSha256(whole));
+    if (length % 50 !== 0) continue;
+    assert.deepEqual(ours, new Uint8Array(await crypto.subtle.digest("SHA-256", whole)));
+  }
+  assert.throws(() => sha256OfParts(systemRandom(24), systemRandom(MAX_SHORT_BYTES)), RangeError);
+});
+
+Deno.test("no call leaves anything for the next: the order of calls changes no result", () => {
   const call = fc.record({
     ikm: fc.uint8Array({ minLength: 32, maxLength: 32 }),
     info: fc.uint8Array({ maxLength: 22 }),
     length: fc.integer({ min: 1, max: 96 }),
-    pair: fc.boolean(),
+    how: fc.constantFrom("derive", "pair", "parts"),
   });
   assertProperty(fc.property(fc.array(call, { maxLength: 6 }), (calls) => {
-    for (const { ikm, info, length, pair } of calls) {
-      const [ours, theirs] = pair
+    for (const { ikm, info, length, how } of calls) {
+      const [ours, theirs] = how === "pair"
         ? [sha256OfPair(ikm, ikm), nobleSha256(concat(ikm, ikm))]
+        : how === "parts"
+        ? [sha256OfParts(ikm, info), nobleSha256(concat(ikm, info))]
         : [shortDerive(ikm, info, length), nobleHkdf(nobleSha256, ikm, NO_SALT, info, length)];
       assert.deepEqual(ours, theirs);
     }
