@@ -20,6 +20,7 @@ import { mayHaveBeenSilent, OWNERS_MS, stepDown } from "../session/entering.ts";
 import { heartbeatPeriodMs, OWNERS, speaks } from "../session/room_turn.ts";
 import { roomMeant } from "../session/intents.ts";
 import { step } from "../session/step.ts";
+import { mayBeShown } from "../session/succession.ts";
 import { inRoomOf, Turn } from "../session/turn.ts";
 import { memberByLeaf, type RoomState, type SessionState } from "../session/state.ts";
 import { viewOf } from "../session/view_of.ts";
@@ -279,8 +280,9 @@ function take(turn: AdminTurn, event: SessionEvent): void {
         turn.session.do({ kind: "send-missed", room: admin.id, handle, answer });
       });
     case "owner-asked":
-      return inRoom(turn, event.room, (admin) => {
+      return inRoom(turn, event.room, (admin, room) => {
         const { handle, nonce } = event;
+        if (!mayBeShown(turn.session, room, handle)) return;
         turn.session.do({ kind: "answer-owner", room: admin.id, handle, nonce });
       });
     case "kem-updated":

@@ -82,6 +82,7 @@ import { OuterSeal } from "./outer_seal.ts";
 import { applyChange, type Roster } from "./roster.ts";
 import { MAX_FORMER_SECRETS, type OwnKeys, RoomKeys } from "./room_keys.ts";
 import type { SigningKey } from "./session_keys.ts";
+import { WorkBudget } from "./work_budget.ts";
 import {
   checkSuccession,
   epochBefore,
@@ -219,6 +220,13 @@ interface Request extends OpenedBundle {
 const MAX_GREETINGS = 512;
 const MAX_REQUESTS = 512;
 const MAX_GENERATIONS = 8192;
+/**
+ * What one member is given that says it missed commits, in bytes: at once, a second, and what an answer costs at least.
+ * It may have missed as many as are kept, and none asks more often than once a second.
+ */
+const MISSED_AT_ONCE = 4 * 1024 * 1024;
+const MISSED_PER_S = 256 * 1024;
+const MISSED_LEAST = MISSED_PER_S;
 /** Epochs that the next run knows of: how many may reach nobody before it begins. */
 const MAX_STORED_EPOCHS = 8;
 
@@ -256,6 +264,8 @@ export class AdminKeys extends RoomKeys {
   readonly #replaced: EarlierRuns["replaced"];
   /** Lowest ticket epoch: the relay forgets it when it restarts. */
   #minTicketEpoch = 0;
+  /** Who has asked for what it missed. */
+  readonly #missed = new Map<Leaf, WorkBudget>();
   /** Where the newest message of each leaf is that has come. */
   readonly #newest = new Map<Leaf, { readonly epoch: number; readonly n: number }>();
   #nextLeaf = 0;
@@ -784,6 +794,8 @@ export class AdminKeys extends RoomKeys {
     if (this.#keptCommits.length > KEPT_COMMITS) {
       for (const leaf of this.#keptCommits.shift()?.removed.keys() ?? []) this.#newest.delete(leaf);
     }
+    const present = new Set(roster.map(({ leaf }) => leaf));
+    for (const leaf of this.#missed.keys()) if (!present.has(leaf)) this.#missed.delete(leaf);
     const deputies = this.deputyIdentities;
     this.#ownEpochs.push({ epoch: made.epoch, h: made.h, deputies });
     if (this.#ownEpochs.length > CLAIM_AHEAD) this.#ownEpochs.shift();
@@ -868,10 +880,22 @@ export class AdminKeys extends RoomKeys {
    * Answers a member who may have missed commits: the bytes as first sent, the newest message of those who have sent
    * nothing since, from which it sees what it lacks of them, then CAUGHT_UP.
    *
-   * @returns nothing if the commits that it lacks are no longer kept
+   * @param now milliseconds since 1970; without it, however often it asks
+   * @returns nothing if the commits that it lacks are no longer kept, or it has had too much
    * @throws {CryptoError} `no-key` for a stranger, `bad-signature`
    */
-  catchUp({ value, body, signature: signed }: Signed<CatchUp>): readonly Bytes[] {
+  catchUp(signed: Signed<CatchUp>, now?: number): readonly Bytes[] {
+    const { leaf } = signed.value;
+    this.#checkCatchUp(signed);
+    const budget = this.#missed.get(leaf) ?? new WorkBudget(MISSED_AT_ONCE, MISSED_PER_S);
+    this.#missed.set(leaf, budget);
+    if (now !== undefined && !budget.has(now)) return [];
+    const answer = this.#answerTo(signed.value);
+    budget.spend(Math.max(MISSED_LEAST, answer.reduce((sum, { length }) => sum + length, 0)));
+    return answer;
+  }
+
+  #checkCatchUp({ value, body, signature: signed }: Signed<CatchUp>): void {
     const current = this.current;
     const member = current?.roster.find((m) => m.leaf === value.leaf);
     const key = member?.verifyKey ??
@@ -882,6 +906,11 @@ export class AdminKeys extends RoomKeys {
     if (!verify(key, "catch-up", body, signed)) {
       throw new CryptoError("bad-signature", "a CATCH_UP is not its member's");
     }
+  }
+
+  #answerTo(value: CatchUp): readonly Bytes[] {
+    const { current } = this;
+    if (current === null) return [];
     const lacking = this.#keptCommits.filter(({ epoch }) => epoch > value.epoch);
     if (value.epoch !== (lacking[0]?.after ?? current.place.epoch)) return [];
     const answer: Bytes[] = [];

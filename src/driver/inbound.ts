@@ -414,7 +414,7 @@ export class Inbound {
         }
       }
       case "catch-up": {
-        const payloads = keys.catchUp(message.content);
+        const payloads = keys.catchUp(message.content, this.now());
         if (payloads.length === 0) return [];
         const answer = `c${++this.#answerCount}`;
         for (const oldest of this.#answers.keys()) {

@@ -222,12 +222,17 @@ export function showLine(turn: Turn, event: Of<"owner-asked" | "former-admin">):
   inRoom(turn, event.room, (room) => {
     // Who administers answers an owner for itself.
     if (room.phase !== "joined" || (event.kind === "owner-asked" && administers(room))) return;
-    const lately = room.lineShown.filter(({ at }) => turn.at - at < SHOW_AGAIN_MS);
-    if (lately.length >= MAX_SHOWN || lately.some(({ to }) => to === event.handle)) return;
-    const lineShown = [...lately, { to: event.handle, at: turn.at }];
-    turn.change(room.id, (r) => ({ ...r, lineShown }));
+    if (!mayBeShown(turn, room, event.handle)) return;
     turn.do({ kind: "show-line", room: room.id, to: event.handle });
   });
+}
+
+/** Whether a handle may be shown how the admin became it: then it is, and not again for a while. */
+export function mayBeShown(turn: Turn, room: RoomState, to: string): boolean {
+  const lately = room.lineShown.filter(({ at }) => turn.at - at < SHOW_AGAIN_MS);
+  if (lately.length >= MAX_SHOWN || lately.some((shown) => shown.to === to)) return false;
+  turn.change(room.id, (r) => ({ ...r, lineShown: [...lately, { to, at: turn.at }] }));
+  return true;
 }
 
 /** The admin was heard of: nobody takes its place against its will. */

@@ -53,6 +53,24 @@ async function triesInvite(
   return `${joiner.told.join(", ")}; in the room: ${owl.members}`;
 }
 
+const ASKS = 100;
+
+/** Mallory asks the admin the same again and again; how much of it is answered. */
+async function answersOf(
+  kind: "caught-up" | "owner-here",
+  { world: { relay }, world, owl, of }: Scene,
+  question: () => Uint8Array<ArrayBuffer>,
+): Promise<string> {
+  const mallory = of("mallory");
+  for (let i = 0; i < ASKS; i++) whispers(world, mallory, owl, question());
+  await world.settleAll(owl, mallory);
+  const given =
+    relay.record.filter((c) =>
+      c.who === owl.name && c.direction === "up" && relay.look(c).kind === kind
+    ).length;
+  return given === 1 ? "one was given" : given < ASKS ? "few were given" : "all were given";
+}
+
 /** The insider's rows of the table. */
 export const INSIDER_ATTACKS: readonly Attack[] = [
   {
@@ -287,6 +305,39 @@ export const INSIDER_ATTACKS: readonly Attack[] = [
         "event.numbers.slice(0, Math.floor(tokens))",
         "event.numbers",
       ),
+    ],
+    bites: "all were given",
+  },
+  {
+    name: "an insider asks for the commits that it missed over and over, to bring the admin down",
+    enemy: "insider",
+    property: "P13",
+    run: scene(
+      ["mallory"],
+      async (s) => await answersOf("caught-up", s, () => s.of("mallory").keys.catchUp()),
+    ),
+    expected: "few were given",
+    patches: [
+      patch("src/crypto/admin_keys.ts", "now !== undefined && !budget.has(now)", "false"),
+    ],
+    bites: "all were given",
+  },
+  {
+    name: "an insider asks who runs the room over and over, to bring the admin down",
+    enemy: "insider",
+    property: "P13",
+    run: scene(
+      ["mallory"],
+      async (s) =>
+        await answersOf(
+          "owner-here",
+          s,
+          () => sealed(s.house, s.of("mallory"), "owner-ask", { nonce: systemRandom(32) }),
+        ),
+    ),
+    expected: "one was given",
+    patches: [
+      patch("src/admin/role.ts", "if (!mayBeShown(turn.session, room, handle)) return;", ""),
     ],
     bites: "all were given",
   },
