@@ -13,7 +13,7 @@ import { type FrameTaker, Intake } from "./intake.ts";
 import type { LoginVisit } from "./login_desk.ts";
 import { Outbox, type OutboxOwner, type OutboxPorts } from "./outbox.ts";
 import { type Bucket, charge, fullBucket, left, type Rate, take } from "./rate.ts";
-import { OWNER_TIMES, READERS_A_COUNT } from "./relay_limits.ts";
+import { MUCH_AT_ONCE_BYTES, MUCH_COUNTS, OWNER_TIMES, READERS_A_COUNT } from "./relay_limits.ts";
 
 /** Answers of REFUSED: beyond it they are left out, so that nonsense is not echoed for ever. */
 const REFUSAL_RATE: Rate = { burst: 256, perSecond: 20 };
@@ -223,9 +223,10 @@ export class Connection implements FrameTaker, LinkHandlers, OutboxOwner {
     return Math.min(bytes, Math.max(LEAST_SHARE.bytes, Math.floor(leftBytes / this.#counts)));
   }
 
-  /** Counts bytes for as many as get them. */
+  /** Counts what is passed on at once for as many as get it, and more than once what is much. */
   spread(bytes: number, readers: number): void {
-    const counts = Math.max(1, readers / READERS_A_COUNT);
+    const groups = readers / READERS_A_COUNT;
+    const counts = Math.max(1, groups) * this.#countsOf(bytes * Math.min(1, groups));
     // The share was reckoned for fewer: what is left of the piece comes later, by another.
     if (counts > 2 * this.#counts && this.#isLimited) this.#frameShare = 0;
     this.#counts = counts;
@@ -252,6 +253,12 @@ export class Connection implements FrameTaker, LinkHandlers, OutboxOwner {
       waitMs = Math.max(waitMs, source.charge(ofSource, frames, nowMs));
     }
     return waitMs;
+  }
+
+  /** See {@link MUCH_AT_ONCE_BYTES}. */
+  #countsOf(bytes: number): number {
+    if (bytes <= LEAST_SHARE.bytes || this.#owns) return 1;
+    return Math.min(MUCH_COUNTS, 1 + bytes / MUCH_AT_ONCE_BYTES);
   }
 
   get #owns(): boolean {
