@@ -13,7 +13,12 @@ import net from "node:net";
 import type { Link } from "../src/transport/link.ts";
 import { encodeFrame } from "../src/wire/frame.ts";
 import { fromHex, handle, relayKey } from "../src/wire/ids.ts";
-import { frameRelayMessage, PROTOCOL_VERSION } from "../src/wire/relay_message.ts";
+import { MAX_FRAME_BYTES } from "../src/wire/limits.ts";
+import {
+  frameRelayMessage,
+  OFFSET_BROADCAST_PAYLOAD,
+  PROTOCOL_VERSION,
+} from "../src/wire/relay_message.ts";
 import { Signer, TestRoom } from "../tests/support/gate_people.ts";
 import { gateDial } from "./gate_dial.ts";
 import { GateMember } from "./gate_member.ts";
@@ -255,6 +260,15 @@ const ATTACKS: Record<string, () => { ready: Promise<void>; end: End }> = {
         ...own,
         from,
         payload: new Uint8Array(60_000),
+      }))
+    ),
+  "flood, largest": () =>
+    flood((from) =>
+      repeated(frameRelayMessage({
+        kind: "broadcast",
+        ...own,
+        from,
+        payload: new Uint8Array(MAX_FRAME_BYTES - OFFSET_BROADCAST_PAYLOAD),
       }))
     ),
   "flood, to nobody": () =>
