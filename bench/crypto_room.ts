@@ -65,7 +65,7 @@ export class BenchRoom {
   payloadFor(published: PublishedCommit, person: Person): Uint8Array<ArrayBuffer> {
     const name = person.handle.toHex();
     const payload = published.direct.find(({ to }) => to.toHex() === name)?.payload ??
-      published.welcomes.find(({ to }) => to.toHex() === name)?.seal();
+      published.welcomes.find(({ to }) => to.toHex() === name)?.seal()[0];
     if (payload === undefined) throw new Error(`there is nothing for ${person.name}`);
     return payload;
   }

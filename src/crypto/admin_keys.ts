@@ -5,6 +5,7 @@ import type { Direction } from "../wire/contexts.ts";
 import {
   type CatchUp,
   CAUGHT_UP_BODY,
+  type CaughtUp,
   type Change,
   type Commit,
   COMMIT_BODY,
@@ -77,7 +78,7 @@ import { type MadeCommit, makeCommit, type WrapKeys } from "./make_commit.ts";
 import { CryptoError, type RandomSource, sha256, sign, verify, verifyRaw } from "./primitives.ts";
 import { checkKemKey, generateKemKeyPair, type KemKeyPair } from "./ml_kem.ts";
 import { MemberKeys, nextLeafAfter } from "./member_keys.ts";
-import type { EpochKeys } from "./epoch_keys.ts";
+import type { EpochPlace } from "./epoch_keys.ts";
 import { OuterSeal } from "./outer_seal.ts";
 import { applyChange, type Roster } from "./roster.ts";
 import { MAX_FORMER_SECRETS, type OwnKeys, RoomKeys } from "./room_keys.ts";
@@ -121,8 +122,11 @@ export interface PublishedCommit {
    * that one, and else last: whoever has come in anew by then passes over it.
    */
   readonly forLaggards: { readonly payload: Bytes; readonly goesFirst: boolean } | null;
-  /** For who is new: each as long as the roster, so it is sealed when there is room to send it. */
-  readonly welcomes: readonly { readonly to: Handle; readonly seal: () => Bytes }[];
+  /**
+   * For who is new: WELCOME, as long as the roster, so it is sealed when there is room to send it, and for an admin of
+   * before what it may lack.
+   */
+  readonly welcomes: readonly { readonly to: Handle; readonly seal: () => readonly Bytes[] }[];
   /** Who was removed; `bar` keeps a kicked one's gate key out. */
   readonly evict: readonly { readonly handle: Handle; readonly bar: boolean }[];
   /** Lowest ticket epoch from now on; `null` if nobody was removed. */
@@ -716,7 +720,7 @@ export class AdminKeys extends RoomKeys {
     this.#making = false;
     const direct: { to: Handle; payload: Bytes }[] = [];
     const admit: { handle: Handle; ticket: TicketBytes }[] = [];
-    const welcomes: { to: Handle; seal: () => Bytes }[] = [];
+    const welcomes: { to: Handle; seal: () => readonly Bytes[] }[] = [];
     const evict: { handle: Handle; bar: boolean }[] = [];
     const wraps = new Map<Leaf, Bytes>();
     const removed = new Map<Leaf, KeyObject>();
@@ -755,7 +759,10 @@ export class AdminKeys extends RoomKeys {
       };
       welcomes.push({
         to: asked.handle,
-        seal: () => asked.seal.seal("welcome", welcome, this.random),
+        seal: () => [
+          asked.seal.seal("welcome", welcome, this.random),
+          ...this.#endOfLine(asked.member.value.identity, leaf),
+        ],
       });
       admit.push({ handle: asked.handle, ticket: own.ticket });
     }
@@ -928,7 +935,11 @@ export class AdminKeys extends RoomKeys {
     for (const { leaf } of current.roster) {
       answer.push(...this.#newestOf(leaf, value, current.place.epoch, this.outer));
     }
-    answer.push(this.#caughtUp(current, value.leaf));
+    const counts = current.roster.map(({ leaf }) => ({
+      leaf,
+      count: current.chain(leaf)?.next ?? current.sent.count,
+    }));
+    answer.push(this.#caughtUp(value.leaf, current.place, counts));
     return answer;
   }
 
@@ -947,12 +958,29 @@ export class AdminKeys extends RoomKeys {
     return this.repairs(newest.epoch, leaf, [newest.n], seal);
   }
 
-  #caughtUp(current: EpochKeys, leaf: Leaf): Bytes {
-    const counts = current.roster.map(({ leaf }) => ({
-      leaf,
-      count: current.chain(leaf)?.next ?? current.sent.count,
-    }));
-    const value = { room: this.room, leaf, epoch: current.place.epoch, h: current.place.h, counts };
+  /**
+   * What was said in the epoch from which another took over from an admin of before: it has the keys of that still,
+   * and whoever spoke in the next one, which it has not, closed it there.
+   */
+  #endOfLine(identity: IdentityKey, leaf: Leaf): Bytes[] {
+    const step = this.lineage.steps.findLast(({ value }) =>
+      sameBytes(value.warrant.value.admin, identity)
+    );
+    if (step === undefined) return [];
+    const epoch = epochOf(epochBefore(step.value));
+    const known = this.countsIn(epoch);
+    if (known === undefined) return [];
+    const counts = [...known].map(([leaf, count]) => ({ leaf, count }))
+      .sort((a, b) => a.leaf - b.leaf);
+    return [this.#caughtUp(leaf, { epoch, h: step.value.prev }, counts)];
+  }
+
+  #caughtUp(
+    leaf: Leaf,
+    { epoch, h }: Pick<EpochPlace, "epoch" | "h">,
+    counts: CaughtUp["counts"],
+  ): Bytes {
+    const value = { room: this.room, leaf, epoch, h, counts };
     const body = encode(CAUGHT_UP_BODY, value);
     const signed = signature(sign(this.own.identity.privateKey, "caught-up", body));
     return this.seal("caught-up", signedOf(CAUGHT_UP_BODY, value, signed));

@@ -320,11 +320,11 @@ export class EpochKeys {
     return chain === undefined ? [] : chain.missingBelow(this.#countOf(leaf, chain), most);
   }
 
-  /** How many messages of each leaf we know of, of those of which we know any. */
+  /** How many messages of each leaf we know of, our own included, of those of which we know any. */
   knownOfAll(): Map<Leaf, number> {
     const known = new Map<Leaf, number>();
-    for (const [leaf, { chain }] of this.#receiving) {
-      const count = this.#countOf(leaf, chain);
+    for (const { leaf } of this.roster) {
+      const count = this.known(leaf);
       if (count > 0) known.set(leaf, count);
     }
     return known;

@@ -537,20 +537,27 @@ export class MemberKeys extends RoomKeys {
   }
 
   /**
-   * The admin has sent all commits that we lacked.
+   * The admin has sent all commits that we lacked, or tells what there was in an epoch before.
    *
-   * @returns the leaves of which we now know to lack something; `null` if the answer is for another epoch than ours
+   * @returns the leaves of which we now know to lack something, and whether it is of the epoch that we are in; `null`
+   *   if we have no keys of that one
    * @throws {CryptoError} `bad-signature` if it is not the admin's
    */
-  takeCaughtUp({ value, body, signature }: Signed<CaughtUp>): Leaf[] | null {
+  takeCaughtUp(
+    { value, body, signature }: Signed<CaughtUp>,
+  ): { readonly leaves: readonly Leaf[]; readonly isNow: boolean } | null {
     if (this.#admin === null || !verifyRaw(this.#admin, "caught-up", body, signature)) {
       throw new CryptoError("bad-signature", "a CAUGHT_UP is not the admin's");
     }
     const { current } = this;
     if (!sameBytes(value.room, this.room) || value.leaf !== current?.myLeaf) return null;
-    if (!sameBytes(value.h, current.place.h)) return null;
-    for (const { leaf, count } of value.counts) this.expect(leaf, count);
-    return value.counts.map(({ leaf }) => leaf).filter((leaf) => this.gapsOf(leaf).length > 0);
+    const keys = this.epochKeys(value.epoch);
+    if (keys === undefined || !sameBytes(value.h, keys.place.h)) return null;
+    for (const { leaf, count } of value.counts) keys.expect(leaf, count);
+    const leaves = value.counts.map(({ leaf }) => leaf).filter((leaf) =>
+      this.gapsOf(leaf).length > 0
+    );
+    return { leaves, isNow: keys === current };
   }
 
   /** Keys to join the same room again, after we were removed while away. @throws {RangeError} before the first epoch */

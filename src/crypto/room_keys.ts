@@ -381,7 +381,7 @@ export abstract class RoomKeys {
    * @throws {RangeError} if we are not in that epoch, or `n` is not the next number
    */
   sealMessage(epoch: number, n: number, outgoing: Outgoing, now?: number): Bytes {
-    const current = this.#epochKeys(epoch);
+    const current = this.epochKeys(epoch);
     if (current === undefined) throw new RangeError(`epoch ${epoch} is not the one we are in`);
     const { header, payload } = current.seal(
       n,
@@ -409,7 +409,8 @@ export abstract class RoomKeys {
     return opened.kind === "message" ? this.outer.payload(opened.header, opened.body) : payload;
   }
 
-  #epochKeys(epoch: number): EpochKeys | undefined {
+  /** The epoch that we are in, or one before that is not dropped. */
+  protected epochKeys(epoch: number): EpochKeys | undefined {
     if (this.#current?.place.epoch === epoch) return this.#current;
     return this.#past.find(({ keys }) => keys.place.epoch === epoch)?.keys;
   }
@@ -452,7 +453,7 @@ export abstract class RoomKeys {
     const current = this.#current;
     if (current === null || epoch < this.#firstEpoch) return { kind: "nothing" };
     if (epoch > current.place.epoch) return { kind: "early" };
-    const keys = this.#epochKeys(epoch);
+    const keys = this.epochKeys(epoch);
     if (keys === undefined || leaf === keys.myLeaf) {
       return { kind: "refused", code: "replay", leaf };
     }
@@ -486,7 +487,7 @@ export abstract class RoomKeys {
         ...(givenUp && { givenUp }),
       };
       const closed = message.kind === "close" && message.epoch < epoch
-        ? this.#epochKeys(message.epoch)
+        ? this.epochKeys(message.epoch)
         : undefined;
       if (message.kind === "close" && closed !== undefined) {
         const told = closed.close(leaf, message.count, message.hash);
@@ -547,13 +548,13 @@ export abstract class RoomKeys {
   /** These messages of a leaf have been shown as missing: they are no gap any more. */
   giveUp(leaf: number, gaps: readonly { epoch: number; numbers: readonly number[] }[]): void {
     for (const { epoch, numbers } of gaps) {
-      this.#epochKeys(epoch)?.chain(leafOf(leaf))?.giveUp(numbers);
+      this.epochKeys(epoch)?.chain(leafOf(leaf))?.giveUp(numbers);
     }
   }
 
-  /** The admin says how many messages of the epoch that we are in it has of a leaf. */
-  protected expect(leaf: Leaf, count: number): void {
-    this.#current?.expect(leaf, count);
+  /** How many messages of each leaf of an epoch we know of; `undefined` if we were not in it, or long ago. */
+  protected countsIn(epoch: number): ReadonlyMap<Leaf, number> | undefined {
+    return this.epochKeys(epoch)?.knownOfAll() ?? this.#dropped.get(epoch);
   }
 
   /** Asks for messages of a leaf; at most `MAX_REPAIR_NUMBERS` numbers. */

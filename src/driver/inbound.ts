@@ -302,10 +302,10 @@ export class Inbound {
         keys.takeKemAck(message.content);
         return [];
       case "caught-up": {
-        const leaves = keys.takeCaughtUp(message.content);
-        if (leaves === null) return [];
-        const gaps = leaves.map((leaf) => ({ leaf, gaps: keys.gapsOf(leaf) }));
-        return [{ kind: "caught-up", room, gaps }];
+        const told = keys.takeCaughtUp(message.content);
+        if (told === null) return [];
+        const gaps = told.leaves.map((leaf) => ({ leaf, gaps: keys.gapsOf(leaf) }));
+        return [{ kind: told.isNow ? "caught-up" : "gaps-told", room, gaps }];
       }
       case "welcome":
         return await this.#orRefused(keys, room, null, async () => {

@@ -572,7 +572,7 @@ class Driver<S> {
       for (const { to, seal } of published.welcomes) {
         await this.#connection?.roomToSend();
         await this.#breath.taken();
-        this.#direct(room, to, seal());
+        for (const payload of seal()) this.#direct(room, to, payload);
       }
     });
     const roster = keys.current?.roster ?? [];

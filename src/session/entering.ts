@@ -16,7 +16,13 @@ import {
   RECENT_MS,
   speaks,
 } from "./room_turn.ts";
-import { enteringRoom, type PendingText, type RecentText, type RoomState } from "./state.ts";
+import {
+  enteringRoom,
+  type PendingText,
+  type RecentText,
+  type RoomState,
+  withFormer,
+} from "./state.ts";
 import { inRoomOf, type Turn } from "./turn.ts";
 
 /** A room's keys are in the ring: it is ours to enter. */
@@ -324,6 +330,7 @@ export function rejoin(turn: Turn, room: RoomState): void {
     resumeBy: 0,
     awaySince: 0,
     members: [],
+    former: [],
     gaps: [],
     recent: [],
     // Of epochs that the new keys have not: they would drop newer ones before their time.
@@ -350,6 +357,8 @@ export function stepDown(turn: Turn, room: RoomState): void {
     resumeBy: 0,
     awaySince: 0,
     members: [],
+    // Of what they said something may still come, or be mended.
+    former: withFormer(r, r.members),
     gaps: [],
     recent: [],
     pending: [...r.recent.map(again), ...r.pending],

@@ -16,12 +16,12 @@ import {
 } from "./room_turn.ts";
 import {
   type AgreementState,
-  MAX_FORMER,
   MAX_PAST_EPOCHS,
   type Member,
   memberByLeaf,
   NO_AGREEMENT,
   NO_SUCCESSION,
+  withFormer,
 } from "./state.ts";
 import { inRoomOf, membersOf, type Turn } from "./turn.ts";
 
@@ -65,7 +65,6 @@ export function joined(turn: Turn, event: Of<"joined">): void {
       unled: "no",
       seat: event.myLeaf === event.adminLeaf ? "owner" : hasNoSeat ? "knocker" : "member",
       gaps: [],
-      former: [],
       adminHeardAt: turn.at,
       nextHeartbeatAt: turn.at + heartbeatPeriodMs(event.roster.length, false),
     }));
@@ -134,11 +133,7 @@ export function epochBegan(turn: Turn, event: Of<"epoch-began">): void {
         ...r.members.filter((m) => !gone.has(m.leaf)),
         ...event.added.map((entry) => memberOf(turn, entry)),
       ],
-      former: [
-        ...r.former,
-        ...r.members.filter((m) => gone.has(m.leaf))
-          .map((m) => ({ ...m, handle: null, present: false, left: true })),
-      ].slice(-MAX_FORMER),
+      former: withFormer(r, r.members.filter((m) => gone.has(m.leaf))),
       sent: 0,
       adminHeardAt: turn.at,
       stale: "no",

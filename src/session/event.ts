@@ -279,9 +279,9 @@ export type EventBody =
     /** The admin's own signature says so; else anybody can have made what we cannot read. */
     readonly sure: boolean;
   }
-  /** The admin has sent all commits that we lacked. */
+  /** The admin has sent all commits that we lacked, or tells what there was in an epoch before. */
   | {
-    readonly kind: "caught-up";
+    readonly kind: "caught-up" | "gaps-told";
     readonly room: string;
     readonly gaps: readonly { readonly leaf: number; readonly gaps: readonly MissingNumbers[] }[];
   }

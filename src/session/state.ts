@@ -298,7 +298,7 @@ export const NO_SUCCESSION = {
 } as const;
 
 /** Former members that are remembered by name. */
-export const MAX_FORMER = 256;
+const MAX_FORMER = 256;
 
 /** Before our first epoch. */
 export const NO_AGREEMENT: AgreementState = {
@@ -397,6 +397,12 @@ const BY_LEAF = new WeakMap<readonly Member[], ReadonlyMap<number, Member>>();
 /** Whose messages those of a leaf are, also of one that was removed lately. */
 export function authorByLeaf(room: RoomState, leaf: number): Member | undefined {
   return memberByLeaf(room, leaf) ?? room.former.find((member) => member.leaf === leaf);
+}
+
+/** Those who were removed lately, and these. */
+export function withFormer({ former }: RoomState, removed: readonly Member[]): readonly Member[] {
+  const away = removed.map((m) => ({ ...m, handle: null, present: false, left: true }));
+  return [...former, ...away].slice(-MAX_FORMER);
 }
 
 /** Replaces a room by what `change` makes of it; the state itself if there is no such room. */

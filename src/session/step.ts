@@ -75,8 +75,10 @@ function take(turn: Turn, event: EventBody): void {
       if (event.wrongKey) return turn.stop(EXIT.wrongKey, event.message);
       return turn.do({ kind: "reconnect", attempt: event.attempt + 1 });
     case "caught-up":
+    case "gaps-told":
       return inRoom(turn, event.room, (room) => {
         for (const { leaf, gaps } of event.gaps) newGaps(turn, room.id, leaf, gaps);
+        if (event.kind === "gaps-told") return;
         caughtUp(turn, room.id);
         renewKem(turn, room.id);
       });

@@ -4,7 +4,7 @@ import type { Effect } from "../../src/session/effect.ts";
 import type { EventBody } from "../../src/session/event.ts";
 import { AdminStage } from "../support/admin_stage.ts";
 import { orders, outline, said } from "../support/pure_step.ts";
-import { handleOf, identityOf, MY_HANDLE, ROOM } from "../support/session_stage.ts";
+import { CODE, entry, handleOf, identityOf, MY_HANDLE, ROOM } from "../support/session_stage.ts";
 
 /** owl runs the room with ada, a deputy. */
 function withDeputy(): AdminStage {
@@ -174,4 +174,32 @@ Deno.test("an admin that meets later epochs than its own asks whom the members f
   assert.deepEqual([meets(), meets(), meets()], [1, 0, 0]);
   stage.ticks(30_000);
   assert.deepEqual([meets(), meets()], [1, 0]);
+});
+
+Deno.test("an admin of before asks for what it is told of its own epochs, and names who is not there any more", () => {
+  const stage = withDeputy();
+  stage.admits("bob");
+  const bob = stage.leafOf("bob");
+  const { epoch } = stage.room;
+  loses(stage, 100_000);
+  assert.equal(claims(stage), "yields");
+  stage.take({
+    kind: "joined",
+    room: ROOM,
+    roomName: "den",
+    epoch: epoch + 64,
+    myLeaf: 9,
+    adminLeaf: 1,
+    deputies: [],
+    roster: [entry(1, "ada"), entry(9, "owl")],
+    safetyCode: CODE,
+  });
+  const gaps = [{ epoch, numbers: [0] }];
+  const told = stage.take({ kind: "gaps-told", room: ROOM, gaps: [{ leaf: bob, gaps }] });
+  assert.deepEqual(outline(told), ["request-repair"]);
+  stage.ticks(60_000);
+  assert.deepEqual(said(stage.all, "missing").map(({ from, count }) => [from, count]), [[
+    "bob",
+    1,
+  ]]);
 });

@@ -30,7 +30,9 @@ Deno.test("what others say of the new epoch before one's own WELCOME is read aft
   const welcomeOf = (handle: Handle) => {
     const found = welcomes.find(({ to }) => to.toHex() === handle.toHex());
     assert.ok(found !== undefined);
-    return found.seal();
+    const [welcome] = found.seal();
+    assert.ok(welcome !== undefined);
+    return welcome;
   };
   await story.takes(bob, welcomeOf(bob.handle));
   story.people.set("bob", bob);

@@ -324,7 +324,9 @@ export class Story {
     const everybody = [...this.people.values(), ...newcomers];
     const given = [
       ...published.direct.map((wrap) => ({ ...wrap, what: "WRAP" })),
-      ...published.welcomes.map(({ to, seal }) => ({ to, payload: seal(), what: "WELCOME" })),
+      ...published.welcomes.flatMap(({ to, seal }) =>
+        seal().map((payload, i) => ({ to, payload, what: i === 0 ? "WELCOME" : "CAUGHT_UP" }))
+      ),
     ];
     for (const { to, payload, what } of given) {
       this.post(this.adminHandle, to, payload, what);
