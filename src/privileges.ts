@@ -52,6 +52,12 @@ export const NO_PRIVILEGES: Privileges = {
  */
 const RELAY_RUNTIME = ["--v8-flags=--max-semi-space-size=4"];
 
+/**
+ * The same for who takes part: V8 doubles that part whenever as much has outlived it, up to two halves of 32 MB,
+ * and gives none of it back. Half of what a client came to take over a long conversation was this.
+ */
+const PARTICIPANT_RUNTIME = ["--v8-flags=--max-semi-space-size=8"];
+
 /** One for each option, by name: `*` would be a pattern to the shells that start us. */
 const SERVER_VARIABLES = SERVER_OPTIONS
   .filter(({ name }) => name !== "print-config").map(({ name }) => variableOf(name));
@@ -73,6 +79,7 @@ const PARTICIPANT: Privileges = {
   env: [...PROFILE.env, "STM_PASSWORD_FILE"],
   readOptions: [...PROFILE.readOptions, "password-file", "code-file"],
   readVariables: [...PROFILE.readVariables, "STM_PASSWORD_FILE"],
+  runtime: PARTICIPANT_RUNTIME,
 };
 
 /** By the first word of the command; whoever is missing gets {@linkcode NO_PRIVILEGES}. */
@@ -93,7 +100,11 @@ export const PRIVILEGES: Readonly<Record<string, Privileges>> = {
   admin: PARTICIPANT,
   client: { ...PARTICIPANT, readOptions: ["invite-file", ...PARTICIPANT.readOptions] },
   profile: PROFILE,
-  doctor: { ...PARTICIPANT, env: [...PARTICIPANT.env, "LC_ALL", "LC_CTYPE", "LANG"] },
+  doctor: {
+    ...PARTICIPANT,
+    env: [...PARTICIPANT.env, "LC_ALL", "LC_CTYPE", "LANG"],
+    runtime: [],
+  },
   demo: { ...NO_PRIVILEGES, net: true, env: TERMINAL, temporary: true },
 };
 

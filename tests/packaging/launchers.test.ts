@@ -7,6 +7,7 @@ import {
   nodeLauncher,
   shellLauncher,
 } from "../../tools/release_launchers.ts";
+import { PRIVILEGES } from "../../src/privileges.ts";
 import { TARGETS } from "../../tools/release_targets.ts";
 import { layOutNpm, start, TALKING_RUNTIME, unpackArchive } from "../support/package_stage.ts";
 import { withFolder } from "../support/temporary_folder.ts";
@@ -261,15 +262,34 @@ Deno.test("the launcher for Windows denies the same kinds, and ends its lines as
   assert.match(text, /--no-prompt .*--deny-run --deny-ffi %STM_KINDS% "%~dp0lib\\stm\.js" %\*/);
 });
 
-Deno.test("every launcher bounds the young heap of the relay, and of nobody else", async () => {
-  const bound = "--v8-flags=--max-semi-space-size=4";
+Deno.test("every launcher bounds the young heap of the relay and of who takes part, and of nobody else", async () => {
   const [target] = TARGETS;
   assert.ok(target);
-  const texts = [await shellLauncher(target, "0.1.0"), await nodeLauncher("0.1.0")];
+  const bounds: Record<string, number> = { server: 4, admin: 8, client: 8 };
+  const texts = [
+    await shellLauncher(target, "0.1.0"),
+    await cmdLauncher("0.1.0"),
+    await nodeLauncher("0.1.0"),
+  ];
   for (const text of texts) {
-    const [before = "", ...others] = text.split(bound);
-    assert.equal(others.length, 1);
-    assert.match(before, /server/);
-    assert.doesNotMatch(before, /\badmin\)|"admin":/);
+    const of: Record<string, number> = {};
+    for (
+      const [command, start] of Object.keys(PRIVILEGES).map((c) => [c, startOf(text, c)] as const)
+    ) {
+      const ends = Object.keys(PRIVILEGES).map((c) => startOf(text, c)).filter((at) => at > start);
+      const own = text.slice(start, Math.min(text.length, ...ends));
+      const bound = /--v8-flags=--max-semi-space-size=(\d+)/.exec(own)?.[1];
+      if (bound !== undefined) of[command] = Number(bound);
+    }
+    assert.deepEqual(of, bounds);
   }
 });
+
+/** Where a launcher's part of a command begins: of sh, cmd or Node.js. */
+function startOf(text: string, command: string): number {
+  const at = text.search(
+    new RegExp(`^ *(?:${command}\\)|if "%~1"=="${command}"|"${command}": \\{)`, "m"),
+  );
+  assert.notEqual(at, -1, command);
+  return at;
+}
