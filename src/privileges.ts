@@ -54,7 +54,7 @@ const RELAY_RUNTIME = ["--v8-flags=--max-semi-space-size=4"];
 
 /**
  * The same for who takes part: V8 doubles that part whenever as much has outlived it, up to two halves of 32 MB,
- * and gives none of it back. Half of what a client came to take over a long conversation was this.
+ * and gives none of it back: a third of what a client came to take over a long conversation.
  */
 const PARTICIPANT_RUNTIME = ["--v8-flags=--max-semi-space-size=8"];
 
