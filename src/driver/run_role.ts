@@ -315,8 +315,12 @@ class Driver<S> {
       case "repair": {
         const to = handleOf(fromHex(effect.to));
         const { room, epoch, leaf, numbers } = effect;
-        for (const payload of this.#keys(room).repairs(epoch, leaf, numbers)) {
-          this.#direct(room, to, payload);
+        for (const n of numbers) {
+          // Whoever asks asks again; nobody has our connection end by it.
+          if (this.#connection?.roomToSend() !== undefined) return;
+          for (const payload of this.#keys(room).repairs(epoch, leaf, [n])) {
+            this.#direct(room, to, payload);
+          }
         }
         return;
       }

@@ -128,8 +128,8 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       patch(
         "src/driver/run_role.ts",
-        '          this.#direct(room, to, payload);\n        }\n        return;\n      }\n      case "request-view":',
-        '          if (to.length > 0) this.#broadcast(room, payload);\n        }\n        return;\n      }\n      case "request-view":',
+        "          for (const payload of this.#keys(room).repairs(epoch, leaf, [n])) {\n            this.#direct(room, to, payload);",
+        "          for (const payload of this.#keys(room).repairs(epoch, leaf, [n])) {\n            if (to.length > 0) this.#broadcast(room, payload);",
       ),
     ],
   },
