@@ -154,10 +154,16 @@ export class Connection implements FrameTaker, LinkHandlers, OutboxOwner {
 
   /** PROTOCOL §2: a connection that is nowhere more than a knocker is a guest. */
   get frameLimit(): number {
-    for (const seat of this.gate.seats.values()) {
-      if (seat.role !== "knocker") return this.#ports.maxFrameBytes;
-    }
+    // Asked for each frame: an iterator is made only where there is something to go through.
+    if (this.gate.seats.size > 0 && this.#isSeated) return this.#ports.maxFrameBytes;
     return Math.min(MAX_GUEST_FRAME_BYTES, this.#ports.maxFrameBytes);
+  }
+
+  get #isSeated(): boolean {
+    for (const seat of this.gate.seats.values()) {
+      if (seat.role !== "knocker") return true;
+    }
+    return false;
   }
 
   /** See {@link FrameTaker}. */
@@ -262,6 +268,7 @@ export class Connection implements FrameTaker, LinkHandlers, OutboxOwner {
   }
 
   get #owns(): boolean {
+    if (this.gate.seats.size === 0) return false;
     for (const seat of this.gate.seats.values()) {
       if (seat.role === "owner") return true;
     }

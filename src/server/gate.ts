@@ -1,5 +1,5 @@
 /**
- * The gate: what the relay does about each message but BROADCAST and DIRECT (`gate_traffic.ts`).
+ * The gate: what the relay does about each message but BROADCAST and DIRECT (`gate_traffic.ts`) and PING.
  * It opens no socket, reads no clock, draws no random number and holds no key: facts go in, effects
  * come out, in the order in which they have to be done.
  *
@@ -162,15 +162,8 @@ class Step {
         return this.#asOwner(connection, message, (owner) => this.#admit(owner, message));
       case "renew":
         return this.#renew(connection, message);
-      case "ping":
-        this.effects.push({
-          do: "send",
-          to: connection,
-          message: { kind: "pong", token: message.token },
-        });
-        return;
       default:
-        // PONG says only that the other side lives; BROADCAST and DIRECT do not come this way.
+        // PONG says only that the other side lives; BROADCAST, DIRECT and PING do not come this way.
         return;
     }
   }

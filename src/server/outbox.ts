@@ -76,6 +76,11 @@ export class Outbox implements Flushable, CursorOwner {
     this.wakeLater();
   }
 
+  /** Writes the first bytes of all, at once. */
+  begin(bytes: Uint8Array): void {
+    this.#write(bytes);
+  }
+
   /** Writes `frame` as soon as the one in flight and a frame that was begun are through, then closes the link. */
   finish(frame: Uint8Array): void {
     if (this.#ended || this.#closing) return;
@@ -127,7 +132,10 @@ export class Outbox implements Flushable, CursorOwner {
   #pump(): void {
     if (this.#busy || this.#ended) return;
     const bytes = this.#take();
-    if (bytes === null) return;
+    if (bytes !== null) this.#write(bytes);
+  }
+
+  #write(bytes: Uint8Array): void {
     this.#busy = true;
     this.#ports.wrote(bytes.length);
     this.#link.write(bytes, this.#written);

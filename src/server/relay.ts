@@ -2,7 +2,7 @@
  * The relay: links come in, bytes go round. The way of a frame:
  *
  * 1. `intake.ts` finds it; a run of broadcasts by the seat that broadcast before goes straight to 4.
- * 2. BROADCAST and DIRECT are judged by `gate_traffic.ts` without being decoded.
+ * 2. BROADCAST and DIRECT are judged by `gate_traffic.ts` without being decoded; PING is answered.
  * 3. Everything else is decoded and goes to `gate.ts`, whose effects are done here, in order.
  * 4. Bytes for everybody are appended to the room's log, once; bytes for one become a private frame
  *    at the same place in the order. `room_log.ts` has the rest of the way.
@@ -12,8 +12,9 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import type { Link } from "../transport/link.ts";
-import { WireError } from "../wire/codec.ts";
+import { readU64, WireError } from "../wire/codec.ts";
 import { FRAME_HEADER_BYTES } from "../wire/frame.ts";
 import { challenge, handle, type RelayKey, roomId, sameBytes, toHex } from "../wire/ids.ts";
 import type { KeyChangeStatement } from "../wire/key_change.ts";
@@ -28,6 +29,7 @@ import {
   OFFSET_BROADCAST_PAYLOAD,
   OFFSET_DIRECT_PAYLOAD,
   OFFSET_FROM,
+  OFFSET_NONCE,
   OFFSET_ROOM,
   OFFSET_TO,
   PROTOCOL_VERSION,
@@ -68,11 +70,16 @@ const PIECE_MS = 1;
 const LEAST_BURST = { bytes: 262_144, frames: 500 };
 /** How long after the last message somebody is taken to be talking. */
 export const TALK_MS = 10_000;
+/** Of CHALLENGE. */
+const NONCE_BYTES = 32;
 /** How often {@link Relay.tick} wants to be called. */
 export const TICK_MS = 1_000;
 
 const BROADCAST = RELAY_MESSAGES.broadcast.type;
 const DIRECT = RELAY_MESSAGES.direct.type;
+const PING = RELAY_MESSAGES.ping.type;
+const PONG = RELAY_MESSAGES.pong.type;
+const PING_BODY_BYTES = 9;
 
 /** A relay's logins. */
 export interface LoginPort {
@@ -88,6 +95,8 @@ export interface LoginPort {
 export interface RelayPorts {
   /** The time. */
   readonly now: () => Now;
+  /** The same, the first clock of it alone. */
+  readonly nowMs: () => number;
   /** That many random bytes. */
   readonly random: (count: number) => Uint8Array;
   /** Calls back once; returns how to forget it. */
@@ -105,6 +114,7 @@ export interface RelayPorts {
 /** The clocks, timers and random numbers of this machine. */
 export const SYSTEM_PORTS: RelayPorts = {
   now: () => ({ ms: performance.now(), unixS: Date.now() / 1000 }),
+  nowMs: () => performance.now(),
   random: (count) => crypto.getRandomValues(new Uint8Array(count)),
   later: (ms, call) => {
     const timer = setTimeout(call, ms);
@@ -158,6 +168,9 @@ export class Relay {
   #relayKey: RelayKey;
   /** KEY_CHANGES as a frame, if there is anything to say. */
   #keyChanges: Uint8Array | null = null;
+  /** What every connection is told first, but for the nonce. */
+  #greeting: Uint8Array;
+  #nonceAt = 0;
   readonly #ports: RelayPorts;
   #gatePorts: GatePorts;
   readonly #connectionPorts: ConnectionPorts;
@@ -180,6 +193,7 @@ export class Relay {
     this.#limits = limits;
     this.#relayKey = relayKey;
     this.#ports = ports;
+    this.#greeting = this.#makeGreeting();
     this.#gatePorts = {
       limits,
       needsLogin: ports.login !== undefined,
@@ -192,7 +206,7 @@ export class Relay {
       rates: sendRates(limits),
       takeRun: (connection, frames) => this.#publish(connection, frames),
       takeFrame: (connection, frame) => this.#takeFrame(connection, frame),
-      nowMs: () => this.#ports.now().ms,
+      nowMs: ports.nowMs,
       take: (connection, bytes) => this.#take(connection, bytes),
       ended: (connection) => this.#ended(connection),
       tooSlow: (connection) =>
@@ -209,12 +223,13 @@ export class Relay {
 
   /** Whether a message went to somebody in the last {@link TALK_MS}: then others want to be heard soon. */
   get isTalking(): boolean {
-    return this.#ports.now().ms - this.#spokenMs < TALK_MS;
+    return this.#ports.nowMs() - this.#spokenMs < TALK_MS;
   }
 
   /** Other limits from now on; who is within already stays, but sends at the new rates. */
   adopt(limits: RelayLimits): void {
     this.#limits = limits;
+    this.#greeting = this.#makeGreeting();
     this.#gatePorts = { ...this.#gatePorts, limits };
     this.#connectionPorts.maxFrameBytes = limits.maxFrameBytes;
     this.#connectionPorts.rates = sendRates(limits);
@@ -231,6 +246,7 @@ export class Relay {
     const before = this.#keyChanges;
     const frame = frameRelayMessage({ kind: "key-changes", statements });
     this.#keyChanges = statements.length === 0 ? null : frame;
+    this.#greeting = this.#makeGreeting();
     if (this.#keyChanges === null || (before !== null && sameBytes(before, frame))) return;
     for (const { open, outbox } of this.#connections.values()) {
       if (open) outbox.send(frame);
@@ -268,7 +284,7 @@ export class Relay {
     }
     const id = ++this.#lastId;
     const now = this.#ports.now();
-    const nonce = challenge(this.#ports.random(32));
+    const nonce = challenge(this.#ports.random(NONCE_BYTES));
     this.#step({ kind: "opened", id, nonce, relayKey: shown }, now);
     const gate = this.#gate.connections.get(id);
     if (gate === undefined) throw new Error("the gate does not know a connection it was told of");
@@ -283,18 +299,29 @@ export class Relay {
     this.counters.connections++;
     this.counters.connectionsTotal++;
     link.start(connection);
-    // Before CHALLENGE: who has another key pinned reads no further than that (PROTOCOL §2.1).
-    if (this.#keyChanges !== null) connection.outbox.send(this.#keyChanges);
-    connection.outbox.send(frameRelayMessage({
+    // A Buffer of node's pool: node would make one of each other array that is written.
+    const greeting = Buffer.from(this.#greeting);
+    greeting.set(nonce, this.#nonceAt);
+    // At once, while the runtime still holds the end of its handshake: both go out in one piece.
+    connection.outbox.begin(greeting);
+  }
+
+  #makeGreeting(): Uint8Array {
+    const ofChallenge = frameRelayMessage({
       kind: "challenge",
       minVersion: PROTOCOL_VERSION,
       maxVersion: PROTOCOL_VERSION,
-      nonce,
+      nonce: challenge(new Uint8Array(NONCE_BYTES)),
       maxFrame: this.#limits.maxFrameBytes,
       access: ACCESS[this.#ports.login?.access ?? "open"],
-    }));
-    // At once, while the runtime still holds the end of its handshake: both go out in one piece.
-    connection.outbox.flush();
+    });
+    // Before CHALLENGE: who has another key pinned reads no further than that (PROTOCOL §2.1).
+    const before = this.#keyChanges ?? new Uint8Array();
+    const greeting = new Uint8Array(before.length + ofChallenge.length);
+    greeting.set(before);
+    greeting.set(ofChallenge, before.length);
+    this.#nonceAt = before.length + FRAME_HEADER_BYTES + OFFSET_NONCE;
+    return greeting;
   }
 
   /** Looks after silent connections, late tickets and quiet rooms: one timer for all of them. */
@@ -323,7 +350,7 @@ export class Relay {
         code: "shutting-down",
         message: "the relay is going down",
       });
-      const deadlineMs = this.#ports.now().ms + CLOSING_MS;
+      const deadlineMs = this.#ports.nowMs() + CLOSING_MS;
       for (const connection of this.#connections.values()) {
         if (!connection.open) continue;
         connection.deadlineMs = deadlineMs;
@@ -336,7 +363,7 @@ export class Relay {
 
   #take(connection: Connection, bytes: Uint8Array): void {
     if (!connection.open) return;
-    const nowMs = this.#ports.now().ms;
+    const nowMs = this.#ports.nowMs();
     connection.heardMs = nowMs;
     connection.pinged = false;
     this.counters.bytesIn += bytes.length;
@@ -376,7 +403,7 @@ export class Relay {
   }
 
   #resumeAt(untilMs: number): void {
-    const nowMs = this.#ports.now().ms;
+    const nowMs = this.#ports.nowMs();
     // A little late and together, rather than a timer for each.
     const atMs = Math.max(nowMs + 5, Math.ceil(untilMs));
     if (atMs >= this.#resumeAtMs) return;
@@ -388,9 +415,9 @@ export class Relay {
   #resumeDue(): void {
     this.#cancelResume = null;
     this.#resumeAtMs = Infinity;
-    const enoughMs = this.#ports.now().ms + PIECE_MS;
+    const enoughMs = this.#ports.nowMs() + PIECE_MS;
     for (const connection of [...this.#paused]) {
-      const nowMs = this.#ports.now().ms;
+      const nowMs = this.#ports.nowMs();
       if ((connection.pausedUntilMs ?? 0) > nowMs) continue;
       // Those who are left are the first of the next turn.
       if (nowMs > enoughMs) break;
@@ -416,6 +443,11 @@ export class Relay {
     }
     if (mayTalk && type === DIRECT) {
       return this.#takeDirect(connection, frame, body);
+    }
+    if (type === PING && gate.started && isPing(body)) {
+      const pong = frame.slice();
+      pong[FRAME_HEADER_BYTES] = PONG;
+      return connection.outbox.send(pong);
     }
     const message = decoded(body);
     if (message instanceof WireError) {
@@ -474,7 +506,7 @@ export class Relay {
     const from = toHex(body.subarray(OFFSET_FROM, OFFSET_TO));
     const to = body.subarray(OFFSET_TO, OFFSET_DIRECT_PAYLOAD);
     if (connection.sources.length > 0 && connection.gate.seats.get(room)?.role === "knocker") {
-      const nowMs = this.#ports.now().ms;
+      const nowMs = this.#ports.nowMs();
       if (!connection.sources.every((source) => source.knock(nowMs))) {
         return this.#refuse(connection, body, refusal("rate-limited", "too many knocks"));
       }
@@ -649,7 +681,7 @@ export class Relay {
   #ended(connection: Connection): void {
     const { id } = connection.gate;
     if (!this.#connections.has(id)) return;
-    connection.deadlineMs ??= this.#ports.now().ms;
+    connection.deadlineMs ??= this.#ports.nowMs();
     this.#step({ kind: "closed", id }, this.#ports.now());
     connection.outbox.end();
     const allowance = connection.account?.allowance ?? null;
@@ -712,6 +744,10 @@ function sendRates({ bytesPerSecond, framesPerSecond, maxLagBytes }: RelayLimits
     ownerBytes: bytes(OWNER_TIMES * bytesPerSecond),
     frames: trafficRate(framesPerSecond, LEAST_BURST.frames),
   };
+}
+
+function isPing(body: Uint8Array): boolean {
+  return body.length === PING_BODY_BYTES && readU64(body, 1) !== undefined;
 }
 
 function decoded(body: Uint8Array): ReturnType<typeof decodeRelayMessage> | WireError {

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { writeU32 } from "../wire/codec.ts";
 
 /** An address: 16 bytes, IPv4 as `::ffff:a.b.c.d` (RFC 4291 §2.5.5.2). */
 export type Ip = Uint8Array;
@@ -21,6 +22,9 @@ const IP_BITS = 128;
 const V4_PREFIX = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
 const V4_PREFIX_BITS = 96;
 const ZERO = 0x30;
+const DOT = 0x2e - ZERO;
+/** No character's difference to {@link ZERO}. */
+const END = -1 - ZERO;
 /** What one customer of a provider gets at most, commonly: who has it all counts as one. */
 const V6_NEIGHBOUR_BITS = 56;
 
@@ -28,35 +32,38 @@ const V6_NEIGHBOUR_BITS = 56;
 export function parseIp(text: string): Ip | null {
   // Asked for each connection that comes and goes, most of them by IPv4.
   const v4 = parseV4(text);
-  if (v4 !== null) return mapped(v4);
+  if (v4 >= 0) return mapped(v4);
   const bare = text.replace(/^\[(.*)\]$/, "$1").replace(/%[\w.]+$/, "");
   return bare.includes(":") ? parseV6(bare) : mapped(parseV4(bare));
 }
 
-function parseV4(text: string): number[] | null {
-  const bytes: number[] = [];
+/** The four bytes as one number; -1 for what is none. */
+function parseV4(text: string): number {
+  let address = 0;
+  let bytes = 0;
   let byte = -1;
   for (let i = 0; i <= text.length; i++) {
-    const digit = text.charCodeAt(i) - ZERO;
+    const digit = i < text.length ? text.charCodeAt(i) - ZERO : END;
     if (digit >= 0 && digit <= 9) {
       // A leading zero is octal to some and decimal to others.
-      if (byte === 0) return null;
+      if (byte === 0) return -1;
       byte = Math.max(0, byte) * 10 + digit;
-      if (byte > 255) return null;
+      if (byte > 255) return -1;
     } else {
-      if (byte < 0 || (i < text.length && text[i] !== ".")) return null;
-      if (bytes.push(byte) > 4) return null;
+      if (byte < 0 || (digit !== END && digit !== DOT)) return -1;
+      if (++bytes > 4) return -1;
+      address = address * 256 + byte;
       byte = -1;
     }
   }
-  return bytes.length === 4 ? bytes : null;
+  return bytes === 4 ? address : -1;
 }
 
-function mapped(v4: readonly number[] | null): Ip | null {
-  if (v4 === null) return null;
+function mapped(v4: number): Ip | null {
+  if (v4 < 0) return null;
   const ip = new Uint8Array(IP_BYTES);
   ip[10] = ip[11] = 0xff;
-  ip.set(v4, V4_PREFIX.length);
+  writeU32(ip, V4_PREFIX.length, v4);
   return ip;
 }
 
@@ -64,11 +71,10 @@ function parseV6(text: string): Ip | null {
   // An IPv4 address may stand for the last two groups.
   const tail = /^(.*:)([\d.]+)$/.exec(text);
   const v4 = tail?.[2]?.includes(".") ? parseV4(tail[2]) : undefined;
-  if (v4 === null) return null;
-  const [a = 0, b = 0, c = 0, d = 0] = v4 ?? [];
+  if (v4 === -1) return null;
   const groups16 = v4 === undefined
     ? text
-    : `${tail?.[1]}${(a << 8 | b).toString(16)}:${(c << 8 | d).toString(16)}`;
+    : `${tail?.[1]}${(v4 >>> 16).toString(16)}:${(v4 & 0xffff).toString(16)}`;
   const halves = groups16.split("::");
   if (halves.length > 2) return null;
   const [left = [], right] = halves.map((half) => half === "" ? [] : half.split(":"));

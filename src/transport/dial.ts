@@ -78,7 +78,7 @@ export async function dial(options: DialOptions): Promise<Link> {
     if (!secured.authorized || shown === null || !sameBytes(shown, options.pin)) {
       throw wrongKey(options);
     }
-    return new SocketLink(raw, secured, formatAddress(options.host, options.port));
+    return held(new SocketLink(raw, secured, formatAddress(options.host, options.port)));
   });
 }
 
@@ -125,7 +125,7 @@ export async function peekKeyChanges(address: RelayAddress): Promise<ClaimedKey>
   const [key, link] = await connect(address, trustNobody(), (raw, secured) => {
     const shown = relayKeyIn(shownCertificate(secured));
     if (shown === null) throw new DialError("handshake-failed", `${where} is not an stm relay`);
-    return [relayKey(shown), new SocketLink(raw, secured, where)] as const;
+    return [relayKey(shown), held(new SocketLink(raw, secured, where))] as const;
   });
   const decoder = new FrameDecoder(MAX_KEY_CHANGES_BYTES);
   const statements = await new Promise<readonly KeyChangeStatement[]>((resolve) => {
@@ -291,3 +291,8 @@ function handshakeFailed(where: string, cause: Error | undefined): DialError {
 }
 
 function ignore(): void {}
+
+function held(link: SocketLink): SocketLink {
+  link.hold();
+  return link;
+}

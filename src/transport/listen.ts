@@ -191,6 +191,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       const link = new SocketLink(raw, secured, stranger.remoteAddress, gone);
       links.add(link);
       options.onLink(link, shown);
+      link.hold();
     },
     refused: (refusal) => options.onRefused?.(refusal),
     gone: (stranger) => {

@@ -80,6 +80,7 @@ export class SocketLink implements Link, SocketOwner {
   /** Why it ends; the first reason known stays. */
   #end: LinkEnd | null = null;
   #state: "open" | "lingering" | "destroyed" | "gone" = "open";
+  #held = false;
   #linger: ReturnType<typeof setTimeout> | undefined;
   /** Who waits for the oldest write that the runtime has not taken; others, if any, behind it. */
   #done: Done | null = null;
@@ -102,9 +103,15 @@ export class SocketLink implements Link, SocketOwner {
     this.#whenGone = whenGone;
     this.#tls = secured;
     this.remoteAddress = remoteAddress;
-    raw.pause(); // until start(): what nobody reads stays with the peer
     ownRaw(raw, this);
     ownSecured(secured, this);
+  }
+
+  /** Has what nobody reads stay with the peer until `start()`, if that is not called in the same turn. */
+  hold(): void {
+    if (this.#handlers !== null) return;
+    this.#held = true;
+    this.pause();
   }
 
   /** As in `Link`; what came before is delivered first. @throws {Error} the second time */
@@ -117,7 +124,7 @@ export class SocketLink implements Link, SocketOwner {
     }
     if (this.#state !== "open") return;
     this.#tls.on("data", SocketLink.#received);
-    this.#readOn();
+    if (this.#held) this.#readOn();
   }
 
   /** As in `Link`. After the end `done` gets an error. */

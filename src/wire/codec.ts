@@ -276,7 +276,7 @@ export class Writer {
     if (!Number.isSafeInteger(value) || value < 0 || value > 0xffffffff) {
       throw new RangeError(`${value} is no u32`);
     }
-    new DataView(this.#buffer.buffer).setUint32(at, value);
+    writeU32(this.#buffer, at, value);
   }
 
   /** All that was written. The writer must not be used afterwards: the buffer may be its own. */

@@ -47,6 +47,8 @@ import { MAX_CREDENTIAL_BYTES, type Role, ROLES } from "./ticket.ts";
 /** The version of the protocol that this code speaks. §3.2 */
 export const PROTOCOL_VERSION = 1;
 
+/** Where `nonce` begins in the body of CHALLENGE. */
+export const OFFSET_NONCE = 3;
 /** Where `room` begins in the body of BROADCAST and DIRECT. */
 export const OFFSET_ROOM = 1;
 /** Where `from` begins in the body of BROADCAST and DIRECT. */

@@ -24,6 +24,7 @@ export class FakeClock implements Clock {
   get relayPorts(): RelayPorts {
     return {
       now: () => ({ ms: this.#ms - this.#startMs, unixS: this.#ms / 1000 }),
+      nowMs: () => this.#ms - this.#startMs,
       random: (count) => crypto.getRandomValues(new Uint8Array(count)),
       later: (ms, call) => this.#add(ms, call, true),
     };

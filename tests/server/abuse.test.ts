@@ -28,6 +28,7 @@ Deno.test("a piece full of small frames is worked on bit by bit, in order, and o
   const story: Story = new Story({}, {
     // Looking at the time takes time, as all that the relay does.
     now: () => ({ ms: story.ms += 0.01, unixS: story.unixS }),
+    nowMs: () => story.ms += 0.01,
   });
   const room = new TestRoom();
   const fox = await story.enter(room, "member");
@@ -157,6 +158,7 @@ Deno.test("many who are over their rates are looked at by turns, none for long a
   const story: Story = new Story({ framesPerSecond: 100 }, {
     // Looking at the time takes time, as all that the relay does.
     now: () => ({ ms: story.ms += 0.01, unixS: story.unixS }),
+    nowMs: () => story.ms += 0.01,
   });
   const room = new TestRoom();
   const pests: Person[] = [];

@@ -18,6 +18,7 @@ export class Story {
   constructor(limits: Partial<RelayLimits> = {}, ports: Partial<RelayPorts> = {}) {
     this.relay = new Relay(TEST_RELAY_KEY, { ...DEFAULT_RELAY_LIMITS, ...limits }, {
       now: () => ({ ms: this.ms, unixS: this.#startS + this.ms / 1000 }),
+      nowMs: () => this.ms,
       random: (count) => crypto.getRandomValues(new Uint8Array(count)),
       later: (ms, call) => {
         const timer = { at: this.ms + ms, call };
