@@ -76,36 +76,72 @@ Deno.test("a paused link holds a flooder back, and resume() loses nothing", asyn
     const { here, there } = await pair(relay);
     const [flooder, victim] = swapped ? [there, here] : [here, there];
     victim.link.pause();
-    const chunk = pattern(1 << 20);
-    const total = 64;
-    let taken = 0;
-    let stuck = () => {};
-    const flood = (async () => {
-      for (let i = 0; i < total; i++) {
-        await flooder.write(chunk);
-        taken++;
-        stuck();
-      }
-    })();
-    // It is stuck when a whole second brings no further megabyte; a free flow takes milliseconds.
-    await new Promise<void>((resolve) => {
-      let timer = setTimeout(resolve, 1_000);
-      stuck = () => {
-        clearTimeout(timer);
-        timer = setTimeout(resolve, 1_000);
-      };
-    });
-    assert.ok(taken < total / 2, `the flooder got rid of ${taken} MiB of ${total}`);
-    assert.ok(victim.received < 1 << 20, `${victim.received} bytes were delivered while paused`);
-    victim.link.resume();
-    await flood;
-    await victim.atLeast(total * chunk.length);
-    assert.equal(victim.received, total * chunk.length);
-    assert.deepEqual(victim.bytes().subarray(-chunk.length), chunk);
-    flooder.link.close();
-    await Promise.all([here.ended, there.ended]);
+    await assertHoldsBack(flooder, () => resumed(victim));
   }
 });
+
+Deno.test("so does one that was started as it was handed over", async () => {
+  let there: RecordedLink | null = null;
+  await using relay = await TestRelay.start({ onLink: (link) => there = new RecordedLink(link) });
+  const here = new RecordedLink(await dial(relay.address));
+  await here.write(Uint8Array.of(1));
+  while (there === null) await new Promise((resolve) => setTimeout(resolve, 1));
+  const victim: RecordedLink = there;
+  await victim.atLeast(1);
+  victim.link.pause();
+  await assertHoldsBack(here, () => resumed(victim), 1);
+});
+
+Deno.test("so does one that is not started", async () => {
+  await using relay = await TestRelay.start();
+  const here = new RecordedLink(await dial(relay.address));
+  const link = await relay.links.next();
+  await assertHoldsBack(here, () => new RecordedLink(link));
+});
+
+function resumed(victim: RecordedLink): RecordedLink {
+  assert.ok(victim.received < 1 << 20, `${victim.received} bytes were delivered while paused`);
+  victim.link.resume();
+  return victim;
+}
+
+/**
+ * @param release has the victim take what comes
+ * @param before bytes that it has had already
+ */
+async function assertHoldsBack(
+  flooder: RecordedLink,
+  release: () => RecordedLink,
+  before = 0,
+): Promise<void> {
+  const chunk = pattern(1 << 20);
+  const total = 64;
+  let taken = 0;
+  let stuck = () => {};
+  const flood = (async () => {
+    for (let i = 0; i < total; i++) {
+      await flooder.write(chunk);
+      taken++;
+      stuck();
+    }
+  })();
+  // It is stuck when a whole second brings no further megabyte; a free flow takes milliseconds.
+  await new Promise<void>((resolve) => {
+    let timer = setTimeout(resolve, 1_000);
+    stuck = () => {
+      clearTimeout(timer);
+      timer = setTimeout(resolve, 1_000);
+    };
+  });
+  assert.ok(taken < total / 2, `the flooder got rid of ${taken} MiB of ${total}`);
+  const victim = release();
+  await flood;
+  await victim.atLeast(before + total * chunk.length);
+  assert.equal(victim.received, before + total * chunk.length);
+  assert.deepEqual(victim.bytes().subarray(-chunk.length), chunk);
+  flooder.link.close();
+  await Promise.all([flooder.ended, victim.ended]);
+}
 
 Deno.test("destroy() ends a link at once even if the peer stopped reading", async () => {
   await using relay = await TestRelay.start();
