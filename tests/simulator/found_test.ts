@@ -149,6 +149,21 @@ const FOUND: readonly (readonly [number, string, ...string[]])[] = [
     "say 1 5 892",
     "admin-away 1 3 702",
   ],
+  [
+    7035,
+    "a kick that is typed while everybody comes back from a restarted relay",
+    "cut 4 3 571",
+    "wait 7 2 413",
+    "say 3 2 678",
+    "say 3 0 364",
+    "kick 4 1 770",
+    "say 3 2 302",
+    "say 7 7 366",
+    "say 4 4 187",
+    "join 1 6 620",
+    "restart-relay 4 5 544",
+    "kick 2 3 555",
+  ],
 ];
 
 function actOf(line: string): Act {
