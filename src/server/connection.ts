@@ -13,7 +13,7 @@ import { type FrameTaker, Intake } from "./intake.ts";
 import type { LoginVisit } from "./login_desk.ts";
 import { Outbox, type OutboxOwner, type OutboxPorts } from "./outbox.ts";
 import { type Bucket, charge, fullBucket, left, type Rate, take } from "./rate.ts";
-import { MUCH_AT_ONCE_BYTES, MUCH_COUNTS, OWNER_TIMES, READERS_A_COUNT } from "./relay_limits.ts";
+import { MUCH_AT_ONCE_BYTES, OWNER_TIMES, READERS_A_COUNT } from "./relay_limits.ts";
 
 /** Answers of REFUSED: beyond it they are left out, so that nonsense is not echoed for ever. */
 const REFUSAL_RATE: Rate = { burst: 256, perSecond: 20 };
@@ -263,8 +263,7 @@ export class Connection implements FrameTaker, LinkHandlers, OutboxOwner {
 
   /** See {@link MUCH_AT_ONCE_BYTES}. */
   #countsOf(bytes: number): number {
-    if (bytes <= LEAST_SHARE.bytes || this.#owns) return 1;
-    return Math.min(MUCH_COUNTS, 1 + bytes / MUCH_AT_ONCE_BYTES);
+    return bytes <= LEAST_SHARE.bytes || this.#owns ? 1 : 1 + bytes / MUCH_AT_ONCE_BYTES;
   }
 
   get #owns(): boolean {

@@ -31,8 +31,9 @@ export interface RelayLimits {
   /**
    * Bytes a second that one connection may send; above it the relay reads it more slowly. A frame for
    * a whole room counts once for every {@link READERS_A_COUNT} who get it, and what goes there at once
-   * once more for each {@link MUCH_AT_ONCE_BYTES}, for fewer readers than these less. An owner, which has to send what all need, may send
-   * {@link OWNER_TIMES} times as much, in whatever pieces. 0: no limit.
+   * once more for each {@link MUCH_AT_ONCE_BYTES}, for fewer readers than these less. An owner, which
+   * has to send what all need, may send {@link OWNER_TIMES} times as much, in whatever pieces. 0: no
+   * limit.
    */
   readonly bytesPerSecond: number;
   /** Frames a second that one connection may send, likewise. 0: no limit. */
@@ -62,9 +63,6 @@ export const READERS_A_COUNT = 8;
  * costs the others more than as many bytes in small ones; docs/decisions/2026-11-28-flood-rates.md.
  */
 export const MUCH_AT_ONCE_BYTES = 32_768;
-
-/** How often it counts at most for that. */
-export const MUCH_COUNTS = 8;
 
 /** See {@link RelayLimits.bytesPerSecond}. */
 export const OWNER_TIMES = 8;

@@ -153,6 +153,29 @@ Deno.test("of large frames a member may send fewer bytes than of small ones, les
   near(await heardOf(hen, small, emu), 10 * 100_000 / 1.5);
 });
 
+Deno.test("how long a frame holds a member back grows with the square of its size", async () => {
+  const story = new Story({ bytesPerSecond: 1_000_000 });
+  const room = new TestRoom();
+  const fox = await story.enter(room, "member");
+  const hearer = await story.enter(room, "member");
+  for (let i = 0; i < 7; i++) await story.enter(room, "member");
+  const pauseAfter = async (size: number): Promise<number> => {
+    await story.pass(10_000);
+    const text = "x".repeat(size);
+    const heard = () => hearer.texts().filter((t) => t === text).length;
+    for (let i = 0; i < 2; i++) fox.say(room, text);
+    const waitFor = async (count: number): Promise<number> => {
+      const before = story.ms;
+      while (heard() < count && story.ms - before < 30_000) await story.pass(100);
+      return story.ms - before;
+    };
+    await waitFor(1);
+    return await waitFor(2);
+  };
+  const [one, two] = [await pauseAfter(400_000), await pauseAfter(800_000)];
+  assert.ok(one > 1_000 && Math.abs(two / one / 4 - 1) < 0.2, `${one} ms, ${two} ms`);
+});
+
 Deno.test("many who are over their rates are looked at by turns, none for long and none never", async () => {
   const PESTS = 20;
   const story: Story = new Story({ framesPerSecond: 100 }, {
