@@ -62,7 +62,7 @@ export const READERS_A_COUNT = 8;
  * Who speaks waits for all that is passed on in one turn of the loop. So what comes in large pieces
  * costs the others more than as many bytes in small ones; docs/decisions/2026-11-28-flood-rates.md.
  */
-export const MUCH_AT_ONCE_BYTES = 32_768;
+export const MUCH_AT_ONCE_BYTES = 16_384;
 
 /** See {@link RelayLimits.bytesPerSecond}. */
 export const OWNER_TIMES = 8;

