@@ -484,10 +484,9 @@ function commitNext(turn: AdminTurn, id: string): void {
     }
     const present = new Set(room.members.map((m) => m.leaf));
     const listed = admin.removes.filter((r) => present.has(r.leaf));
-    const mayWait = listed.filter((r) => mayBeMended(turn, room, admin, r));
-    // Where an epoch is made all the same, whoever is kicked is not in it.
-    const isMade = admin.rekey || admin.adds.length > 0 || mayWait.length < listed.length;
-    const waiting = mayWait.filter((r) => !isMade || r.reason !== "kicked");
+    const waiting = listed.filter((r) => mayBeMended(turn, room, admin, r));
+    // Without the kick no epoch is made: its member would be in it.
+    if (waiting.some(({ reason }) => reason === "kicked")) return;
     const removes = listed.filter((r) => !waiting.includes(r));
     if (waiting.length > 0 && removes.length === 0 && admin.adds.length === 0 && !admin.rekey) {
       return;

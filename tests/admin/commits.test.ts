@@ -511,8 +511,10 @@ Deno.test("a kick that was typed without a connection waits until its member has
   const silent = kicks();
   assert.equal(orders(silent.ticks(2_000), "make-commit").length, 0);
   assert.equal(orders(silent.ticks(1_000), "make-commit").length, 1);
-  // No epoch is made with it.
-  const commit = orders(kicks().commands("/rekey"), "make-commit");
+  // No epoch is made without it, and none at once: what is said meanwhile would be lost to everybody.
+  const rekeys = kicks();
+  assert.deepEqual(orders(rekeys.commands("/rekey"), "make-commit"), []);
+  const commit = orders(rekeys.hears(1, "heartbeat", handleOf(51)), "make-commit");
   assert.deepEqual(commit.map(({ reason }) => reason), ["kick"]);
   const owes = kicks();
   const gaps = [{ epoch: owes.room.epoch, numbers: [0] }];
