@@ -348,13 +348,14 @@ export class EpochKeys {
   }
 
   /**
-   * Of a leaf that is limited: the admin has so many of it.
+   * Of a leaf that is limited: the admin knows of so many.
    *
+   * @param rolling zeros if it lacks some of them
    * @returns whether those are others than ours
    */
   atLeast(leaf: Leaf, count: number, rolling: Hash): boolean {
     this.limitToCome(leaf, Math.max(count, this.#limits.get(leaf) ?? 0));
-    this.#removals.set(leaf, { count, hash: rolling });
+    if (rolling.some((byte) => byte !== 0)) this.#removals.set(leaf, { count, hash: rolling });
     return this.isOtherwise(leaf);
   }
 

@@ -350,7 +350,7 @@ export abstract class RoomKeys {
   /** What has come of a leaf in the newest epochs before this one in which anything has: a commit that removes it tells. */
   protected earlierOf(leaf: Leaf): EarlierEpoch[] {
     return this.#past.flatMap(({ keys }) => {
-      const position = keys.chain(leaf)?.position;
+      const position = keys.chain(leaf)?.end;
       if (position === undefined || position.count === 0) return [];
       return [{ epoch: keys.place.epoch, count: position.count, hash: hash(position.hash) }];
     }).slice(-MAX_EARLIER_EPOCHS);

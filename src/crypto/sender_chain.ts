@@ -188,6 +188,12 @@ export class ReceivingChain {
     return { count: this.#contiguous, hash: this.#hash };
   }
 
+  /** How many messages there are up to the newest that has come, and their hash; zeros if some of them are missing. */
+  get end(): ChainPosition {
+    const hash = this.#contiguous === this.#next ? this.#hash : NOTHING_HEARD;
+    return { count: this.#next, hash };
+  }
+
   /** The rolling hash over the first `count` messages; `undefined` if it is not kept, or they have not all come. */
   hashAt(count: number): Bytes | undefined {
     return count === 0 ? NOTHING_HEARD : this.#made?.hashes.at(count);

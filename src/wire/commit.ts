@@ -190,7 +190,7 @@ export interface Removal {
   readonly count: number;
   /** Their rolling hash. */
   readonly hash: Hash;
-  /** The same of the newest epochs before that one in which something of it has come, in rising order. */
+  /** Of the newest epochs before that one in which something of it has come, in rising order. */
   readonly earlier: readonly EarlierEpoch[];
 }
 
@@ -198,9 +198,9 @@ export interface Removal {
 export interface EarlierEpoch {
   /** Its number. */
   readonly epoch: Epoch;
-  /** Messages. */
+  /** Messages up to the newest that has come. */
   readonly count: number;
-  /** Their rolling hash. */
+  /** Their rolling hash; zeros if some of them are missing. */
   readonly hash: Hash;
 }
 

@@ -130,6 +130,27 @@ Deno.test("of somebody who is removed the commit says what it said in an epoch t
   assert.equal(await isGiven(story, bob, kept), "kept from bob");
 });
 
+Deno.test("of somebody who is removed the commit says also what stands behind a gap in an epoch before", async () => {
+  const story = await Story.found();
+  await story.join(["ada", "bob"]);
+  const ada = story.leafOf("ada") as Leaf;
+  const bob = story.people.get("bob");
+  const handle = story.people.get("ada")?.handle;
+  assert.ok(bob !== undefined && handle !== undefined);
+  const [toBob, toAdmin] = ["kept from the admin", "kept from bob"]
+    .map((text) => story.seals("ada", story.text(text)));
+  assert.ok(toBob !== undefined && toAdmin !== undefined);
+  assert.equal(await isGiven(story, bob, toBob), "kept from the admin");
+  await story.adminTakes(handle, toAdmin);
+  await story.rekey();
+  await story.remove("kicked", "ada");
+  assert.deepEqual(story.admin.gapsOf(ada), [{ epoch: 2, numbers: [0] }]);
+  assert.deepEqual(owed(bob, ada), ["2/1"]);
+  const taken = await story.takes(bob, toAdmin);
+  assert.equal(textOf(taken), "kept from bob");
+  assert.ok("result" in taken && taken.result.kind === "opened" && !taken.result.fork);
+});
+
 Deno.test("what a commit counts that nobody can have sent is told as no more than could be opened", async () => {
   const story = await Story.found();
   await story.join(["ada", "bob"]);
