@@ -10,6 +10,7 @@ import {
   type Commit,
   COMMIT_BODY,
   type CommitReason,
+  type EarlierEpoch,
   KEM_ACK_BODY,
   type KemUpdate,
   type RemovalReason,
@@ -53,6 +54,7 @@ import {
   CHAIN_LIFE_MS,
   CLAIM_AHEAD,
   KEPT_COMMITS,
+  MAX_EARLIER_EPOCHS,
   MAX_TICKET_LIFE_S,
   NONCE_LIFE_MS,
 } from "../wire/limits.ts";
@@ -78,10 +80,10 @@ import { type MadeCommit, makeCommit, type WrapKeys } from "./make_commit.ts";
 import { CryptoError, type RandomSource, sha256, sign, verify, verifyRaw } from "./primitives.ts";
 import { checkKemKey, generateKemKeyPair, type KemKeyPair } from "./ml_kem.ts";
 import { MemberKeys, nextLeafAfter } from "./member_keys.ts";
-import type { EpochPlace } from "./epoch_keys.ts";
+import type { EpochKeys, EpochPlace } from "./epoch_keys.ts";
 import { OuterSeal } from "./outer_seal.ts";
 import { applyChange, type Roster } from "./roster.ts";
-import { MAX_FORMER_SECRETS, type OwnKeys, RoomKeys } from "./room_keys.ts";
+import { earlierIn, MAX_FORMER_SECRETS, type OwnKeys, RoomKeys } from "./room_keys.ts";
 import type { SigningKey } from "./session_keys.ts";
 import { WorkBudget } from "./work_budget.ts";
 import {
@@ -265,6 +267,8 @@ export class AdminKeys extends RoomKeys {
   readonly #ownEpochs: OwnEpoch[] = [];
   /** The newest epoch in which each identity was heard, in hex. */
   readonly #heardIn = new Map<string, number>();
+  /** What had come of each leaf in the last epochs that were dropped in which anything had: others may lack it. */
+  readonly #heardBefore = new Map<Leaf, EarlierEpoch[]>();
   readonly #replaced: EarlierRuns["replaced"];
   /** Lowest ticket epoch: the relay forgets it when it restarts. */
   #minTicketEpoch = 0;
@@ -802,7 +806,9 @@ export class AdminKeys extends RoomKeys {
       for (const leaf of this.#keptCommits.shift()?.removed.keys() ?? []) this.#newest.delete(leaf);
     }
     const present = new Set(roster.map(({ leaf }) => leaf));
-    for (const leaf of this.#missed.keys()) if (!present.has(leaf)) this.#missed.delete(leaf);
+    for (const ofLeaf of [this.#missed, this.#heardBefore]) {
+      for (const leaf of ofLeaf.keys()) if (!present.has(leaf)) ofLeaf.delete(leaf);
+    }
     const deputies = this.deputyIdentities;
     this.#ownEpochs.push({ epoch: made.epoch, h: made.h, deputies });
     if (this.#ownEpochs.length > CLAIM_AHEAD) this.#ownEpochs.shift();
@@ -818,6 +824,23 @@ export class AdminKeys extends RoomKeys {
       added: change.added.map(({ leaf }) => leaf),
       change,
     };
+  }
+
+  /** Who is removed later may have said there what reached us alone. */
+  protected override dropping(oldest: EpochKeys): void {
+    for (const { leaf } of this.current?.roster ?? []) {
+      const last = earlierIn(oldest, leaf);
+      if (last.length === 0) continue;
+      const before = this.#heardBefore.get(leaf) ?? [];
+      this.#heardBefore.set(leaf, [...before, ...last].slice(-MAX_EARLIER_EPOCHS));
+    }
+  }
+
+  /** What has come of a leaf in the newest epochs before this one in which anything has: a commit that removes it tells. */
+  protected override earlierOf(leaf: Leaf): EarlierEpoch[] {
+    return [...this.#heardBefore.get(leaf) ?? [], ...super.earlierOf(leaf)].slice(
+      -MAX_EARLIER_EPOCHS,
+    );
   }
 
   /** The last kick of the run before may not have left it: then the others know the room secret before that alone. */

@@ -33,7 +33,7 @@ import type {
   SealedMessage,
   UnknownSealedMessage,
 } from "../wire/sealed_message.ts";
-import { MAX_AHEAD, MAX_EARLIER_EPOCHS, MAX_REPAIR_NUMBERS } from "../wire/limits.ts";
+import { MAX_AHEAD, MAX_REPAIR_NUMBERS } from "../wire/limits.ts";
 import { REPAIR_REQUEST_BODY, type RepairRequest } from "../wire/repair.ts";
 import { type Signed, signedOf } from "../wire/signed.ts";
 import { CryptoError, type RandomSource, sign, verify } from "./primitives.ts";
@@ -331,6 +331,7 @@ export abstract class RoomKeys {
       return count > 0 ? [{ leaf, count }] : [];
     });
     this.#dropped.set(oldest.place.epoch, oldest.knownOfAll());
+    this.dropping(oldest);
     for (const epoch of this.#dropped.keys()) {
       if (this.#dropped.size <= MAX_DROPPED_EPOCHS) break;
       this.#dropped.delete(epoch);
@@ -347,13 +348,12 @@ export abstract class RoomKeys {
     return Math.min(unknown, MAX_AHEAD);
   }
 
-  /** What has come of a leaf in the newest epochs before this one in which anything has: a commit that removes it tells. */
+  /** The keys of an epoch before this one are about to be wiped. */
+  protected dropping(_oldest: EpochKeys): void {}
+
+  /** What has come of a leaf in the epochs before this one that are kept, where anything has. */
   protected earlierOf(leaf: Leaf): EarlierEpoch[] {
-    return this.#past.flatMap(({ keys }) => {
-      const position = keys.chain(leaf)?.end;
-      if (position === undefined || position.count === 0) return [];
-      return [{ epoch: keys.place.epoch, count: position.count, hash: hash(position.hash) }];
-    }).slice(-MAX_EARLIER_EPOCHS);
+    return this.#past.flatMap(({ keys }) => earlierIn(keys, leaf));
   }
 
   /** After a commit removed a leaf: what of its messages we lack, or have otherwise than the admin. */
@@ -649,6 +649,13 @@ const REFUSAL: Record<CryptoError["code"], Extract<MessageResult, { kind: "refus
   "bad-structure": "bad-message",
   "bad-key": "bad-message",
 };
+
+/** What has come of a leaf in an epoch; nothing if nothing has. */
+export function earlierIn(keys: EpochKeys, leaf: Leaf): EarlierEpoch[] {
+  const end = keys.chain(leaf)?.end;
+  if (end === undefined || end.count === 0) return [];
+  return [{ epoch: keys.place.epoch, count: end.count, hash: hash(end.hash) }];
+}
 
 function pushGap(gaps: Gap[], keys: EpochKeys, leaf: Leaf): void {
   if (keys.missing(leaf) === 0) return;

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { MAX_AHEAD } from "../../src/wire/limits.ts";
 import type { Leaf } from "../../src/wire/ids.ts";
+import type { MemberKeys } from "../../src/crypto/member_keys.ts";
 import { type Person, Story, type Taken, textOf } from "../support/room_story.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -151,6 +152,21 @@ Deno.test("of somebody who is removed the commit says also what stands behind a 
   assert.ok("result" in taken && taken.result.kind === "opened" && !taken.result.fork);
 });
 
+Deno.test("of somebody who is removed the commit says what it said in epochs that are dropped", async () => {
+  const story = await Story.found();
+  await story.join(["ada", "bob"]);
+  const ada = story.leafOf("ada") as Leaf;
+  const bob = story.people.get("bob");
+  const handle = story.people.get("ada")?.handle;
+  assert.ok(bob !== undefined && handle !== undefined);
+  await story.adminTakes(handle, story.seals("ada", story.text("kept from bob")));
+  await story.rekey();
+  for (const keys of [story.admin, bob.keys]) while (keys.epochBefore !== null) keys.dropPrevious();
+  const missing = toldMissing(bob.keys, ada);
+  await story.remove("gone", "ada");
+  assert.equal(await missing, 1);
+});
+
 Deno.test("what a commit counts that nobody can have sent is told as no more than could be opened", async () => {
   const story = await Story.found();
   await story.join(["ada", "bob"]);
@@ -162,16 +178,9 @@ Deno.test("what a commit counts that nobody can have sent is told as no more tha
   bob.keys.dropPrevious();
   const earlier = [{ epoch, count: Number.MAX_SAFE_INTEGER, hash: new Uint8Array(32) }];
   Object.assign(story.admin, { earlierOf: () => earlier });
-  const ada = story.leafOf("ada") as Leaf;
-  const take = bob.keys.takeCommit;
-  let missing: number | undefined;
-  bob.keys.takeCommit = async (commit) => {
-    const accepted = await take.call(bob.keys, commit);
-    missing = accepted?.removed.get(ada)?.missing;
-    return accepted;
-  };
+  const missing = toldMissing(bob.keys, story.leafOf("ada") as Leaf);
   await story.remove("kicked", "ada");
-  assert.equal(missing, MAX_AHEAD);
+  assert.equal(await missing, MAX_AHEAD);
 });
 
 Deno.test("what somebody has closed is asked for also after it is removed", async () => {
@@ -187,3 +196,15 @@ Deno.test("what somebody has closed is asked for also after it is removed", asyn
   assert.deepEqual(owed(bob, ada), ["2/0"]);
   assert.equal(await isGiven(story, bob, lost), "lost to all at first");
 });
+
+/** How much of a leaf the next commit that a member takes tells it to lack. */
+function toldMissing(keys: MemberKeys, leaf: Leaf): Promise<number | undefined> {
+  const { promise, resolve } = Promise.withResolvers<number | undefined>();
+  const take = keys.takeCommit;
+  keys.takeCommit = async (commit) => {
+    const accepted = await take.call(keys, commit);
+    resolve(accepted?.removed.get(leaf)?.missing);
+    return accepted;
+  };
+  return promise;
+}

@@ -164,6 +164,17 @@ const FOUND: readonly (readonly [number, string, ...string[]])[] = [
     "restart-relay 4 5 544",
     "kick 2 3 555",
   ],
+  [
+    7765,
+    "a member that is removed when the epoch of its last words, which one lacks, is dropped",
+    "join 6 7 182",
+    "skip-epoch 7 3 336",
+    "say 1 3 800",
+    "withhold 2 1 981",
+    "away 5 2 423",
+    "leave 5 5 457",
+    "admin-away 5 4 804",
+  ],
 ];
 
 function actOf(line: string): Act {
