@@ -384,7 +384,7 @@ function decide(
     const coming = [...admin.adds, ...(admin.making?.adds ?? [])]
       .find((a) => a.identity === event.identity);
     if (!barred && coming !== undefined) return add(coming.via);
-    if (event.invite !== null && !barred) {
+    if (event.invite !== null && (!barred || event.invite === "unknown")) {
       const invite = admin.invites.find((i) => i.id === event.invite);
       if (invite === undefined || !isUsable(invite, turn.at)) return deny("invite-invalid");
       turn.change(admin.id, (r) => ({

@@ -201,8 +201,8 @@ export interface OpenedBundle {
   /** `leaf` and `via` are not yet known. */
   readonly member: Omit<MemberLeaf, "leaf" | "via">;
   readonly wrapKeys: WrapKeys;
-  /** The invite whose MAC held; `null` without one. */
-  readonly invite: InviteId | null;
+  /** The invite whose MAC held; `null` without one, "unknown" for one that is not ours, or no more. */
+  readonly invite: InviteId | "unknown" | null;
 }
 
 /**
@@ -211,7 +211,7 @@ export interface OpenedBundle {
  * @param oneUse the key of the HELLO that the bundle's `na` belongs to
  * @param highestGeneration the highest g accepted from an identity, −1 for none
  * @param secretOf an invite's secret by its id
- * @throws {CryptoError} `open-failed` also for a MAC that does not hold or an unknown invite; `bad-key`, `bad-signature`;
+ * @throws {CryptoError} `open-failed` also for a MAC that does not hold; `bad-key`, `bad-signature`;
  *   `bad-structure` for a CERT of another HELLO or other keys, or a generation that is not new
  * @throws {WireError}
  */
@@ -249,21 +249,21 @@ export async function openBundle(
   if (member.value.generation <= highestGeneration(member.value.identity)) {
     throw new CryptoError("bad-structure", "a CERT is not newer than the last of its identity");
   }
-  let invite: InviteId | null = null;
+  let invite: OpenedBundle["invite"] = null;
   if (!sameBytes(inner.inviteId, NO_INVITE)) {
     const secret = secretOf(inner.inviteId);
-    if (secret === undefined || !sameSecret(inviteMac(secret, inner.cert), inner.mac)) {
+    if (secret !== undefined && !sameSecret(inviteMac(secret, inner.cert), inner.mac)) {
       throw new InviteRefused();
     }
-    invite = inner.inviteId;
+    invite = secret === undefined ? "unknown" : inner.inviteId;
   }
   return { member, wrapKeys: { rsa, kem: inner.kemKey }, invite };
 }
 
-/** The bundle is sound, but names an invite that is not ours or does not know its secret. */
+/** The bundle is sound, but does not know the secret of the invite that it names. */
 export class InviteRefused extends CryptoError {
   constructor() {
-    super("open-failed", "the invite is unknown or its MAC does not hold");
+    super("open-failed", "the MAC of the invite does not hold");
   }
 }
 

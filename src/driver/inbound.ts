@@ -398,7 +398,7 @@ export class Inbound {
             name,
             identity: identity.toHex(),
             fingerprint: formatFingerprint(fingerprintOf(identity)),
-            invite: opened.invite?.toHex() ?? null,
+            invite: opened.invite === "unknown" ? "unknown" : opened.invite?.toHex() ?? null,
           }];
         } catch (error) {
           if (!(error instanceof CryptoError || error instanceof WireError)) throw error;

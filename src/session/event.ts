@@ -316,7 +316,7 @@ export type EventBody =
     readonly name: string;
     readonly identity: string;
     readonly fingerprint: string;
-    /** The invite whose MAC held, 16 hex digits; `null` without one; "unknown" if it named one that we never made or the MAC failed. */
+    /** The invite whose MAC held, 16 hex digits; `null` without one; "unknown" for one that is not ours, or no more. */
     readonly invite: string | null;
   }
   | {

@@ -56,6 +56,20 @@ Deno.test("who asks again before the commit that lets it in spends the invite on
   assert.equal(stage.admin.invites[0]?.usesLeft, 0);
 });
 
+Deno.test("who is let in or was is let in again when its invite is revoked, and nobody else", () => {
+  const stage = AdminStage.founded();
+  const invite = stage.invites(5);
+  stage.asks("fox", { invite });
+  assert.deepEqual(denials(stage.asks("fox", { invite: "unknown" })), []);
+  stage.finishAll();
+  assert.deepEqual(denials(stage.asks("fox", { invite: "unknown" })), []);
+  assert.deepEqual(denials(stage.asks("elk", { invite: "unknown" })), ["invite-invalid"]);
+  stage.finishAll();
+  stage.commands("/kick fox");
+  stage.finishAll();
+  assert.deepEqual(denials(stage.asks("fox", { invite: "unknown" })), ["invite-invalid"]);
+});
+
 Deno.test("an invite is good until its last millisecond", () => {
   const early = AdminStage.founded();
   const good = early.invites(1, 1000);

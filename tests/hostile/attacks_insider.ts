@@ -477,7 +477,6 @@ export const INSIDER_ATTACKS: readonly Attack[] = [
     ),
     expected: "error invite-invalid, bye 6; in the room: owl+ada",
     patches: [
-      patch("src/crypto/join.ts", "      throw new InviteRefused();\n", ""),
       patch(
         "src/admin/role.ts",
         "if (invite === undefined || !isUsable(invite, turn.at)) return deny",

@@ -175,6 +175,15 @@ const FOUND: readonly (readonly [number, string, ...string[]])[] = [
     "leave 5 5 457",
     "admin-away 5 4 804",
   ],
+  [
+    11367,
+    "somebody whose invite a kick revokes, and that asks again before the commit that lets it in",
+    "deputy 7 5 954",
+    "restart-relay 5 0 375",
+    "join 3 0 153",
+    "kick 5 6 53",
+    "restart-relay 6 5 162",
+  ],
 ];
 
 function actOf(line: string): Act {

@@ -4,7 +4,13 @@
  */
 import { acceptCommit, acceptWelcome } from "../../src/crypto/accept_commit.ts";
 import { CommitMemory } from "../../src/crypto/commit_memory.ts";
-import { checkHello, fingerprintOf, inviteIdOf, openBundle } from "../../src/crypto/join.ts";
+import {
+  checkHello,
+  fingerprintOf,
+  inviteIdOf,
+  InviteRefused,
+  openBundle,
+} from "../../src/crypto/join.ts";
 import { OuterSeal } from "../../src/crypto/outer_seal.ts";
 import {
   type Bytes,
@@ -349,6 +355,8 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
       () => f.number("highest g accepted from this identity, -1 for none"),
       (id) => id.toHex() === inviteIdOf(secret).toHex() ? secret : undefined,
     );
+    // Nobody is known here, who could come without one.
+    if (opened.invite === "unknown") throw new InviteRefused();
     const { na, ciphertext, box } = decode(BUNDLE, f.hex("bundle"));
     const room = roomId(f.hex("room id"));
     const s = f.hex("ML-KEM shared secret s");
