@@ -101,8 +101,8 @@ export const RELAY_ATTACKS: readonly Attack[] = [
     patches: [
       patch(
         "src/crypto/join.ts",
-        "if (secret === undefined || !sameSecret(inviteMac(secret, inner.cert), inner.mac)) {",
-        "if (secret === undefined) {",
+        "secret !== undefined && !sameSecret(inviteMac(secret, inner.cert), inner.mac)",
+        "false",
       ),
     ],
     bites: "admitted: the relay; eve: waits",
