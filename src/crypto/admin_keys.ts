@@ -826,11 +826,11 @@ export class AdminKeys extends RoomKeys {
     };
   }
 
-  /** Who is removed later may have said there what reached us alone. */
+  /** Who is removed later may have said there what reached us alone; a CLOSE that nobody asks for any more is not that. */
   protected override dropping(oldest: EpochKeys): void {
     for (const { leaf } of this.current?.roster ?? []) {
+      if (!oldest.spoke(leaf)) continue;
       const last = earlierIn(oldest, leaf);
-      if (last.length === 0) continue;
       const before = this.#heardBefore.get(leaf) ?? [];
       this.#heardBefore.set(leaf, [...before, ...last].slice(-MAX_EARLIER_EPOCHS));
     }

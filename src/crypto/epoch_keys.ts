@@ -69,6 +69,14 @@ export interface SealedRoomMessage {
   readonly payload: Bytes;
 }
 
+/** What we know of a leaf that we receive from. */
+interface Receiving {
+  readonly chain: ReceivingChain;
+  readonly verifyKey: KeyObject;
+  /** Something else than a CLOSE has come. */
+  spoke: boolean;
+}
+
 /**
  * The keys of one epoch (PROTOCOL §8). All chains are derived here, in the constructor; S and ES are gone
  * when it returns.
@@ -80,7 +88,7 @@ export class EpochKeys {
   readonly safetyCode: string;
   readonly #sending: SendingChain;
   readonly #members: ReadonlyMap<Leaf, MemberLeaf>;
-  readonly #receiving = new Map<Leaf, { chain: ReceivingChain; verifyKey: KeyObject }>();
+  readonly #receiving = new Map<Leaf, Receiving>();
   /** Of leaves that the next commit removed: how many messages of them count. */
   readonly #limits = new Map<Leaf, number>();
   /**
@@ -109,7 +117,11 @@ export class EpochKeys {
     this.#members = new Map(roster.map((member) => [member.leaf, member]));
     for (const { leaf, verifyKey } of roster) {
       if (leaf === myLeaf) continue;
-      this.#receiving.set(leaf, { chain: new ReceivingChain(first(leaf)), verifyKey });
+      this.#receiving.set(leaf, {
+        chain: new ReceivingChain(first(leaf)),
+        verifyKey,
+        spoke: false,
+      });
     }
     es.fill(0);
   }
@@ -127,6 +139,12 @@ export class EpochKeys {
   /** What has come of a leaf; `undefined` for our own and for strangers. */
   chain(leaf: Leaf): ReceivingChain | undefined {
     return this.#receiving.get(leaf)?.chain;
+  }
+
+  /** Whether a leaf has sent more than a CLOSE, which no other closes: an epoch with no more has nothing that is missed. */
+  spoke(leaf: Leaf): boolean {
+    const from = this.#receiving.get(leaf);
+    return from !== undefined && (from.spoke || from.chain.next > 1);
   }
 
   /** What has come of everybody without a gap, our own included, in rising order of the leaf. */
@@ -248,7 +266,7 @@ export class EpochKeys {
     }
     const input = this.#input;
     input.choose(leaf, n);
-    return from.chain.open(n, frameHash(header, body), ({ key, nonce }) => {
+    const result = from.chain.open(n, frameHash(header, body), ({ key, nonce }) => {
       const plaintext = gcmOpenToRead(key, input.aad, body, nonce);
       try {
         const { type, content, signature } = decodeMessagePlaintext(plaintext);
@@ -265,6 +283,8 @@ export class EpochKeys {
         input.wipe();
       }
     });
+    if (result.kind === "opened" && result.value.kind !== "close") from.spoke = true;
+    return result;
   }
 
   /** How many chain keys have to be made before it can be looked whether such a message is any. */

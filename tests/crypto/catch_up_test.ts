@@ -167,6 +167,24 @@ Deno.test("of somebody who is removed the commit says what it said in epochs tha
   assert.equal(await missing, 1);
 });
 
+Deno.test("a CLOSE in an epoch that is dropped, in which its author said no more, is not missed when that is removed", async () => {
+  const story = await Story.found();
+  await story.join(["ada", "bob"]);
+  const ada = story.leafOf("ada") as Leaf;
+  const bob = story.people.get("bob");
+  const handle = story.people.get("ada")?.handle;
+  assert.ok(bob !== undefined && handle !== undefined);
+  await story.says("ada", "heard by all");
+  await story.rekey();
+  const epoch = story.epochOf("ada").place.epoch - 1;
+  await story.adminTakes(handle, story.seals("ada", { kind: "close", epoch }));
+  await story.rekey();
+  for (const keys of [story.admin, bob.keys]) while (keys.epochBefore !== null) keys.dropPrevious();
+  const missing = toldMissing(bob.keys, ada);
+  await story.remove("gone", "ada");
+  assert.equal(await missing, 0);
+});
+
 Deno.test("what a commit counts that nobody can have sent is told as no more than could be opened", async () => {
   const story = await Story.found();
   await story.join(["ada", "bob"]);

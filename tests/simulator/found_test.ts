@@ -184,6 +184,17 @@ const FOUND: readonly (readonly [number, string, ...string[]])[] = [
     "kick 5 6 53",
     "restart-relay 6 5 162",
   ],
+  [
+    5400,
+    "a CLOSE and no more in an epoch that one was away in, of somebody who comes in anew when it is dropped",
+    "join 2 1 847",
+    "away 3 3 902",
+    "rekey 5 5 903",
+    "join 2 5 622",
+    "admin-away 6 5 668",
+    "wait 4 4 569",
+    "restart 1 2 735",
+  ],
 ];
 
 function actOf(line: string): Act {
