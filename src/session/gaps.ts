@@ -6,7 +6,7 @@
 import { MAX_REPAIR_NUMBERS } from "../wire/limits.ts";
 import { lacks } from "./agreement.ts";
 import type { EventBody, MessageContent } from "./event.ts";
-import { heartbeatPeriodMs, mayBeBehind, OWNERS } from "./room_turn.ts";
+import { administers, heartbeatPeriodMs, mayBeBehind, OWNERS } from "./room_turn.ts";
 import {
   authorByLeaf,
   type GapState,
@@ -238,8 +238,9 @@ function giveUp(turn: Turn, id: string, leaf: number): void {
 }
 
 /**
- * A commit removed an author: of the epoch that it ended nothing counts beyond what the admin has without a gap. What
- * came of that is shown to nobody, and nobody is asked for the rest: it is missing.
+ * A commit removed an author: of the epoch that it ended nothing counts beyond what the admin has without a gap. Nobody
+ * is asked for that: it is missing. What has come of it stands behind the rest, as with those who had no gap; the admin
+ * alone shows nothing more, since whoever lacks it is told nothing.
  */
 export function endsAt(
   turn: Turn,
@@ -255,7 +256,9 @@ export function endsAt(
     const left = numbers.filter((n) => counts(epoch, n));
     return left.length === 0 ? [] : [{ epoch, numbers: left }];
   });
-  const held = gap.held.filter((text) => text.leaf !== leaf || counts(text.epoch, text.n));
+  const held = administers(room)
+    ? gap.held.filter((text) => text.leaf !== leaf || counts(text.epoch, text.n))
+    : gap.held;
   const count = numberOf(gap.missing) - numberOf(missing) + gap.held.length - held.length;
   if (count === 0) return;
   turn.say({ type: "missing", ...inRoomOf(room), ...authorOf(room, leaf), count });

@@ -321,10 +321,12 @@ Deno.test("an owner that comes back tells the relay who may not enter, and waits
   assert.equal(stage.member(1).goneAt, 0);
 });
 
-Deno.test("of an author that is removed nothing is shown beyond what counts, and that is told", () => {
-  const stage = SessionStage.talking();
-  text(stage, 0, []);
-  text(stage, 3, missing(1, 2), { skipped: 2 });
+Deno.test("of an author that is removed the admin shows nothing beyond what counts, and that is told", () => {
+  const stage = new SessionStage();
+  stage.founds(["owl", "elk"]);
+  const gaps = [{ epoch: 1, numbers: [1, 2] }];
+  text(stage, 0, [], { epoch: 1 });
+  text(stage, 3, gaps, { epoch: 1, skipped: 2 });
   const effects = stage.epoch({
     removed: [{ leaf: 2, reason: "kicked", count: 1, missing: 0, gaps: [], fork: false }],
   });
@@ -332,6 +334,17 @@ Deno.test("of an author that is removed nothing is shown beyond what counts, and
   stage.ticks(60_000);
   assert.deepEqual(shown(stage.all), ["t0"]);
   assert.deepEqual(said(stage.all, "repaired"), []);
+});
+
+Deno.test("of an author that is removed a member shows all that has come, in its place", () => {
+  const stage = SessionStage.talking();
+  text(stage, 3, missing(0, 1, 2), { skipped: 3 });
+  const removed = { leaf: 2, reason: "kicked", count: 1, missing: 0, fork: false } as const;
+  const effects = stage.epoch({ removed: [{ ...removed, gaps: missing(0) }] });
+  assert.deepEqual(said(effects, "missing").map(({ count }) => count), [2]);
+  text(stage, 0, [], { late: true, handle: null });
+  stage.ticks(1000);
+  assert.deepEqual(shown(stage.all), ["t0", "t3"]);
 });
 
 Deno.test("what comes of an author that is gone says so, unless it came in anew", () => {
