@@ -174,9 +174,7 @@ function cycled(state: EditorState, step: number, complete: Complete): EditorSta
   const candidate = completion.candidates[index] ?? "";
   const completed = text.slice(0, completion.from) + candidate + text.slice(cycle.cursor);
   return {
-    ...state,
-    text: completed,
-    cursor: completion.from + candidate.length,
+    ...withText(state, completed, completion.from + candidate.length),
     cycle: size === 1 ? null : { ...cycle, index },
   };
 }

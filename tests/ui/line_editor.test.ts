@@ -49,6 +49,11 @@ const cases: [what: string, result: string, expected: string][] = [
     after({ text: "x" }, "tab", "tab", "tab", "escape"),
     "x|",
   ],
+  [
+    "what Tab writes is joined by what follows",
+    after({ text: "\u200d" }, "left", "tab"),
+    "alpha \u200d|",
+  ],
   ["back-tab goes round the other way", after("back-tab"), "beta |"],
   ["up on an empty history", after({ text: "a" }, "up", "down"), "a|"],
 ];
