@@ -1,6 +1,6 @@
 import { cleanLine, graphemes } from "./clean.ts";
 import { type ColorDepth, paint, type Style } from "./colors.ts";
-import { cellsOf, widthOf } from "./width.ts";
+import { cellsOf } from "./width.ts";
 
 /** What is before the text that is typed. */
 export interface Prompt {
@@ -39,7 +39,7 @@ export function inputRows(
   const limit = Math.max(screen.columns - 1, 4);
   const lead = shortened(prompt.text, Math.floor(limit / 2));
   const rows = [paint(lead, prompt.style, screen.depth)];
-  const widths = [widthOf(lead)];
+  const widths = [widest(lead)];
   let cursorRow = 0;
   let beforeCursor = rows[0] ?? "";
   let at = 0;
@@ -50,7 +50,7 @@ export function inputRows(
   for (const grapheme of graphemes(text)) {
     const plain = mask === undefined && grapheme.length === 1 && grapheme >= " " && grapheme <= "~";
     const shown = plain ? grapheme : mask ?? cleanLine(grapheme);
-    const width = plain ? 1 : graphemes(shown).reduce((sum, part) => sum + cellsOf(part), 0);
+    const width = plain ? 1 : widest(shown);
     if ((widths.at(-1) ?? 0) + width > limit) {
       rows.push("");
       widths.push(0);
@@ -74,11 +74,15 @@ export function inputRows(
   };
 }
 
+function widest(text: string): number {
+  return graphemes(text).reduce((sum, part) => sum + cellsOf(part), 0);
+}
+
 /** A long prompt keeps its end, where the sign is that says what may be typed. */
 function shortened(text: string, columns: number): string {
-  if (widthOf(text) <= columns) return text;
+  if (widest(text) <= columns) return text;
   const parts = graphemes(text);
-  while (parts.length > 0 && widthOf(parts.join("")) > columns - 1) parts.shift();
+  while (parts.length > 0 && widest(parts.join("")) > columns - 1) parts.shift();
   return "…" + parts.join("");
 }
 

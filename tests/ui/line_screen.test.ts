@@ -102,6 +102,18 @@ Deno.test("the cursor is right behind emoji, also where the terminal measures th
     assert.ok(column > 0);
   }));
 
+Deno.test("rows of joined emoji fit a terminal that draws their parts beside each other", () =>
+  onStage({ columns: 40 }, async (stage) => {
+    const families = "👨‍👩‍👧‍👦".repeat(12);
+    await stage.type(families);
+    await stage.notice(message(families), message("next"));
+    await stage.type("\x15");
+    const rows = stage.screen.everything;
+    assert.equal(rows[0], "12:34 owl:");
+    for (const row of rows.slice(1, -2)) assert.match(row, /^ {8}👨/u);
+    assert.deepEqual(rows.slice(-2), ["12:34 owl: next", "book club>"]);
+  }));
+
 Deno.test("a resized window shows messages and what is typed once, whole", () =>
   onStage({ columns: 60 }, async (stage) => {
     await stage.notice(message("first"), message("second"));
