@@ -73,6 +73,8 @@ export function say(turn: Turn, intent: Extract<UserIntent, { kind: "say" }>, id
   const text = { id, text: intent.text, ...(intent.ref === undefined ? {} : { ref: intent.ref }) };
   turn.change(room.id, (r) => ({ ...r, pending: [...r.pending, text] }));
   flushPending(turn, room.id);
+  if (turn.room(room.id)?.pending.at(-1) !== text) return;
+  turn.say({ type: "pending", ...inRoomOf(room), ...text });
 }
 
 function answer(turn: Turn, intent: Extract<UserIntent, { kind: "answer" }>): void {

@@ -188,6 +188,13 @@ export type Notice =
     readonly sentAt: string;
     readonly ref?: string;
   } & InRoom)
+  /** One's own text waits; `sent` follows once it could be sent, an `error` if it never will be. */
+  | ({
+    readonly type: "pending";
+    readonly id: string;
+    readonly text: string;
+    readonly ref?: string;
+  } & InRoom)
   | ({ readonly type: "verified"; readonly members: readonly Person[] } & InRoom)
   | {
     readonly type: "warning";

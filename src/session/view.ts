@@ -25,6 +25,8 @@ export interface RoomView {
   /** People who wait for `/admit` or `/deny` (admin only). */
   readonly requests: readonly { readonly request: string; readonly name: string }[];
   readonly unread: number;
+  /** How many texts of one's own wait to be sent. */
+  readonly pending: number;
   /** Who sees the same conversation, as it is now; `null` while there is nobody to compare with. */
   readonly agreement: AgreementView | null;
 }

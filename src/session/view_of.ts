@@ -25,6 +25,8 @@ export function viewOf(
       members: membersOf(room),
       requests: requests.get(room.id) ?? [],
       unread: room.unread,
+      // What is said again has been shown as sent.
+      pending: room.pending.filter(({ saidTo }) => saidTo === undefined).length,
       agreement: room.agreement.now === null ? null : agreementOf(room, room.agreement.now),
     })),
   };

@@ -178,6 +178,13 @@ export const NOTICE_SCHEMAS = {
     sentAt: time,
     ref: v.exactOptional(text),
   }),
+  "pending": v.object({
+    type: v.literal("pending"),
+    ...inRoom,
+    id: messageId,
+    text,
+    ref: v.exactOptional(text),
+  }),
   "verified": v.object({ type: v.literal("verified"), ...inRoom, members: people }),
   "warning": v.object({
     type: v.literal("warning"),

@@ -206,7 +206,10 @@ class ScreenFace implements Face {
     const view = this.#narrator.view;
     const state = view === null || view.connection === "connected" ? "" : `(${view.connection}) `;
     const front = view === null || view.front === null ? "" : cleanName(view.front);
-    return { text: `${state}${front}${badge(view)}${unread(view)}> `, style: "strong" };
+    return {
+      text: `${state}${front}${badge(view)}${waiting(view)}${unread(view)}> `,
+      style: "strong",
+    };
   }
 
   #screen(): Screen {
@@ -284,6 +287,12 @@ function badge(view: SessionView | null): string {
   if (agreement === undefined || agreement === null) return "";
   const { agree, of, differ, behind, silent } = agreement;
   return differ.length + behind.length + silent.length > 0 ? ` (${agree}/${of} agree)` : "";
+}
+
+/** How many texts wait to be sent, in whatever room. */
+function waiting(view: SessionView | null): string {
+  const count = view?.rooms.reduce((sum, room) => sum + room.pending, 0) ?? 0;
+  return count > 0 ? ` (${count} not sent)` : "";
 }
 
 /** What waits in other rooms, for the prompt. */

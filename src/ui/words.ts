@@ -134,6 +134,12 @@ function linesOf(notice: Notice, context: WordsContext): readonly Line[] | null 
       return messageLines(notice, { name: notice.from, identity: notice.identity }, context);
     case "sent":
       return messageLines(notice, context.me ?? { name: "you", identity: "" }, context);
+    case "pending":
+      return messageLines(
+        { ...notice, sentAt: context.now.toISOString(), pending: true },
+        context.me ?? { name: "you", identity: "" },
+        context,
+      );
     case "verified":
       return [
         event(notice, context, [
@@ -241,6 +247,7 @@ function messageLines(
     readonly sentAt: string;
     readonly late?: boolean;
     readonly authorGone?: boolean;
+    readonly pending?: boolean;
   },
   from: Person,
   context: WordsContext,
@@ -253,7 +260,9 @@ function messageLines(
   // It would read as an answer to what is above it.
   const late = notice.late === true ? [as(" (came late)", "warn")] : [];
   const gone = notice.authorGone === true ? [as(" (came after they were gone)", "warn")] : [];
-  const head = event(notice, context, [personSpan(from), ...old, ...late, ...gone, ": ", first]);
+  const waits = notice.pending === true ? [as(" (not sent yet)", "dim")] : [];
+  const marks = [...old, ...late, ...gone, ...waits];
+  const head = event(notice, context, [personSpan(from), ...marks, ": ", first]);
   const indent = " ".repeat(head.hang);
   // In one line (`plainText`) the sign is what separates them.
   return [head, ...rest.map((text) => line([as(`${indent}⏎ `, "dim"), text], head.hang + 2))];

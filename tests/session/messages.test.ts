@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { MAX_TEXT_BYTES } from "../../src/wire/limits.ts";
 import { MAX_PENDING_TEXTS } from "../../src/session/state.ts";
+import { viewOf } from "../../src/session/view_of.ts";
 import { notices, orders, outline, said } from "../support/pure_step.ts";
 import { assertProperty } from "../support/property.ts";
 import { entry, ROOM, SessionStage } from "../support/session_stage.ts";
@@ -10,8 +11,17 @@ Deno.test("a text said before joined waits, and is sent once and in order when j
   const stage = new SessionStage();
   stage.knocking();
   const waiting = [stage.says("one"), stage.says("two", { ref: "r2" }), stage.says("three")];
-  assert.deepEqual(waiting, [[], [], []]);
+  const pending = waiting.flatMap((effects) => said(effects, "pending"));
+  assert.deepEqual(waiting.flatMap(outline), ["pending", "pending", "pending"]);
+  assert.deepEqual(pending.map(({ text, ref }) => [text, ref]), [
+    ["one", undefined],
+    ["two", "r2"],
+    ["three", undefined],
+  ]);
+  assert.equal(viewOf(stage.state, "client").rooms[0]?.pending, 3);
   const effects = stage.joins();
+  assert.equal(viewOf(stage.state, "client").rooms[0]?.pending, 0);
+  assert.deepEqual(said(effects, "sent").map(({ id }) => id), pending.map(({ id }) => id));
   assert.deepEqual(outline(effects), [
     "joined",
     "send heartbeat 4/0",
@@ -122,7 +132,7 @@ Deno.test("there is no CLOSE after an epoch in which nothing was sent", () => {
 Deno.test("text that waits goes after CLOSE in a new epoch", () => {
   const stage = SessionStage.talking();
   stage.ticks(90_000);
-  assert.deepEqual(outline(stage.says("hi")), []);
+  assert.deepEqual(outline(stage.says("hi")), ["pending"]);
   assert.deepEqual(outline(stage.epoch()), [
     "epoch",
     "send close 5/0",
@@ -220,7 +230,9 @@ Deno.test("an empty text is refused", () => {
 Deno.test("MAX_PENDING_TEXTS texts wait, one more is refused with its ref", () => {
   const stage = new SessionStage();
   stage.knocking();
-  for (let i = 0; i < MAX_PENDING_TEXTS; i++) assert.deepEqual(stage.says(`${i}`), []);
+  for (let i = 0; i < MAX_PENDING_TEXTS; i++) {
+    assert.deepEqual(outline(stage.says(`${i}`)), ["pending"]);
+  }
   const effects = stage.says("one too many", { ref: "x" });
   assert.deepEqual(said(effects, "error").map((e) => [e.code, e.ref]), [["too-many-waiting", "x"]]);
   assert.equal(stage.room().pending.length, MAX_PENDING_TEXTS);

@@ -56,6 +56,7 @@ export function roomView(name = "book club", unread = 0): RoomView {
     members: MEMBERS,
     requests: [{ request: "r1", name: "red fox" }],
     unread,
+    pending: 0,
     agreement: null,
   };
 }

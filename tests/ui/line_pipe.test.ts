@@ -130,6 +130,7 @@ const told: [Notice, string][] = [
     "owl (came late) (came after they were gone): hm",
   ],
   [{ type: "sent", ...IN_ROOM, id: PIN, text: "hi", sentAt: AT }, "fox: hi"],
+  [{ type: "pending", ...IN_ROOM, id: PIN, text: "hi\nyou" }, "fox (not sent yet): hi ⏎ you"],
   [{ type: "verified", ...IN_ROOM, members: [OWL, HEN] }, "verified: owl, hen"],
   [
     { type: "warning", code: "fork", message: "two conversations" },

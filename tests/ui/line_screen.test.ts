@@ -280,7 +280,7 @@ Deno.test("the prompt shows how many agree as long as somebody does not", () =>
     assert.equal(stage.screen.rows.at(-1), "book club>");
   }));
 
-Deno.test("the prompt shows the connection and what is unread elsewhere", () =>
+Deno.test("the prompt shows the connection, what waits to be sent and what is unread elsewhere", () =>
   onStage({}, async (stage) => {
     stage.face.view(sessionView({ rooms: [roomView(), roomView("lab", 3)] }));
     await stage.drawn();
@@ -288,6 +288,10 @@ Deno.test("the prompt shows the connection and what is unread elsewhere", () =>
     stage.face.view(sessionView({ connection: "reconnecting" }));
     await stage.drawn();
     assert.equal(stage.screen.rows.at(-1), "(reconnecting) book club>");
+    const waits = { ...roomView(), pending: 2 };
+    stage.face.view(sessionView({ connection: "reconnecting", rooms: [waits] }));
+    await stage.drawn();
+    assert.equal(stage.screen.rows.at(-1), "(reconnecting) book club (2 not sent)>");
     stage.face.view(sessionView({ front: null, rooms: [] }));
     await stage.drawn();
     assert.equal(stage.screen.rows.at(-1), ">");
