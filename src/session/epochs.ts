@@ -66,6 +66,7 @@ export function joined(turn: Turn, event: Of<"joined">): void {
       seat: event.myLeaf === event.adminLeaf ? "owner" : hasNoSeat ? "knocker" : "member",
       gaps: [],
       adminHeardAt: turn.at,
+      stale: "no",
       nextHeartbeatAt: turn.at + heartbeatPeriodMs(event.roster.length, false),
     }));
     startAgreement(turn, event.room, NO_AGREEMENT);

@@ -3,7 +3,7 @@ import { MAX_TEXT_BYTES } from "../wire/limits.ts";
 import { COMMANDS, nameIn, parseCommand } from "./commands.ts";
 import { EXIT } from "./exit_code.ts";
 import type { UserIntent } from "./intent.ts";
-import { flushPending, forgetRoom, staleRef, toFront } from "./room_turn.ts";
+import { askToSend, flushPending, forgetRoom, isHeld, staleRef, toFront } from "./room_turn.ts";
 import { MAX_PENDING_TEXTS, roomByName, type RoomState } from "./state.ts";
 import { answerSuccession, claim } from "./succession.ts";
 import { agreementOf, inRoomOf, membersOf, type Turn } from "./turn.ts";
@@ -75,18 +75,26 @@ export function say(turn: Turn, intent: Extract<UserIntent, { kind: "say" }>, id
   flushPending(turn, room.id);
   if (turn.room(room.id)?.pending.at(-1) !== text) return;
   turn.say({ type: "pending", ...inRoomOf(room), ...text });
+  if (room.stale === "held") askToSend(turn, room);
 }
 
 function answer(turn: Turn, intent: Extract<UserIntent, { kind: "answer" }>): void {
   if (answerSuccession(turn, intent)) return;
-  const room = turn.state.rooms.find((r) => staleRef(r.id) === intent.ref && r.stale === "asked");
+  const room = turn.state.rooms.find((r) => staleRef(r.id) === intent.ref && isHeld(r));
   if (room === undefined) {
     return turn.fail("no-such-question", "nothing was asked under that name", intent.ref);
   }
   if (intent.choice === "send") {
     turn.change(room.id, (r) => ({ ...r, stale: "agreed" }));
     flushPending(turn, room.id);
-  } else if (intent.choice !== "wait") {
+  } else if (intent.choice === "wait") {
+    turn.change(room.id, (r) => ({ ...r, stale: "held" }));
+    turn.say({
+      type: "info",
+      text:
+        `${room.name}: texts wait until the admin is heard of; you are asked again with the next`,
+    });
+  } else {
     return turn.fail("no-such-choice", "answer send or wait", intent.ref);
   }
   turn.ok(intent.ref);

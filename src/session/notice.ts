@@ -230,6 +230,8 @@ export type Notice =
     readonly question: string;
     readonly choices: readonly string[];
   }
+  /** Nothing depends on the answer to that question any more, and it is not taken. */
+  | { readonly type: "withdrawn"; readonly ref: string; readonly question: string }
   | { readonly type: "ok"; readonly ref: string }
   | {
     readonly type: "error";

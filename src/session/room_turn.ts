@@ -97,7 +97,7 @@ export function catchesUp(room: RoomState): boolean {
 /** Sends what waits, if the room has a key and its membership is not in doubt. */
 export function flushPending(turn: Turn, id: string): void {
   const room = turn.room(id);
-  if (room?.phase !== "joined" || room.stale === "asked" || !speaks(room)) return;
+  if (room?.phase !== "joined" || isHeld(room) || !speaks(room)) return;
   const pending = withoutNewcomers(turn, room);
   if (pending.length === 0) return;
   const recent = stillRecent(room.recent, pending.length, turn.at);
@@ -175,14 +175,27 @@ export function dropPrevious(
 
 export const staleRef = (room: string): string => `stale-${room}`;
 
-/** Text is held back until the person agrees, or the admin is heard (P1). */
+export const staleQuestion = (room: string): string =>
+  `${room}: send messages although membership may be stale?`;
+
+/** Whether text is held back until the person agrees, or the admin is heard (P1). */
+export function isHeld({ stale }: RoomState): boolean {
+  return stale === "asked" || stale === "held";
+}
+
+/** From now on text is held back. */
 export function askWhetherStale(turn: Turn, room: RoomState, why: string): void {
-  turn.change(room.id, (r) => ({ ...r, stale: "asked" }));
   turn.warn("stale-membership", why, room);
+  askToSend(turn, room);
+}
+
+/** Asks whether what is held back is to be sent. */
+export function askToSend(turn: Turn, room: RoomState): void {
+  turn.change(room.id, (r) => ({ ...r, stale: "asked" }));
   turn.say({
     type: "ask",
     ref: staleRef(room.id),
-    question: `${room.name}: send messages although membership may be stale?`,
+    question: staleQuestion(room.name),
     choices: ["send", "wait"],
   });
 }

@@ -83,8 +83,11 @@ export interface RoomState {
   readonly unread: number;
   /** When the admin's last authenticated message or commit came. */
   readonly adminHeardAt: number;
-  /** Membership may be stale (P1): text is held back until the person agrees or the admin is heard. */
-  readonly stale: "no" | "asked" | "agreed";
+  /**
+   * Membership may be stale (P1): text is held back until the person agrees or the admin is heard. Who said to wait
+   * (`held`) is asked again with the next text.
+   */
+  readonly stale: "no" | "asked" | "held" | "agreed";
   /** Our ML-KEM key is from before an absence. */
   readonly kemIsOld: boolean;
   readonly nextHeartbeatAt: number;

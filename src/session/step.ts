@@ -45,9 +45,19 @@ import {
   knock,
   renewKem,
   speaks,
+  staleQuestion,
+  staleRef,
 } from "./room_turn.ts";
-import type { SessionState } from "./state.ts";
-import { granted, keysGiven, showLine, succession, successionTick } from "./succession.ts";
+import type { RoomState, SessionState } from "./state.ts";
+import {
+  granted,
+  keysGiven,
+  showLine,
+  succession,
+  successionRef,
+  successionTick,
+  takeOverQuestion,
+} from "./succession.ts";
 import { authorOf, inRoomOf, Turn } from "./turn.ts";
 import { viewAsked, viewCame, viewTick } from "./viewing.ts";
 
@@ -57,6 +67,7 @@ export function step(state: SessionState, event: SessionEvent): Step<SessionStat
   if (!state.stopped) {
     take(turn, event);
     endIfDone(turn);
+    if (event.kind !== "intent" || event.intent.kind !== "answer") withdrawMoot(turn, state);
   }
   return turn.done();
 }
@@ -231,6 +242,29 @@ function tick(turn: Turn): void {
       }
     });
   }
+}
+
+/** Who is about to answer what nobody asks any more would say it to the room. */
+function withdrawMoot(turn: Turn, before: SessionState): void {
+  if (turn.state.stopped || turn.state.rooms === before.rooms) return;
+  for (const was of before.rooms) {
+    const room = turn.room(was.id);
+    const open = room === undefined ? [] : questionsOf(room);
+    for (const question of questionsOf(was)) {
+      if (open.every(({ ref }) => ref !== question.ref)) {
+        turn.say({ type: "withdrawn", ...question });
+      }
+    }
+  }
+}
+
+function questionsOf(room: RoomState): readonly { ref: string; question: string }[] {
+  if (room.phase === "closed" || (room.stale !== "asked" && room.asked === null)) return [];
+  const { id, name } = room;
+  return [
+    ...(room.stale === "asked" ? [{ ref: staleRef(id), question: staleQuestion(name) }] : []),
+    ...(room.asked === null ? [] : [{ ref: successionRef(id), question: takeOverQuestion(name) }]),
+  ];
 }
 
 /** The end of input ends the session once nothing waits to be sent. */

@@ -30,6 +30,9 @@ const MAX_SHOWN = 16;
 /** How the question to take over is named. */
 export const successionRef = (room: string): string => `take-over-${room}`;
 
+/** The same without the reason. */
+export const takeOverQuestion = (room: string): string => `${room}: run it from now on?`;
+
 /** Whether the admin has left, or has been silent for longer than any admin that is there. */
 export function adminIsSilent(room: RoomState, at: number, moreMs = 0): boolean {
   const admin = memberByLeaf(room, room.adminLeaf);
@@ -66,10 +69,15 @@ function ask(turn: Turn, room: RoomState, purpose: SuccessionPurpose): void {
     : `${name} has not been heard of for ${
       Math.round((turn.at - room.adminHeardAt) / 1000)
     } seconds, and you are a deputy`;
+  const ref = successionRef(room.id);
+  // A deputy that thinks about it is handed the room.
+  if (room.asked !== null) {
+    turn.say({ type: "withdrawn", ref, question: takeOverQuestion(room.name) });
+  }
   turn.change(room.id, (r) => ({ ...r, asked: purpose }));
   turn.say({
     type: "ask",
-    ref: successionRef(room.id),
+    ref,
     question: `${room.name}: ${why}. Run it from now on?`,
     choices: ["take", "wait"],
   });

@@ -109,7 +109,9 @@ export function jsonFace(options: JsonFaceOptions): Face {
 }
 
 /** What a program waits for: never left out, however slowly it reads. */
-const MUST_ARRIVE: ReadonlySet<string> = new Set(["ok", "error", "ask", "bye", "stopping"]);
+const MUST_ARRIVE: ReadonlySet<string> = new Set(
+  ["ok", "error", "ask", "withdrawn", "bye", "stopping"],
+);
 
 /** One line of JSON in which nothing can steer a terminal that happens to show it. */
 export function safeLine(event: object): string {

@@ -210,6 +210,7 @@ export const NOTICE_SCHEMAS = {
     silent: people,
   }),
   "ask": v.object({ type: v.literal("ask"), ref: text, question: text, choices: texts }),
+  "withdrawn": v.object({ type: v.literal("withdrawn"), ref: text, question: text }),
   "ok": v.object({ type: v.literal("ok"), ref: text }),
   "error": v.object({
     type: v.literal("error"),

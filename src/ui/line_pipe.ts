@@ -35,7 +35,7 @@ export function pipeFace({ terminal, depth, takesInput, listen, now }: LineSetti
   const intents = new IntentQueue();
   const output = new OutputQueue(terminal, () => intents.push({ kind: "end" }));
   const narrator = new Narrator(now);
-  const questions: Question[] = [];
+  let questions: Question[] = [];
   const decoder = new TextDecoder();
   const onScreen = terminal.isTerminal && terminal.hasEscapes;
   let closed = false;
@@ -88,6 +88,7 @@ export function pipeFace({ terminal, depth, takesInput, listen, now }: LineSetti
   return {
     notice(notice) {
       if (notice.type === "ask") questions.push(notice);
+      if (notice.type === "withdrawn") questions = questions.filter((q) => q.ref !== notice.ref);
       const screen = onScreen ? { ...terminal.size(), depth } : null;
       const block = narrator.tell(notice, screen);
       if (block !== null) print(block, notice.type === "bye" || notice.type === "ask");

@@ -53,6 +53,7 @@ class ScreenFace implements Face {
 
   notice(notice: Notice): void {
     if (notice.type === "ask") this.#ask(notice);
+    if (notice.type === "withdrawn") this.#withdraw(notice.ref);
     const block = this.#narrator.tell(notice, this.#screen());
     if (block === null) {
       this.#draw();
@@ -192,9 +193,20 @@ class ScreenFace implements Face {
   #answered(text: string): void {
     this.#questions.shift();
     this.#print({ lines: [line(["  ", as(cleanLine(text), "dim")])] });
-    if (this.#questions.length > 0) return;
-    this.#editor = withLine(this.#editor, this.#draft);
-    this.#draft = "";
+    this.#goOn();
+  }
+
+  #withdraw(ref: string): void {
+    const isShown = this.#questions[0]?.ref === ref;
+    this.#questions = this.#questions.filter((question) => question.ref !== ref);
+    if (isShown) this.#goOn();
+  }
+
+  /** With the next question, or the line that was being typed. */
+  #goOn(): void {
+    const isLast = this.#questions.length === 0;
+    this.#editor = withLine(this.#editor, isLast ? this.#draft : "");
+    if (isLast) this.#draft = "";
   }
 
   #prompt(): Prompt {

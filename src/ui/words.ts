@@ -177,6 +177,8 @@ function linesOf(notice: Notice, context: WordsContext): readonly Line[] | null 
           ...(notice.choices.length > 0 ? [` [${notice.choices.map(cleanLine).join("/")}]`] : []),
         ]),
       ];
+    case "withdrawn":
+      return [dim(`no answer is needed any more: ${cleanLine(notice.question)}`)];
     case "ok":
       return null;
     case "error":

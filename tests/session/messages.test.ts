@@ -140,6 +140,7 @@ Deno.test("text that waits goes after CLOSE in a new epoch", () => {
     "update-kem",
     "send text 5/1",
     "sent",
+    "withdrawn",
   ]);
 });
 

@@ -51,6 +51,19 @@ function asked(): SessionStage {
   return stage;
 }
 
+Deno.test("the question whether to take over is withdrawn when the admin is heard, by /claim and by a hand-over", () => {
+  const ref = `take-over-${ROOM}`;
+  const refs = (effects: ReturnType<SessionStage["take"]>) =>
+    said(effects, "withdrawn").map((w) => w.ref).filter((r) => r === ref);
+  assert.deepEqual(refs(asked().hears(0)), [ref]);
+  assert.deepEqual(refs(asked().commands("/claim")), [ref]);
+  assert.deepEqual(refs(asked().wants({ kind: "answer", ref, choice: "take" })), []);
+  const handed = asked();
+  const effects = handed.take({ kind: "granted", room: ROOM, purpose: "hand-over" });
+  assert.deepEqual(refs(effects), [ref]);
+  assert.deepEqual(said(effects, "ask").map((a) => a.ref), [ref]);
+});
+
 const LOST = { kind: "link-ended", code: "reset", message: "it broke" } as const;
 
 Deno.test("who has no connection takes nothing over: it is the one that is away, perhaps", () => {

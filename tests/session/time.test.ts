@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { CHAIN_LIFE_MS, HEARTBEAT_MS, STALE_AFTER_MS } from "../../src/wire/limits.ts";
 import { MAX_PAST_EPOCHS } from "../../src/session/state.ts";
 import { heartbeatPeriodMs } from "../../src/session/room_turn.ts";
+import type { Effect } from "../../src/session/effect.ts";
 import { notices, orders, outline, said } from "../support/pure_step.ts";
 import { handleOf, identityOf, ROOM, SessionStage } from "../support/session_stage.ts";
 
@@ -126,7 +127,8 @@ Deno.test("while it is asked text waits; send lets it go, and it is not asked ag
 Deno.test("while it is asked text waits; wait keeps it until the admin is heard, in order", () => {
   const stage = stale();
   stage.says("one");
-  assert.deepEqual(outline(stage.wants({ kind: "answer", ref: ASK, choice: "wait" })), ["ok"]);
+  const waits = outline(stage.wants({ kind: "answer", ref: ASK, choice: "wait" }));
+  assert.deepEqual(waits, ["info", "ok"]);
   stage.says("two");
   assert.equal(stage.room().pending.length, 2);
   assert.deepEqual(outline(stage.hears(2)), []);
@@ -134,6 +136,30 @@ Deno.test("while it is asked text waits; wait keeps it until the admin is heard,
   assert.deepEqual(said(effects, "sent").map((s) => s.text), ["one", "two"]);
   // And from here on it may be asked again.
   assert.equal(said(stage.ticks(STALE_AFTER_MS), "ask").length, 1);
+});
+
+Deno.test("who says to wait is asked again with the next text, and can say send then", () => {
+  const stage = stale();
+  stage.wants({ kind: "answer", ref: ASK, choice: "wait" });
+  const [again, ...more] = said(stage.says("one"), "ask");
+  assert.equal(again?.ref, ASK);
+  assert.deepEqual([more, said(stage.says("two"), "ask")], [[], []]);
+  const effects = stage.wants({ kind: "answer", ref: ASK, choice: "send" });
+  assert.deepEqual(said(effects, "sent").map((s) => s.text), ["one", "two"]);
+});
+
+Deno.test("the question is withdrawn when the admin is heard, and when an epoch comes, not by its answer", () => {
+  const withdrawn = (effects: readonly Effect[]) => said(effects, "withdrawn").map((w) => w.ref);
+  assert.deepEqual(withdrawn(stale().hears(0)), [ASK]);
+  assert.deepEqual(withdrawn(stale().epoch()), [ASK]);
+  assert.deepEqual(withdrawn(stale().hears(2)), []);
+  for (const choice of ["send", "wait"]) {
+    const stage = stale();
+    assert.deepEqual(withdrawn(stage.wants({ kind: "answer", ref: ASK, choice })), []);
+    assert.deepEqual(withdrawn(stage.hears(0)), []);
+  }
+  assert.equal(outline(stale().commands("/quit")).at(-1), "stop");
+  assert.deepEqual(withdrawn(stale().commands("/quit")), []);
 });
 
 Deno.test("an answer to no question, and one that is no choice, are refused", () => {

@@ -175,6 +175,10 @@ const told: [Notice, string][] = [
     { type: "server-key", state: "changed", pin: PIN, fingerprint: "5665 de0f" },
     "the relay has a new key, as it announced under its old one; its fingerprint is 5665 de0f",
   ],
+  [
+    { type: "withdrawn", ref: "q", question: "sure?" },
+    "no answer is needed any more: sure?",
+  ],
   [{ type: "ok", ref: "1" }, ""],
   [{ type: "error", code: "no-such-member", message: "no fax here" }, "! no fax here"],
   [{ type: "bye", reason: "you left", exitCode: 0 }, "bye: you left"],
@@ -251,6 +255,18 @@ Deno.test("lines of a pipe are said, commands and answers given, and the end lea
   assert.equal((await intents.next()).done, true);
   await face.close();
   assert.equal(terminal.written, "? sure? [yes/no]\n! please answer yes or no\n");
+});
+
+Deno.test("a line after a question that was withdrawn is said", async () => {
+  const { terminal, face } = open();
+  face.notice({ type: "ask", ref: "q1", question: "sure?", choices: ["yes", "no"] });
+  face.notice({ type: "withdrawn", ref: "q1", question: "sure?" });
+  terminal.type("hello\n");
+  terminal.endInput();
+  assert.deepEqual(await Array.fromAsync(face.intents()), [
+    { kind: "say", text: "hello" },
+    { kind: "end" },
+  ]);
 });
 
 Deno.test("a line that is too long is not said, and the person hears of it", async () => {

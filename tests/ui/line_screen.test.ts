@@ -252,6 +252,24 @@ Deno.test("a question takes the next line for its answer and gives the typed one
     assert.equal(stage.screen.rows.at(-1), "book club> half a li");
   }));
 
+Deno.test("a question that is withdrawn leaves the prompt, and what was typed before it comes back", () =>
+  onStage({}, async (stage) => {
+    await stage.type("half a li");
+    const [first, second] = ["send it?", "take it?"];
+    await stage.notice({ type: "ask", ref: "q1", question: first, choices: ["send", "wait"] });
+    await stage.notice({ type: "ask", ref: "q2", question: second, choices: ["take", "wait"] });
+    await stage.notice({ type: "withdrawn", ref: "q1", question: first });
+    assert.deepEqual(stage.screen.rows.slice(2), [
+      "no answer is needed any more: send it?",
+      "take/wait>",
+    ]);
+    await stage.type("ta");
+    await stage.notice({ type: "withdrawn", ref: "q2", question: second });
+    assert.equal(stage.screen.rows.at(-1), "book club> half a li");
+    await stage.type("ne\r");
+    assert.deepEqual(stage.intents, [{ kind: "say", text: "half a line" }]);
+  }));
+
 Deno.test("a command works while a question waits, and `//` says a slash", () =>
   onStage({}, async (stage) => {
     await stage.notice({ type: "ask", ref: "q1", question: "trust it?", choices: ["yes", "no"] });
