@@ -15,7 +15,7 @@ import { MAX_LEAVES } from "../wire/limits.ts";
 import type { SessionEvent } from "../session/event.ts";
 import type { InviteRecord, Step } from "../session/effect.ts";
 import type { UserIntent } from "../session/intent.ts";
-import { nameIn, parseCommand } from "../session/commands.ts";
+import { nameIn, parseCommand, superfluous } from "../session/commands.ts";
 import { mayHaveBeenSilent, OWNERS_MS, stepDown } from "../session/entering.ts";
 import { heartbeatPeriodMs, OWNERS, speaks } from "../session/room_turn.ts";
 import { roomMeant } from "../session/intents.ts";
@@ -923,7 +923,8 @@ function whoDidNotFollow(room: RoomState, given: readonly number[]): Remove[] {
 // ---- what the admin's person wants
 
 function command(turn: AdminTurn, intent: Extract<UserIntent, { kind: "command" }>): void {
-  const { name, args } = parseCommand(intent.line);
+  const parsed = parseCommand(intent.line);
+  const { name, args } = parsed;
   if (!ADMIN_COMMANDS.includes(name)) return;
   const room = roomMeant(turn.session, intent);
   if (room === undefined) return;
@@ -931,6 +932,8 @@ function command(turn: AdminTurn, intent: Extract<UserIntent, { kind: "command" 
   if (admin === undefined || room.phase !== "joined") {
     return turn.session.fail("not-admin", `you are not the admin of ${room.name}`, intent.ref);
   }
+  const wrong = superfluous(parsed, "admin");
+  if (wrong !== null) return turn.session.fail("usage", wrong, intent.ref);
   switch (name) {
     case "invite":
       return invite(turn, room, args, intent.ref);

@@ -109,6 +109,23 @@ export function nameIn(args: readonly string[]): string | undefined {
 }
 
 /**
+ * What is wrong with a command that was given more than it takes; `null` if nothing is. `/leave lab` must not leave
+ * the room in front.
+ */
+export function superfluous(
+  { name, args }: ParsedCommand,
+  role: CommandSpec["role"],
+): string | null {
+  const spec = COMMANDS.find((command) => command.name === name && command.role === role);
+  if (spec === undefined || spec.args.includes("NAME")) return null;
+  const extra = spec.words === undefined
+    ? args[spec.args.split(" ").filter((word) => word !== "").length]
+    : args.find((arg, index) => index > 0 || !spec.words?.includes(arg));
+  if (extra === undefined) return null;
+  return `/${name} takes ${spec.args === "" ? "nothing behind it" : spec.args}, not "${extra}"`;
+}
+
+/**
  * Splits a line like `/kick fox` into its name and arguments; `"book club"` in double quotes is one argument.
  *
  * @param line starts with a slash

@@ -1,6 +1,6 @@
 /** What the person wants. */
 import { MAX_TEXT_BYTES } from "../wire/limits.ts";
-import { COMMANDS, nameIn, parseCommand } from "./commands.ts";
+import { COMMANDS, nameIn, parseCommand, superfluous } from "./commands.ts";
 import { EXIT } from "./exit_code.ts";
 import type { UserIntent } from "./intent.ts";
 import { askToSend, flushPending, forgetRoom, isHeld, staleRef, toFront } from "./room_turn.ts";
@@ -101,7 +101,10 @@ function answer(turn: Turn, intent: Extract<UserIntent, { kind: "answer" }>): vo
 }
 
 function command(turn: Turn, intent: Extract<UserIntent, { kind: "command" }>): void {
-  const { name, args } = parseCommand(intent.line);
+  const parsed = parseCommand(intent.line);
+  const { name, args } = parsed;
+  const wrong = superfluous(parsed, "any");
+  if (wrong !== null) return turn.fail("usage", wrong, intent.ref);
   switch (name) {
     case "who":
     case "verify": {

@@ -71,6 +71,14 @@ Deno.test("an invite that was made is told and saved, with those that are good s
   });
 });
 
+Deno.test("/rekey and /invite with more behind them than they take do nothing", () => {
+  for (const line of ["/rekey fox", "/invite 5 48 fox"]) {
+    const effects = AdminStage.founded().commands(line, { ref: "c" });
+    assert.deepEqual(said(effects, "error").map((e) => [e.code, e.ref]), [["usage", "c"]]);
+    assert.equal(effects.length, 1);
+  }
+});
+
 Deno.test("/invite takes uses and hours; what is no number of either is refused with an example", () => {
   const stage = AdminStage.founded();
   const [plain] = orders(stage.commands("/invite", { ref: "i" }), "make-invite");

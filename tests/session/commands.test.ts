@@ -43,6 +43,30 @@ Deno.test("every command of the admin is refused to a client, and changes nothin
   }
 });
 
+Deno.test("a command with more behind it than it takes is refused: /leave lab leaves no other room", () => {
+  for (
+    const line of [
+      "/leave lab",
+      "/quit now",
+      "/claim den",
+      "/who elk",
+      "/verify no",
+      "/verify ok ok",
+    ]
+  ) {
+    const stage = SessionStage.talking();
+    const { state } = stage;
+    const effects = stage.commands(line, { ref: "c" });
+    assert.deepEqual(said(effects, "error").map((e) => [e.code, e.ref]), [["usage", "c"]]);
+    assert.equal(effects.length, 1);
+    assert.deepEqual(stage.state, state);
+  }
+  for (const line of ["/who", "/verify", "/verify ok", "/help kick", "/room elk house"]) {
+    const codes = said(SessionStage.talking().commands(line), "error").map((e) => e.code);
+    assert.ok(!codes.includes("usage"), line);
+  }
+});
+
 Deno.test("every other command of the table is known to the step", () => {
   for (const { name } of COMMANDS.filter((c) => c.role === "any")) {
     const effects = SessionStage.talking().commands(`/${name}`, { ref: "c" });
