@@ -3,7 +3,7 @@ import {
   type ParticipantPorts,
   runParticipant,
 } from "../driver/participant.ts";
-import { savedAdminRoom } from "../driver/profile_rooms.ts";
+import { namesake, savedAdminRoom } from "../driver/profile_rooms.ts";
 import { prepareAdministered } from "../driver/rooms.ts";
 import type { SessionProfile } from "../driver/session_profile.ts";
 import { StartError } from "../driver/start_error.ts";
@@ -41,9 +41,10 @@ const DEFAULT_ROOM = "main";
 export function runAdmin(options: AdminMainOptions, ports: ParticipantPorts): Promise<number> {
   return runParticipant<AdminState>(options, ports, "admin", (profile) => {
     const { relay, name, open } = roomToRun(options, profile);
+    const told = relay.key === null ? null : namesake(profile, name, relay.key.toHex());
     return Promise.resolve({
       relay,
-      warning: null,
+      warning: told === null ? null : { type: "info", text: told },
       start: {
         role: adminRole,
         async begin(maker, me, verified, server) {

@@ -88,7 +88,13 @@ export function savedClientRoom(
 ): SavedPlace<SavedClientRoom> | null {
   const rooms = profile.store.profile.rooms.filter((room) => room.role === "client");
   if (name === undefined && rooms.length === 0) return null;
-  return theOne(profile, rooms, name, "join it with an invite first");
+  const run = profile.store.profile.rooms.find((room) =>
+    room.role === "admin" && room.name === name
+  );
+  const otherwise = run === undefined
+    ? "join it with an invite first"
+    : `you run it yourself: stm admin --profile ${profile.name} --room "${run.name}"`;
+  return theOne(profile, rooms, name, otherwise);
 }
 
 /**
@@ -102,8 +108,40 @@ export function savedAdminRoom(
   name: string | undefined,
 ): SavedPlace<SavedAdminRoom> {
   const rooms = profile.store.profile.rooms.filter((room) => room.role === "admin");
-  return theOne(profile, rooms, name, "give the relay's link, or --host, to open it");
+  const member = memberOf(profile, name);
+  const otherwise = member === undefined
+    ? "give the relay's link, or --host, to open it"
+    : `somebody else runs it: ${entering(profile, member)}`;
+  return theOne(profile, rooms, name, otherwise);
 }
+
+/** Of a room that is about to be opened under a name that one has in which we are a member; `null` without such. */
+export function namesake(
+  profile: SessionProfile | null,
+  name: string,
+  pin: string,
+): string | null {
+  const member = profile === null ? undefined : memberOf(profile, name, pin);
+  const runs = profile?.store.profile.rooms.some((room) =>
+    room.role === "admin" && room.name === name && room.server.pin === pin
+  );
+  if (profile === null || member === undefined || runs) return null;
+  return `this is another room named ${name}: the one in which you are a member is run by somebody else, ` +
+    entering(profile, member);
+}
+
+function memberOf(
+  profile: SessionProfile,
+  name: string | undefined,
+  pin?: string,
+): SavedRoom | undefined {
+  return profile.store.profile.rooms.find((room) =>
+    room.role === "client" && room.name === name && (pin === undefined || room.server.pin === pin)
+  );
+}
+
+const entering = (profile: SessionProfile, { name }: SavedRoom): string =>
+  `stm client --profile ${profile.name} --room "${name}"`;
 
 function theOne<R extends SavedRoom>(
   profile: SessionProfile,

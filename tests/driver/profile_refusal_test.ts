@@ -147,6 +147,33 @@ Deno.test("a room that the profile does not know is not guessed", async () => {
   );
 });
 
+Deno.test("who is a member of a room cannot run it, and who runs one is no member: it says what to do", async () => {
+  await using stage = await Stage.open();
+  const room = await ProfileStage.open(stage);
+  await Promise.all([room.create("owl"), room.create("fox")]);
+  const { owl, invite } = await room.owl(true);
+  const fox = await room.join("fox", invite);
+  await fox.event("joined");
+  await Promise.all([fox, owl].map(quit));
+  const run = (person: string, command: "admin" | "client") =>
+    room.start(person, command, ["--room", "R"]);
+  await says(
+    await run("fox", "admin"),
+    2,
+    /somebody else runs it: stm client --profile fox --room "R"/,
+  );
+  await says(await run("owl", "client"), 2, /run it yourself: stm admin --profile owl --room "R"/);
+  // With the relay's link it is a room of its own.
+  const [another, same] = await Promise.all(
+    ["fox", "owl"].map((person) => room.start(person, "admin", [room.relay.link, "--room", "R"])),
+  );
+  assert.ok(another !== undefined && same !== undefined);
+  await Promise.all([another.event("joined"), same.event("joined")]);
+  const told = (person: StmProcess) => person.every("info").map(({ text }) => text).join("\n");
+  assert.match(told(another), /another room named R: .* stm client --profile fox --room "R"/);
+  assert.doesNotMatch(told(same), /another room/);
+});
+
 Deno.test("without a home a session by an invite works, and without a profile it leaves nothing", async () => {
   await using stage = await Stage.open();
   const relay = await stage.relay();
