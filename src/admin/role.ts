@@ -60,6 +60,8 @@ export interface AdminRoom {
   /** By which invite an identity came, of those that are in `invites`. */
   readonly cameBy: Readonly<Record<string, string>>;
   readonly requests: readonly JoinRequest[];
+  /** Refusals since one was told last, and when they are: anybody with the room secret can ask without end. */
+  readonly refused: { readonly more: number; readonly tellAt: number };
   readonly adds: readonly Add[];
   readonly removes: readonly Remove[];
   readonly rekey: boolean;
@@ -122,6 +124,8 @@ interface Remove {
 /** A commit with its newcomers' CERTs has to fit in one frame, and the relay admits so many at a time. */
 const MAX_ADDS_PER_COMMIT = 200;
 const MAX_REQUESTS = 64;
+/** How often the person is told whom the room did not let in. */
+const TELL_REFUSED_MS = 10_000;
 /** A commit waits for what somebody said before it went until everybody has shown where it is, and for so long more. */
 const MEND_BEFORE_MS = 5_000;
 /** How long a kick waits for that if the admin is just back: until its member was heard, asked, and one more. */
@@ -179,6 +183,7 @@ export function addAdminRoom(
     resumed: kept.resumed ?? false,
     cameBy: {},
     requests: [],
+    refused: { more: 0, tellAt: 0 },
     adds: [],
     removes: [],
     rekey: false,
@@ -269,10 +274,7 @@ function take(turn: AdminTurn, event: SessionEvent): void {
           na: event.na,
           code: event.code,
         });
-        turn.session.say({
-          type: "info",
-          text: `a request to join ${room.name} was refused: ${event.why}`,
-        });
+        tellRefused(turn, event.room, `a request to join ${room.name} was refused: ${event.why}`);
       });
     case "catch-up-asked":
       return inRoom(turn, event.room, (admin) => {
@@ -366,8 +368,11 @@ function decide(
   event: Extract<SessionEvent, { kind: "bundle-opened" }>,
 ): void {
   inRoom(turn, event.room, (admin, room) => {
-    const deny = (code: "denied" | "invite-invalid" | "name-taken" | "room-full"): void =>
+    const deny = (code: keyof typeof REFUSED): void => {
       turn.session.do({ kind: "deny", room: admin.id, request: event.request, code });
+      const who = isName(event.name) ? event.name : event.fingerprint;
+      tellRefused(turn, admin.id, `${who} was not let into ${room.name}: ${REFUSED[code]}`);
+    };
     const add = (via: Add["via"]): void => admitted(turn, admin.id, { ...event, via });
 
     // Our own identity, run elsewhere: it would take our own leaf's place.
@@ -398,6 +403,33 @@ function decide(
   });
 }
 
+const REFUSED = {
+  "denied": "it has your own identity",
+  "invite-invalid": "its invite is unknown, expired, used up or revoked; /invite makes a new one",
+  "name-taken": "somebody here has that name",
+  "room-full": "the room is full",
+} as const;
+
+/** Says whom the room did not let in; in a flood how many. */
+function tellRefused(turn: AdminTurn, id: string, text: string): void {
+  const refused = turn.room(id)?.refused;
+  if (refused === undefined) return;
+  const isQuiet = refused.more === 0 && turn.at >= refused.tellAt;
+  const next = isQuiet
+    ? { more: 0, tellAt: turn.at + TELL_REFUSED_MS }
+    : { ...refused, more: refused.more + 1 };
+  turn.change(id, (r) => ({ ...r, refused: next }));
+  if (isQuiet) turn.session.say({ type: "info", text });
+}
+
+function refusedTick(turn: AdminTurn, { id, refused }: AdminRoom, room: RoomState): void {
+  const { more, tellAt } = refused;
+  if (more === 0 || turn.at < tellAt) return;
+  turn.change(id, (r) => ({ ...r, refused: { more: 0, tellAt: turn.at + TELL_REFUSED_MS } }));
+  const requests = more === 1 ? "1 more request" : `${more} more requests`;
+  turn.session.say({ type: "info", text: `${requests} to join ${room.name} refused since` });
+}
+
 function isUsable(invite: InviteRecord, at: number): boolean {
   return !invite.revoked && invite.usesLeft > 0 && at < invite.expiresAt;
 }
@@ -421,12 +453,9 @@ function ask(
 ): void {
   const others = admin.requests.filter((q) => q.identity !== event.identity);
   if (others.length >= MAX_REQUESTS) {
-    return turn.session.do({
-      kind: "deny",
-      room: admin.id,
-      request: event.request,
-      code: "room-full",
-    });
+    turn.session.do({ kind: "deny", room: admin.id, request: event.request, code: "room-full" });
+    const why = `${MAX_REQUESTS} wait for your answer already`;
+    return tellRefused(turn, admin.id, `${event.name} was not let into ${room.name}: ${why}`);
   }
   const request: JoinRequest = {
     request: event.request,
@@ -598,6 +627,13 @@ function epochIsOn(turn: AdminTurn, id: string): void {
     for (const member of room.members) {
       if (admin.barred.includes(member.identity)) remove(turn, id, member.leaf, "kicked");
     }
+    if (admin.succeeding !== null) {
+      turn.session.say({
+        type: "info",
+        text:
+          `you run ${room.name} now; no invite of before admits anybody: /invite makes a new one`,
+      });
+    }
     const invite = admin.options.firstInvite;
     if (first && invite !== null) {
       turn.session.do({
@@ -655,7 +691,14 @@ function tick(turn: AdminTurn): void {
       for (const request of admin.requests) {
         if (turn.at < request.expiresAt) continue;
         refuse(turn, admin.id, request);
+        const minutes = REQUEST_LIFE_MS / 60_000;
+        turn.session.say({
+          type: "info",
+          text:
+            `${request.name} had no answer for ${minutes} minutes and was not let into ${room.name}`,
+        });
       }
+      refusedTick(turn, admin, room);
       if (admin.handing !== null && turn.at >= admin.handing.until) {
         const name = room.members.find((m) => m.leaf === admin.handing?.leaf)?.name ?? "nobody";
         turn.change(id, (r) => ({ ...r, handing: null }));
@@ -771,6 +814,12 @@ function deputy(
   if (!isNamed && admin.deputies.length >= MAX_DEPUTIES) {
     return turn.session.fail("too-many", `a room has at most ${MAX_DEPUTIES} deputies`, ref);
   }
+  turn.session.say({
+    type: "info",
+    text: isNamed
+      ? `${member.name} is no deputy of ${room.name} any more, from the next epoch on`
+      : `${member.name} may take over ${room.name} when you are gone, from the next epoch on`,
+  });
   // The next commit names them to everybody.
   turn.change(room.id, (r) => ({
     ...r,
@@ -1015,6 +1064,7 @@ function answer(
     admitted(turn, admin.id, { ...request, via: "approved" });
   } else {
     refuse(turn, admin.id, request);
+    turn.session.say({ type: "info", text: `${request.name} was turned away` });
   }
   turn.session.ok(ref);
 }

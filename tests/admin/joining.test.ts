@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { MAX_LEAVES } from "../../src/wire/limits.ts";
 import { AdminStage } from "../support/admin_stage.ts";
+import type { Effect } from "../../src/session/effect.ts";
 import { orders, outline, said } from "../support/pure_step.ts";
 import { entry, handleOf, identityOf, ROOM } from "../support/session_stage.ts";
 
@@ -84,6 +85,32 @@ Deno.test("an invite that the record does not have is refused", () => {
   assert.deepEqual(denials(stage.asks("fox", { invite: "ab".repeat(8) })), ["invite-invalid"]);
 });
 
+Deno.test("whom the room does not let in is told, in a flood one in ten seconds and how many more", () => {
+  const stage = AdminStage.founded();
+  const told = (effects: readonly Effect[]) => said(effects, "info").map(({ text }) => text);
+  const [first = "", ...more] = told(stage.asks("fox", { invite: "unknown" }));
+  assert.deepEqual(more, []);
+  assert.match(first, /^fox was not let into den: its invite is unknown.*\/invite/);
+  for (let i = 0; i < 3; i++) {
+    assert.deepEqual(told(stage.asks(`elk${i}`, { invite: "unknown" })), []);
+  }
+  assert.deepEqual(told(stage.ticks(9_000)), []);
+  assert.deepEqual(told(stage.ticks(1_000)), ["3 more requests to join den refused since"]);
+  assert.deepEqual(told(stage.ticks(10_000)), []);
+  assert.match(
+    told(stage.asks("owl", { invite: "unknown" }))[0] ?? "",
+    /^owl was not let .* own identity/,
+  );
+});
+
+Deno.test("a request that nobody answers for ten minutes is refused, and the person told", () => {
+  const stage = AdminStage.founded();
+  stage.asks("fox");
+  const effects = stage.ticks(10 * 60_000);
+  assert.deepEqual(denials(effects), ["denied"]);
+  assert.match(said(effects, "info")[0]?.text ?? "", /^fox had no answer for 10 minutes/);
+});
+
 Deno.test("a bundle that did not verify is answered at its greeting and told", () => {
   const stage = AdminStage.founded();
   const refused = { room: ROOM, handle: handleOf(7), na: "cd".repeat(32), code: "bad-request" };
@@ -126,7 +153,7 @@ Deno.test("/admit by name, by number, or of the only one; the via is approved", 
 Deno.test("/deny refuses, and the request is gone", () => {
   const stage = AdminStage.founded();
   stage.asks("fox");
-  assert.deepEqual(outline(stage.commands("/deny fox", { ref: "d" })), ["deny", "ok"]);
+  assert.deepEqual(outline(stage.commands("/deny fox", { ref: "d" })), ["deny", "info", "ok"]);
   const [error] = said(stage.commands("/admit fox", { ref: "e" }), "error");
   assert.deepEqual([error?.code, error?.ref], ["no-such-request", "e"]);
 });

@@ -60,6 +60,14 @@ Deno.test("a deputy is given the room key when it is heard, and once more whenev
   assert.deepEqual(grants(stage.hears(leaf, "heartbeat", handleOf(78))), [leaf]);
 });
 
+Deno.test("/deputy says what it has done, on and off", () => {
+  const stage = AdminStage.founded();
+  stage.admits("ada");
+  const told = (line: string) => said(stage.commands(line), "info").map(({ text }) => text);
+  assert.match(told("/deputy ada").join(), /^ada may take over den/);
+  assert.match(told("/deputy ada off").join(), /^ada is no deputy of den any more/);
+});
+
 Deno.test("a deputy that comes in anew is named by an epoch before it is given the room key again", () => {
   const stage = withDeputy();
   stage.hears(stage.leafOf("ada"));

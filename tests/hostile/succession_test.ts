@@ -61,6 +61,7 @@ Deno.test("an admin hands the room to a member, comes in as one, and nobody lose
     assert.deepEqual([...person.members.split("+")].sort(), ["bat", "fox", "owl"]);
   }
   for (const person of [fox, bat]) await person.hears("in between");
+  await fox.sees("info", (e) => e.text.includes("no invite of before admits anybody"));
   await assertConversation(world, [owl, fox, bat], "after");
   assertNoWarnings(owl, fox, bat);
   assert.equal(owl.safetyCode, bat.safetyCode);
