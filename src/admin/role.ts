@@ -105,6 +105,7 @@ export interface JoinRequest {
   readonly request: string;
   readonly name: string;
   readonly identity: string;
+  readonly fingerprint: string;
   readonly handle: string;
   readonly expiresAt: number;
 }
@@ -461,6 +462,7 @@ function ask(
     request: event.request,
     name: event.name,
     identity: event.identity,
+    fingerprint: event.fingerprint,
     handle: event.handle,
     expiresAt: turn.at + REQUEST_LIFE_MS,
   };
@@ -1037,10 +1039,12 @@ function answer(
   const [request] = fitting;
   if (request === undefined || fitting.length > 1) {
     const waiting = admin.requests.map((q) => `${q.name} (${q.request})`).join(", ");
+    // Only these tell people apart who ask under one name.
+    const numbers = fitting.map((q) => `${q.request} (fingerprint ${q.fingerprint})`).join(", ");
     return turn.session.fail(
       "no-such-request",
       fitting.length > 1
-        ? `more than one ${who} waits: use the number, ${waiting}`
+        ? `more than one ${who} waits: use the number, ${numbers}`
         : `nobody of that name waits${waiting === "" ? "" : `; waiting: ${waiting}`}`,
       ref,
     );
