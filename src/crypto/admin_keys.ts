@@ -68,6 +68,7 @@ import {
 } from "../wire/succession.ts";
 import { encodeCredential, encodeTicket, type Role, TICKET_BODY } from "../wire/ticket.ts";
 import { Generations } from "./generations.ts";
+import { HeardIn } from "./heard_in.ts";
 import {
   fingerprintOf,
   inviteIdOf,
@@ -266,7 +267,7 @@ export class AdminKeys extends RoomKeys {
   /** Oldest first, as many as a deputy's line is ahead. */
   readonly #ownEpochs: OwnEpoch[] = [];
   /** The newest epoch in which each identity was heard, in hex. */
-  readonly #heardIn = new Map<string, number>();
+  readonly #heardIn = new HeardIn();
   /** What had come of each leaf in the last epochs that were dropped in which anything had: others may lack it. */
   readonly #heardBefore = new Map<Leaf, EarlierEpoch[]>();
   readonly #replaced: EarlierRuns["replaced"];
@@ -869,7 +870,7 @@ export class AdminKeys extends RoomKeys {
     this.#handles.set(leaf, handle);
     const identity = this.current?.roster.find((m) => m.leaf === leaf)?.value.identity.toHex();
     if (identity === undefined) return;
-    this.#heardIn.set(identity, Math.max(epoch, this.#heardIn.get(identity) ?? 0));
+    this.#heardIn.hear(identity, epoch, this.#ownEpochs[0]?.epoch ?? 0);
   }
 
   /** Where a leaf is at the relay. */
@@ -1147,7 +1148,7 @@ export class AdminKeys extends RoomKeys {
       : own.epoch === from;
     const wasDeputy = purpose === "hand-over" ||
       (own?.deputies?.includes(identity.toHex()) ?? true);
-    const hasGoneOn = (this.#heardIn.get(identity.toHex()) ?? 0) > from;
+    const hasGoneOn = this.#heardIn.after(identity.toHex(), from);
     const valid = isOurs && wasDeputy && !hasGoneOn;
     if (valid) this.#successor = signed;
     return { identity, purpose, from, valid };

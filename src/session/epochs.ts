@@ -65,6 +65,7 @@ export function joined(turn: Turn, event: Of<"joined">): void {
       unled: "no",
       seat: event.myLeaf === event.adminLeaf ? "owner" : hasNoSeat ? "knocker" : "member",
       gaps: [],
+      repairBudget: r.repairBudget.filter(({ leaf }) => event.roster.some((m) => m.leaf === leaf)),
       adminHeardAt: turn.at,
       stale: "no",
       nextHeartbeatAt: turn.at + heartbeatPeriodMs(event.roster.length, false),
@@ -135,6 +136,8 @@ export function epochBegan(turn: Turn, event: Of<"epoch-began">): void {
         ...event.added.map((entry) => memberOf(turn, entry)),
       ],
       former: withFormer(r, r.members.filter((m) => gone.has(m.leaf))),
+      // Nobody has that leaf again.
+      repairBudget: r.repairBudget.filter(({ leaf }) => !gone.has(leaf)),
       sent: 0,
       adminHeardAt: turn.at,
       stale: "no",

@@ -305,6 +305,22 @@ Deno.test("nobody gets more repair of us than 512 messages at once and 64 a seco
   assert.deepEqual(asks(1, 77), [], "a stranger gets nothing");
 });
 
+Deno.test("what a member has had of repair is forgotten when it is out, and not before", () => {
+  const stage = SessionStage.talking();
+  const asks = (requester: number) => {
+    const numbers = Array.from({ length: 256 }, (_, n) => n);
+    const asked = { requester, handle: handleOf(requester), epoch: 4, leaf: 0, numbers };
+    return orders(stage.take({ kind: "repair-asked", room: ROOM, ...asked }), "repair").length;
+  };
+  assert.deepEqual([asks(2), asks(2), asks(2), asks(0)], [1, 1, 0, 1]);
+  stage.epoch();
+  assert.equal(asks(2), 0);
+  stage.epoch({
+    removed: [{ leaf: 2, reason: "left", count: 0, missing: 0, gaps: [], fork: false }],
+  });
+  assert.deepEqual(stage.room().repairBudget.map(({ leaf }) => leaf), [0]);
+});
+
 Deno.test("an owner that comes back tells the relay who may not enter, and waits for signs of life", () => {
   const stage = new SessionStage([], "owl");
   stage.founds(["fox"]);
