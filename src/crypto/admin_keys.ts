@@ -17,7 +17,7 @@ import {
   type RosterLeaf,
   type Via,
 } from "../wire/commit.ts";
-import { type Bundle, deniedBody, type DeniedCode } from "../wire/handshake.ts";
+import { type Bundle, deniedBody, type DeniedCode, type Hello } from "../wire/handshake.ts";
 import {
   type Challenge,
   epoch as epochOf,
@@ -196,6 +196,8 @@ interface Greeting {
   readonly na: JoinNonce;
   readonly handle: Handle;
   readonly oneUse: KemKeyPair;
+  /** Signed once, however often it is asked for. */
+  readonly hello: Signed<Hello>;
   readonly expiresAt: number;
 }
 
@@ -234,6 +236,12 @@ const MAX_GENERATIONS = 8192;
 const MISSED_AT_ONCE = 4 * 1024 * 1024;
 const MISSED_PER_S = 256 * 1024;
 const MISSED_LEAST = MISSED_PER_S;
+/**
+ * KEM_UPDATEs that are taken of one member, each of which costs us a signature: at once, and a second. One comes for each
+ * epoch and each return, and epochs can follow each other quickly.
+ */
+const KEM_AT_ONCE = 256;
+const KEM_PER_S = 4;
 /** Epochs that the next run knows of: how many may reach nobody before it begins. */
 const MAX_STORED_EPOCHS = 8;
 
@@ -275,6 +283,8 @@ export class AdminKeys extends RoomKeys {
   #minTicketEpoch = 0;
   /** Who has asked for what it missed. */
   readonly #missed = new Map<Leaf, WorkBudget>();
+  /** Who has given new keys. */
+  readonly #renewed = new Map<Leaf, WorkBudget>();
   /** Where the newest message of each leaf is that has come. */
   readonly #newest = new Map<Leaf, { readonly epoch: number; readonly n: number }>();
   #nextLeaf = 0;
@@ -456,7 +466,8 @@ export class AdminKeys extends RoomKeys {
     }
     const oneUse = await generateKemKeyPair();
     const na = joinNonce(this.random(32));
-    const greeting: Greeting = { na, handle, oneUse, expiresAt: now + NONCE_LIFE_MS };
+    const hello = makeHello(this.room, this.own.identity, this.runId, na, oneUse.publicKey);
+    const greeting: Greeting = { na, handle, oneUse, hello, expiresAt: now + NONCE_LIFE_MS };
     for (const [key, old] of this.#greetings) {
       const spare = this.#greetings.size >= MAX_GREETINGS || old.expiresAt <= now ||
         sameBytes(old.handle, handle);
@@ -466,8 +477,7 @@ export class AdminKeys extends RoomKeys {
     return this.#hello(greeting);
   }
 
-  #hello({ na, handle, oneUse }: Greeting): Bytes {
-    const hello = makeHello(this.room, this.own.identity, this.runId, na, oneUse.publicKey);
+  #hello({ handle, hello }: Greeting): Bytes {
     return this.#sealFor(handle).seal("hello", hello, this.random);
   }
 
@@ -807,7 +817,7 @@ export class AdminKeys extends RoomKeys {
       for (const leaf of this.#keptCommits.shift()?.removed.keys() ?? []) this.#newest.delete(leaf);
     }
     const present = new Set(roster.map(({ leaf }) => leaf));
-    for (const ofLeaf of [this.#missed, this.#heardBefore]) {
+    for (const ofLeaf of [this.#missed, this.#renewed, this.#heardBefore]) {
       for (const leaf of ofLeaf.keys()) if (!present.has(leaf)) ofLeaf.delete(leaf);
     }
     const deputies = this.deputyIdentities;
@@ -881,10 +891,11 @@ export class AdminKeys extends RoomKeys {
   /**
    * Takes a member's fresh ML-KEM key for the next commit.
    *
-   * @returns whether it is for the epoch that we are in
+   * @param now milliseconds since 1970; without it, however often it comes
+   * @returns whether it is for the epoch that we are in, and there have not been too many
    * @throws {CryptoError} `no-key` for a stranger, `bad-signature`, `bad-key`
    */
-  takeKemUpdate({ value, body, signature }: Signed<KemUpdate>): boolean {
+  takeKemUpdate({ value, body, signature }: Signed<KemUpdate>, now?: number): boolean {
     const current = this.current;
     const member = current?.roster.find((m) => m.leaf === value.leaf);
     const keys = this.#wrapKeys.get(value.leaf);
@@ -895,6 +906,10 @@ export class AdminKeys extends RoomKeys {
       throw new CryptoError("bad-signature", "a KEM_UPDATE is not signed by its member");
     }
     if (!sameBytes(value.room, this.room) || !sameBytes(value.h, current.place.h)) return false;
+    const budget = this.#renewed.get(value.leaf) ?? new WorkBudget(KEM_AT_ONCE, KEM_PER_S);
+    this.#renewed.set(value.leaf, budget);
+    if (now !== undefined && !budget.has(now)) return false;
+    budget.spend(1);
     checkKemKey(value.kemKey);
     this.#wrapKeys.set(value.leaf, { rsa: keys.rsa, kem: value.kemKey });
     // It is in this epoch: it needs no earlier wrap.

@@ -449,7 +449,7 @@ export class Inbound {
           ? [{ kind: "former-admin", room, handle }]
           : [];
       case "kem-update":
-        if (!keys.takeKemUpdate(message.content)) return [];
+        if (!keys.takeKemUpdate(message.content, this.now())) return [];
         return [{ kind: "kem-updated", room, leaf: message.content.value.leaf, handle }];
       default:
         return [];

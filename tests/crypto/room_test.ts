@@ -320,6 +320,28 @@ Deno.test("HEARTBEAT names the sender's own messages; its digest is the same for
   }
 });
 
+Deno.test("nobody has the admin answer more KEM_UPDATEs than 256 at once and 4 a second, and each has its own bound", async () => {
+  const story = await Story.found();
+  await story.join(["ada", "bob"]);
+  const update = async (name: string) => {
+    const keys = story.people.get(name)?.keys;
+    assert.ok(keys !== undefined);
+    const opened = story.admin.open(await keys.makeKemUpdate());
+    assert.ok(opened.kind === "sealed" && opened.message.kind === "kem-update");
+    return opened.message.content;
+  };
+  const ofAda = await update("ada");
+  const taken = (now: number) =>
+    Array.from({ length: 300 }, () => story.admin.takeKemUpdate(ofAda, now)).filter(Boolean).length;
+  assert.equal(taken(1e12), 256);
+  assert.equal(taken(1e12 + 1000), 4);
+  assert.equal(story.admin.takeKemUpdate(await update("bob"), 1e12 + 1000), true);
+  // Somebody else's bytes in its name cost it nothing.
+  const forged = { ...ofAda, signature: (await update("bob")).signature };
+  assert.throws(() => story.admin.takeKemUpdate(forged, 1e12 + 2000), { code: "bad-signature" });
+  assert.equal(taken(1e12 + 2000), 4);
+});
+
 Deno.test("a KEM update is used for the next wrap, and the ack erases the key before", async () => {
   const story = await Story.found();
   const [ada] = await story.join(["ada", "bob"]);

@@ -130,8 +130,8 @@ export function leakyAdmin(
       this.wrapKeysOf.set(member.value.identity.toHex(), wrapKeys);
       return taken;
     }
-    override takeKemUpdate(update: Signed<KemUpdate>): boolean {
-      const taken = super.takeKemUpdate(update);
+    override takeKemUpdate(update: Signed<KemUpdate>, now?: number): boolean {
+      const taken = super.takeKemUpdate(update, now);
       if (taken) this.#remember(update.value.leaf, update.value.kemKey);
       return taken;
     }
