@@ -240,7 +240,7 @@ const MISSED_LEAST = MISSED_PER_S;
  * KEM_UPDATEs that are taken of one member, each of which costs us a signature: at once, and a second. One comes for each
  * epoch and each return, and epochs can follow each other quickly.
  */
-const KEM_AT_ONCE = 256;
+const KEM_AT_ONCE = 64;
 const KEM_PER_S = 4;
 /** Epochs that the next run knows of: how many may reach nobody before it begins. */
 const MAX_STORED_EPOCHS = 8;
@@ -908,7 +908,8 @@ export class AdminKeys extends RoomKeys {
     if (!sameBytes(value.room, this.room) || !sameBytes(value.h, current.place.h)) return false;
     const budget = this.#renewed.get(value.leaf) ?? new WorkBudget(KEM_AT_ONCE, KEM_PER_S);
     this.#renewed.set(value.leaf, budget);
-    if (now !== undefined && !budget.has(now)) return false;
+    const isTaken = now === undefined || budget.has(now);
+    if (!isTaken) return false;
     budget.spend(1);
     checkKemKey(value.kemKey);
     this.#wrapKeys.set(value.leaf, { rsa: keys.rsa, kem: value.kemKey });

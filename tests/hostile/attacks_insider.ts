@@ -57,15 +57,16 @@ const ASKS = 100;
 
 /** Mallory asks the admin the same again and again; how much of it is answered. */
 async function answersOf(
-  kind: "caught-up" | "owner-here",
+  kind: "caught-up" | "owner-here" | "kem-ack",
   { world: { relay }, world, owl, of }: Scene,
   question: () => Uint8Array<ArrayBuffer>,
 ): Promise<string> {
   const mallory = of("mallory");
+  const before = relay.record.length;
   for (let i = 0; i < ASKS; i++) whispers(world, mallory, owl, question());
   await world.settleAll(owl, mallory);
   const given =
-    relay.record.filter((c) =>
+    relay.record.slice(before).filter((c) =>
       c.who === owl.name && c.direction === "up" && relay.look(c).kind === kind
     ).length;
   return given === 1 ? "one was given" : given < ASKS ? "few were given" : "all were given";
@@ -338,6 +339,24 @@ export const INSIDER_ATTACKS: readonly Attack[] = [
     expected: "one was given",
     patches: [
       patch("src/admin/role.ts", "if (!mayBeShown(turn.session, room, handle)) return;", ""),
+    ],
+    bites: "all were given",
+  },
+  {
+    name: "an insider gives the admin new keys over and over, to bring it down",
+    enemy: "insider",
+    property: "P13",
+    run: scene(["mallory"], async (s) => {
+      const update = await s.of("mallory").keys.makeKemUpdate();
+      return await answersOf("kem-ack", s, () => update);
+    }),
+    expected: "few were given",
+    patches: [
+      patch(
+        "src/crypto/admin_keys.ts",
+        "const isTaken = now === undefined || budget.has(now);",
+        "const isTaken = true;",
+      ),
     ],
     bites: "all were given",
   },
