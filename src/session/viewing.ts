@@ -238,12 +238,12 @@ export function claimHeard(turn: Turn, id: string, event: Of<"message">): void {
   });
 }
 
-/** Asks again, and gives up what nobody has: then it is the word of one. */
+/** Asks again, and gives up what nobody has: then it is the word of one. Time in which we ask nobody does not count. */
 export function viewTick(turn: Turn, id: string): void {
   for (const claim of turn.room(id)?.agreement.claims ?? []) {
     const room = turn.room(id);
     if (room === undefined) return;
-    if (room.awaySince > 0) setClaim(turn, id, { ...claim, since: turn.at });
+    if (!speaks(room)) setClaim(turn, id, { ...claim, since: turn.at });
     else if (turn.at - claim.since < CLAIM_GIVE_UP_MS) askForClaim(turn, id, claim.leaf);
     else {
       dropClaim(turn, id, claim.leaf);

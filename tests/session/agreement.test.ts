@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import type { EventBody } from "../../src/session/event.ts";
 import type { Effect } from "../../src/session/effect.ts";
+import { OWNERS } from "../../src/session/room_turn.ts";
 import { viewOf } from "../../src/session/view_of.ts";
 import { orders, said } from "../support/pure_step.ts";
 import { entry, handleOf, ROOM, SessionStage } from "../support/session_stage.ts";
@@ -175,6 +176,24 @@ Deno.test("what nobody can show is one member's word: it is named, and nothing i
   assert.deepEqual(badges(stage.all), ["3/3", "2/3 differ elk"]);
   // Saying it again asks nobody any more.
   assert.deepEqual(shows(stage, 2, { ahead: [{ leaf: 0, from: 3, count: 9 }] }), []);
+});
+
+Deno.test("what we ask nobody for, behind and without an admin, is not given up", () => {
+  const stage = agreed();
+  stage.take({ kind: "link-ended", code: "reset", message: "it broke" });
+  stage.take({ kind: "connected", host: "127.0.0.1", port: 5000, pin: "07".repeat(32) });
+  const handle = handleOf(99);
+  stage.take({ kind: "entered", room: ROOM, handle, role: "member", ownerPresent: false });
+  stage.take({ kind: "fell-behind", room: ROOM, sure: false });
+  stage.take({ kind: "gone", room: ROOM, handle: OWNERS, reason: "left" });
+  shows(stage, 2, { ahead: [{ leaf: 0, from: 3, count: 4 }] });
+  for (let second = 0; second < 60; second++) stage.ticks(1000);
+  assert.deepEqual(orders(stage.all, "request-repair"), []);
+  assert.deepEqual(said(stage.all, "warning").filter(({ code }) => code === "disagreement"), []);
+  stage.take({ kind: "caught-up", room: ROOM, gaps: [] });
+  assert.deepEqual(orders(stage.ticks(1000), "request-repair").map(({ numbers }) => numbers), [[
+    3,
+  ]]);
 });
 
 Deno.test("a member says to have more of us than we sent: it is named", () => {
