@@ -201,7 +201,8 @@ const DENIALS: Record<string, string> = {
   "invite-invalid":
     "this invite is unknown, expired, used up or revoked: ask the admin for a new one",
   "barred": "the admin removed you from this room before: ask the admin",
-  "name-taken": "somebody in the room has that name: choose another with --name",
+  "name-taken": "somebody in the room has that name: choose another with --name; " +
+    "if that is you and your connection broke, come again in a minute or so",
   "room-full": "the room is full",
   "bad-request": "the admin could not verify our request: try again, with the newest stm",
   "unsupported": "the admin's stm and this one have no protocol version in common: update",

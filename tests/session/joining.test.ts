@@ -117,7 +117,7 @@ for (
     ["denied", /did not let you in/],
     ["invite-invalid", /ask the admin for a new one/],
     ["barred", /removed you from this room before/],
-    ["name-taken", /--name/],
+    ["name-taken", /--name; if that is you .* come again/],
     ["room-full", /full/],
     ["bad-request", /newest stm/],
     ["unsupported", /update/],
