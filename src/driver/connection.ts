@@ -12,6 +12,7 @@ import {
   decodeRelayMessage,
   frameRelayMessage,
   PROTOCOL_VERSION,
+  RELAY_MESSAGES,
   type RelayMessage,
   type UnknownRelayMessage,
 } from "../wire/relay_message.ts";
@@ -29,6 +30,15 @@ export interface ConnectionHandlers {
 
 /** Why a connection is no more. */
 export type ConnectionEnd = LinkEnd["code"] | ClosingCode | LoginEnd;
+
+/**
+ * After so many bytes the relay is asked whether it has read them, by a PING: the runtime and the kernels of both sides
+ * hold megabytes that a relay takes in its own time, and that are gone with us.
+ */
+const PROBE_BYTES = 16 * 1024;
+/** The other PINGs have 0. */
+const PROBE = 1;
+const PONG = RELAY_MESSAGES.pong.type;
 
 /** Bodies that wait for the inbound stage before the socket is held back. */
 const MAX_WAITING_BYTES = 4 * 1024 * 1024;
@@ -49,6 +59,15 @@ export class Connection {
   #nonce: Challenge | null = null;
   #login: LoginDialogue | null = null;
   #lastHeard: number;
+  /** Sent since the last probe. */
+  #unproven = 0;
+  /** Probes without an answer. */
+  #probes = 0;
+  #proofs = 0;
+  #onProof: () => void = () => {};
+  /** What comes is of no interest any more. */
+  #closing = false;
+  readonly #gone = Promise.withResolvers<void>();
 
   /** @param now milliseconds, monotonic enough to tell a dead relay */
   constructor(link: Link, handlers: ConnectionHandlers, private readonly now: () => number) {
@@ -61,6 +80,7 @@ export class Connection {
       onEnd: (end) => {
         // What came before the end is read to its end.
         this.#linkEnd = end;
+        this.#gone.resolve();
         if (!this.#pumping) this.#end(end.code, end.message);
       },
     });
@@ -68,7 +88,14 @@ export class Connection {
 
   /** Queues a message for the relay. */
   send(message: RelayMessage): void {
-    if (this.#ended === null) this.#outbox.send(frameRelayMessage(message));
+    if (this.#ended !== null) return;
+    const frame = frameRelayMessage(message);
+    this.#outbox.send(frame);
+    this.#unproven += frame.length;
+    if (this.#unproven < PROBE_BYTES) return;
+    this.#unproven = 0;
+    this.#probes++;
+    this.#outbox.send(frameRelayMessage({ kind: "ping", token: PROBE }));
   }
 
   /** Resolves when little enough waits for the relay, or nothing more can be sent. */
@@ -76,11 +103,30 @@ export class Connection {
     return this.#ended === null ? this.#outbox.room() : undefined;
   }
 
-  /** Flushes what was queued and closes. */
-  async close(): Promise<void> {
+  /**
+   * Closes once the relay has read what was queued.
+   *
+   * @returns false if it has ended before that, and more than a goodbye was lost
+   */
+  async close(): Promise<boolean> {
+    const wasOpen = this.#ended === null;
+    this.#closing = true;
+    if (this.#paused) this.#link.resume();
     await this.#outbox.flushed();
+    while (this.#probes > 0 && this.#ended === null) {
+      await new Promise<void>((resolve) => this.#onProof = resolve);
+    }
+    const isRead = this.#probes === 0 || !wasOpen;
     this.#end("closed-by-us", "closed");
     this.#link.close();
+    // Less than a probe is left: the goodbyes are behind it.
+    await this.#gone.promise;
+    return isRead;
+  }
+
+  /** How often the relay has shown that it reads what is sent. */
+  get proofs(): number {
+    return this.#proofs;
   }
 
   /** Ends it now, whatever waits to be sent. */
@@ -104,6 +150,12 @@ export class Connection {
     this.#lastHeard = this.now();
     try {
       for (const body of this.#decoder.push(bytes)) {
+        // It says what the relay has read, however much waits to be handled here.
+        if (this.#started && body[0] === PONG) {
+          void this.#body(body);
+          continue;
+        }
+        if (this.#closing) continue;
         this.#waiting.push(body);
         this.#waitingBytes += body.length;
       }
@@ -159,6 +211,8 @@ export class Connection {
     switch (message.kind) {
       case "ping":
         return void this.send({ kind: "pong", token: message.token });
+      case "pong":
+        return void this.#proven(message.token);
       case "closing":
         return void this.#end(
           message.code,
@@ -237,6 +291,13 @@ export class Connection {
     }
   }
 
+  #proven(token: number): void {
+    if (token !== PROBE || this.#probes === 0) return;
+    this.#probes--;
+    this.#proofs++;
+    this.#onProof();
+  }
+
   #broken(error: Error): void {
     this.#end("malformed", `the relay broke the protocol: ${error.message}`);
     this.#link.destroy();
@@ -246,6 +307,7 @@ export class Connection {
     if (this.#ended !== null) return;
     this.#login?.close();
     this.#ended = { code, message };
+    this.#onProof();
     this.#handlers.onEnd(code, message);
   }
 }

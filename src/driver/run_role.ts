@@ -59,7 +59,7 @@ const QUEUE_CAPACITY = 64;
 const WORKER_CAPACITY = 4096;
 /** Messages that wait for our place in a room: a CLOSE for each epoch that passes meanwhile. */
 const MAX_HELD = 64;
-/** How long the relay may take to read our last words. */
+/** For how long the relay may read nothing of our last words. */
 const CLOSE_MS = 3000;
 
 /**
@@ -163,9 +163,17 @@ class Driver<S> {
 
   /** A relay that reads no more must not keep us from leaving. */
   async #close(connection: Connection): Promise<void> {
-    const stopWaiting = this.#ports.clock.every(CLOSE_MS, () => connection.abandon());
+    let { proofs } = connection;
+    const stopWaiting = this.#ports.clock.every(CLOSE_MS, () => {
+      if (connection.proofs === proofs) connection.abandon();
+      proofs = connection.proofs;
+    });
     try {
-      await connection.close();
+      if (await connection.close()) return;
+      this.#failedLate ??= {
+        code: "not-read",
+        message: "the relay has not read all that was sent: the last of it may have reached nobody",
+      };
     } finally {
       stopWaiting();
     }

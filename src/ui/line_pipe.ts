@@ -30,6 +30,9 @@ const MAX_LINE_BYTES = 256 * 1024;
 /** While so many intents wait, no more input is read. */
 const MAX_WAITING_INTENTS = 256;
 
+/** While so many texts wait to be sent in a room, no other is taken: it would be refused before there are twice as many. */
+const MAX_WAITING_TEXTS = 500;
+
 /** The line face without an editor: one line for each notice, one intent for each line of input. */
 export function pipeFace({ terminal, depth, takesInput, listen, now }: LineSettings): Face {
   const intents = new IntentQueue();
@@ -39,6 +42,13 @@ export function pipeFace({ terminal, depth, takesInput, listen, now }: LineSetti
   const decoder = new TextDecoder();
   const onScreen = terminal.isTerminal && terminal.hasEscapes;
   let closed = false;
+  let seen = Promise.withResolvers<void>();
+
+  /** Whoever pipes a file in waits until what it brought before can be sent. */
+  async function untilSent(): Promise<void> {
+    const waits = () => narrator.view?.rooms.some(({ pending }) => pending >= MAX_WAITING_TEXTS);
+    while (waits() === true && !closed) await seen.promise;
+  }
 
   function print(block: Block, needed = false): void {
     const rows = onScreen ? rowsOf(block, terminal.size().columns, depth) : plainText(block);
@@ -55,6 +65,7 @@ export function pipeFace({ terminal, depth, takesInput, listen, now }: LineSetti
       print({ lines: [warning(submission.message)] }, true);
     } else if (submission.kind === "intent") {
       if (submission.answered) questions.shift();
+      if (submission.intent.kind === "say") await untilSent();
       await push(submission.intent);
     }
   }
@@ -95,6 +106,8 @@ export function pipeFace({ terminal, depth, takesInput, listen, now }: LineSetti
     },
     view(view) {
       narrator.view = view;
+      seen.resolve();
+      seen = Promise.withResolvers<void>();
     },
     intents() {
       if (takesInput) void readInput();
@@ -102,6 +115,7 @@ export function pipeFace({ terminal, depth, takesInput, listen, now }: LineSetti
     },
     async close() {
       closed = true;
+      seen.resolve();
       intents.close();
       await output.drained();
     },

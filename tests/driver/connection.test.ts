@@ -312,6 +312,40 @@ Deno.test("close() of a relay that does not read waits until it is abandoned", a
   assert.deepEqual(stage.ends.map((e) => e.code), ["stalled"]);
 });
 
+Deno.test("close() waits until the relay has read what was sent, however much comes from it", async () => {
+  const stage = await Stage.started({ onMessage: () => new Promise(() => {}) });
+  for (let n = 0; n < 40; n++) stage.connection.send(text(n, 1000));
+  await settled();
+  // The runtime and the kernel have it all; what it is asked is behind 16 KiB of it each.
+  const probes = stage.sent.filter((m) => m.kind === "ping");
+  assert.equal(probes.length, 2);
+  await stage.says(text(1), text(2));
+  let closed: boolean | null = null;
+  const closing = stage.connection.close().then((isRead) => closed = isRead);
+  for (const [i, { token }] of probes.entries()) {
+    await settled();
+    assert.deepEqual([closed, stage.near.ended, stage.connection.proofs], [null, null, i]);
+    await stage.says({ kind: "pong", token: token + 1 }, text(3), { kind: "pong", token });
+  }
+  await closing;
+  assert.equal(closed, true);
+  assert.equal(stage.connection.proofs, 2);
+  assert.deepEqual(stage.ends.map((e) => e.code), ["closed-by-us"]);
+});
+
+Deno.test("close() says that much was lost if the relay ends it, or never reads it", async () => {
+  for (const how of ["abandoned", "ended"]) {
+    const stage = await Stage.started();
+    for (let n = 0; n < 40; n++) stage.connection.send(text(n, 1000));
+    await settled();
+    const closing = stage.connection.close();
+    await settled();
+    if (how === "ended") stage.far.destroy();
+    else stage.connection.abandon();
+    assert.equal(await closing, false, how);
+  }
+});
+
 Deno.test("a login that the end of its connection breaks off says nothing more", async () => {
   const step = Promise.withResolvers<LoginStep>();
   const stage = new Stage({

@@ -59,13 +59,14 @@ Deno.test("the end of input leaves when what was said has been sent, also what w
   assert.deepEqual(owl.textsOf("fox"), texts);
   assert.equal(fox.every("sent").length, 50);
 
-  // The same as plain lines through a pipe, the invite first.
+  // The same as plain lines through a pipe, the invite first, and more of them than may wait in a room.
+  const lines = Array.from({ length: 3000 }, (_, i) => `line ${i}`);
   const pipe = stage.start(["client", "-", "--name", "pip"]);
-  pipe.write(`${invite}\n${texts.join("\n")}\n`);
+  pipe.write(`${invite}\n${lines.join("\n")}\n`);
   pipe.endInput();
   assert.equal(await pipe.exit, 0);
   await owl.event("member-left", (e) => e.name === "pip");
-  assert.deepEqual(owl.textsOf("pip"), texts);
+  assert.deepEqual(owl.textsOf("pip"), lines);
 
   const listener = stage.client(invite, "bat", { machine: "bats" });
   await listener.event("joined");

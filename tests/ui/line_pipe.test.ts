@@ -257,6 +257,27 @@ Deno.test("lines of a pipe are said, commands and answers given, and the end lea
   assert.equal(terminal.written, "? sure? [yes/no]\n! please answer yes or no\n");
 });
 
+Deno.test("texts of a pipe wait while 500 before them are not sent, and are taken then", async () => {
+  const { terminal, face } = open();
+  const crowded = { ...roomView(), pending: 500 };
+  face.view(sessionView({ rooms: [roomView("lab"), crowded] }));
+  const taken: unknown[] = [];
+  const all = (async () => {
+    for await (const intent of face.intents()) taken.push(intent);
+  })();
+  terminal.type("/who\none\ntwo\n");
+  terminal.endInput();
+  await settle();
+  assert.deepEqual(taken, [{ kind: "command", line: "/who" }]);
+  face.view(sessionView({ rooms: [roomView("lab"), { ...crowded, pending: 499 }] }));
+  await all;
+  assert.deepEqual(taken.slice(1), [
+    { kind: "say", text: "one" },
+    { kind: "say", text: "two" },
+    { kind: "end" },
+  ]);
+});
+
 Deno.test("a line after a question that was withdrawn is said", async () => {
   const { terminal, face } = open();
   face.notice({ type: "ask", ref: "q1", question: "sure?", choices: ["yes", "no"] });
