@@ -325,7 +325,10 @@ function take(turn: AdminTurn, event: SessionEvent): void {
       }
       return;
     case "link-ended":
-      turn.rooms = turn.rooms.map((r) => ({ ...r, awaySince: r.awaySince || turn.at }));
+      turn.rooms = turn.rooms.map((r) => ({
+        ...r,
+        awaySince: r.awaySince || (event.deadSince ?? turn.at),
+      }));
       return;
     case "succeeded":
       return succeeded(turn, event);

@@ -23,7 +23,8 @@ export interface ConnectionHandlers {
   /** The relay has spoken; we have answered START. */
   onStart(nonce: Challenge): Promise<void>;
   onMessage(message: RelayMessage | UnknownRelayMessage): Promise<void> | undefined;
-  onEnd(code: ConnectionEnd, message: string): void;
+  /** @param deadSince since when nothing had come, if that was for longer than between two PINGs; else `null` */
+  onEnd(code: ConnectionEnd, message: string, deadSince: number | null): void;
   /** The login of this connection, if the relay wants one and there is one. */
   readonly login?: ((nonce: Challenge) => LoginDialogue) | undefined;
 }
@@ -31,6 +32,12 @@ export interface ConnectionHandlers {
 /** Why a connection is no more. */
 export type ConnectionEnd = LinkEnd["code"] | ClosingCode | LoginEnd;
 
+/**
+ * A relay that is heard of so seldom is out of reach, for it answers PING: in a tunnel, or this machine was asleep. What
+ * comes after that may be its goodbye of long ago, so the silence counts for a moment more.
+ */
+const DEAF_MS = PING_AFTER_MS + 10_000;
+const DEAF_BEFORE_MS = 10_000;
 /**
  * After so many bytes the relay is asked whether it has read them, by a PING: the runtime and the kernels of both sides
  * hold megabytes that a relay takes in its own time, and that are gone with us.
@@ -59,6 +66,8 @@ export class Connection {
   #nonce: Challenge | null = null;
   #login: LoginDialogue | null = null;
   #lastHeard: number;
+  /** The last long silence. */
+  #silence = { from: -Infinity, to: -Infinity };
   /** Sent since the last probe. */
   #unproven = 0;
   /** Probes without an answer. */
@@ -147,6 +156,7 @@ export class Connection {
   }
 
   #data(bytes: Uint8Array): void {
+    this.#silence = this.#silenceAt(this.now());
     this.#lastHeard = this.now();
     try {
       for (const body of this.#decoder.push(bytes)) {
@@ -308,6 +318,12 @@ export class Connection {
     this.#login?.close();
     this.#ended = { code, message };
     this.#onProof();
-    this.#handlers.onEnd(code, message);
+    const { from, to } = this.#silenceAt(this.now());
+    this.#handlers.onEnd(code, message, this.now() - to < DEAF_BEFORE_MS ? from : null);
+  }
+
+  /** The last long silence, which may last still. */
+  #silenceAt(now: number): { from: number; to: number } {
+    return now - this.#lastHeard >= DEAF_MS ? { from: this.#lastHeard, to: now } : this.#silence;
   }
 }

@@ -199,8 +199,10 @@ class Driver<S> {
           ? this.#hear(message, isCurrent)
           : pause.then(() => this.#hear(message, isCurrent));
       },
-      onEnd: (code, message) => {
-        if (isCurrent()) this.#queue.push({ kind: "link-ended", code, message });
+      onEnd: (code, message, deadSince) => {
+        if (!isCurrent()) return;
+        const since = deadSince === null ? {} : { deadSince };
+        this.#queue.push({ kind: "link-ended", code, message, ...since });
       },
       login: login && ((nonce) => login.begin(relay.key, nonce)),
     }, clock.now);

@@ -78,7 +78,7 @@ export function linkEnded(turn: Turn, event: Of<"link-ended">): void {
       handle: null,
       seat: "none",
       resumeBy: 0,
-      awaySince: room.awaySince || turn.at,
+      awaySince: room.awaySince || (event.deadSince ?? turn.at),
       // Who would have followed us did not reach us, and the admin may be where they are.
       claiming: room.claiming?.done === true ? room.claiming : null,
       kemIsOld: true,

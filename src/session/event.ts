@@ -77,7 +77,13 @@ export type EventBody =
     readonly port: number;
     readonly pin: string;
   }
-  | { readonly kind: "link-ended"; readonly code: string; readonly message: string }
+  | {
+    readonly kind: "link-ended";
+    readonly code: string;
+    readonly message: string;
+    /** Since when nothing had come over it, if it died before it was found out; milliseconds since 1970. */
+    readonly deadSince?: number;
+  }
   | { readonly kind: "reconnect-scheduled"; readonly attempt: number; readonly inMs: number }
   | { readonly kind: "reconnect-given-up" }
   | {

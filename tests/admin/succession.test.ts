@@ -17,8 +17,8 @@ function withDeputy(): AdminStage {
   return stage;
 }
 
-function loses(stage: AdminStage, forMs: number): void {
-  stage.take({ kind: "link-ended", code: "reset", message: "it broke" });
+function loses(stage: AdminStage, forMs: number, deadSince = stage.at): void {
+  stage.take({ kind: "link-ended", code: "reset", message: "it broke", deadSince });
   stage.after(forMs);
   stage.take({ kind: "connected", host: "h", port: 1, pin: "07".repeat(32) });
   stage.take({ kind: "entered", room: ROOM, handle: MY_HANDLE, role: "owner", ownerPresent: true });
@@ -93,6 +93,17 @@ Deno.test("an admin that was away for long yields to its deputy, however much la
     if (stage.making !== null) stage.finish();
     assert.equal(claims(stage, { from }), "yields");
     assert.deepEqual(stage.state.rooms, []);
+  }
+});
+
+Deno.test("an admin whose machine slept counts from when the connection died, not from when it found out", () => {
+  for (const [deadForMs, answer] of [[59_000, "fork"], [60_000, "yields"]] as const) {
+    const stage = withDeputy();
+    const from = stage.room.epoch;
+    stage.after(deadForMs);
+    loses(stage, 0, stage.at - deadForMs);
+    stage.ticks(2000);
+    assert.equal(claims(stage, { from }), answer);
   }
 });
 

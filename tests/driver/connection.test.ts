@@ -32,7 +32,7 @@ class Stage {
   readonly near: MemoryLink;
   readonly connection: Connection;
   readonly told: (RelayMessage | UnknownRelayMessage)[] = [];
-  readonly ends: { code: string; message: string }[] = [];
+  readonly ends: { code: string; message: string; deadSince: number | null }[] = [];
   starts = 0;
   /** What the participant sent, in order. */
   readonly sent: (RelayMessage | UnknownRelayMessage)[] = [];
@@ -54,7 +54,7 @@ class Stage {
         return Promise.resolve();
       },
       onMessage: (message) => Promise.resolve(void this.told.push(message)),
-      onEnd: (code, message) => this.ends.push({ code, message }),
+      onEnd: (code, message, deadSince) => this.ends.push({ code, message, deadSince }),
       ...handlers,
     }, () => this.now);
   }
@@ -207,7 +207,7 @@ Deno.test("CLOSING is told with its code and words, or its code for words", asyn
     const stage = await Stage.started();
     await stage.says({ kind: "closing", code: "shutting-down", message });
     const said = message === "" ? "shutting-down" : message;
-    assert.deepEqual(stage.ends, [{ code: "shutting-down", message: said }]);
+    assert.deepEqual(stage.ends, [{ code: "shutting-down", message: said, deadSince: null }]);
     stage.far.destroy();
     await settled();
     assert.equal(stage.ends.length, 1, "the end is told once");
@@ -310,6 +310,35 @@ Deno.test("close() of a relay that does not read waits until it is abandoned", a
   stage.connection.abandon();
   await closing;
   assert.deepEqual(stage.ends.map((e) => e.code), ["stalled"]);
+});
+
+Deno.test("the end says since when the relay was out of reach, also if that was found out by its goodbye", async () => {
+  const goodbye: RelayMessage = { kind: "closing", code: "idle", message: "" };
+  const ends: [what: string, deadSince: number | null, act: (stage: Stage) => unknown][] = [
+    ["at once", null, (stage) => stage.far.close()],
+    ["found dead", 1000, (stage) => {
+      stage.now = 1000 + DEAD_AFTER_MS;
+      stage.connection.tick();
+    }],
+    ["asleep", 1000, async (stage) => {
+      stage.now = 600_000;
+      await stage.says(goodbye);
+    }],
+    ["in a tunnel, and over it", null, async (stage) => {
+      stage.now = 1000 + 2 * PING_AFTER_MS;
+      await stage.says(text(1));
+      stage.now += 10_000;
+      await stage.says(goodbye);
+    }],
+  ];
+  for (const [what, deadSince, act] of ends) {
+    const stage = await Stage.started();
+    stage.now = 1000;
+    await stage.says(text(0));
+    await act(stage);
+    await settled();
+    assert.deepEqual(stage.ends.map((end) => end.deadSince), [deadSince], what);
+  }
 });
 
 Deno.test("close() waits until the relay has read what was sent, however much comes from it", async () => {
