@@ -4,7 +4,7 @@ import type { Link, LinkEnd } from "../transport/link.ts";
 import { Outbox } from "../transport/outbox.ts";
 import { WireError } from "../wire/codec.ts";
 import { FrameDecoder } from "../wire/frame.ts";
-import type { Challenge } from "../wire/ids.ts";
+import { type Challenge, sameBytes } from "../wire/ids.ts";
 import { DEAD_AFTER_MS, MAX_FRAME_BYTES, PING_AFTER_MS } from "../wire/limits.ts";
 import {
   ACCESS,
@@ -12,7 +12,6 @@ import {
   decodeRelayMessage,
   frameRelayMessage,
   PROTOCOL_VERSION,
-  RELAY_MESSAGES,
   type RelayMessage,
   type UnknownRelayMessage,
 } from "../wire/relay_message.ts";
@@ -43,9 +42,10 @@ const DEAF_BEFORE_MS = 10_000;
  * hold megabytes that a relay takes in its own time, and that are gone with us.
  */
 const PROBE_BYTES = 16 * 1024;
-/** The other PINGs have 0. */
-const PROBE = 1;
-const PONG = RELAY_MESSAGES.pong.type;
+/** No other PING has it. */
+const PROBE = Number.MAX_SAFE_INTEGER;
+/** The answer to it, without its length. */
+const PROOF = frameRelayMessage({ kind: "pong", token: PROBE }).subarray(4);
 
 /** Bodies that wait for the inbound stage before the socket is held back. */
 const MAX_WAITING_BYTES = 4 * 1024 * 1024;
@@ -161,11 +161,9 @@ export class Connection {
     try {
       for (const body of this.#decoder.push(bytes)) {
         // It says what the relay has read, however much waits to be handled here.
-        if (this.#started && body[0] === PONG) {
-          void this.#body(body);
-          continue;
-        }
-        if (this.#closing) continue;
+        const isProof = body.length === PROOF.length && sameBytes(body, PROOF);
+        if (isProof) this.#proven();
+        if (isProof || this.#closing) continue;
         this.#waiting.push(body);
         this.#waitingBytes += body.length;
       }
@@ -221,8 +219,6 @@ export class Connection {
     switch (message.kind) {
       case "ping":
         return void this.send({ kind: "pong", token: message.token });
-      case "pong":
-        return void this.#proven(message.token);
       case "closing":
         return void this.#end(
           message.code,
@@ -301,8 +297,8 @@ export class Connection {
     }
   }
 
-  #proven(token: number): void {
-    if (token !== PROBE || this.#probes === 0) return;
+  #proven(): void {
+    if (this.#probes === 0) return;
     this.#probes--;
     this.#proofs++;
     this.#onProof();
