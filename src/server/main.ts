@@ -72,8 +72,13 @@ export async function runServer(
 ): Promise<number> {
   const say = new Announcer(options.ui, output);
   say.event("hello", { schema: 1, version: ports.version, role: "server" });
+  // From the first moment: a SIGHUP that nobody hears ends the process, and systemd takes that for a wish.
+  const started = Promise.withResolvers<Operation>();
+  const stopHearing = ports.hangUp?.(() =>
+    void started.promise.then((running) => running.reload())
+  );
   try {
-    return await serve(options, say, ports);
+    return await serve(options, say, ports, started.resolve);
   } catch (error) {
     if (error instanceof LinkError) {
       return say.failed(2, "usage", `--public is wrong: ${error.message}`);
@@ -90,6 +95,7 @@ export async function runServer(
     }
     throw error;
   } finally {
+    stopHearing?.();
     ports.stop.dispose();
   }
 }
@@ -103,6 +109,7 @@ async function serve(
   options: ServerOptions,
   say: Announcer,
   ports: ServerPorts,
+  started: (operation: Operation) => void,
 ): Promise<number> {
   // Said before anything is made or opened, if it cannot be right.
   if (options.public !== null) publicAddress(options.public, options.listen[0]?.port || 1);
@@ -120,7 +127,6 @@ async function serve(
   let accounts: OpenAccounts | null = null;
   let operation: Operation | null = null;
   let listener: Listener | null = null;
-  let stopHearing: (() => void) | undefined;
   const metrics = await openMetrics(settings.metrics, {
     page: () => operation?.page() ?? "",
     ready: () => operation?.ready ?? false,
@@ -172,15 +178,13 @@ async function serve(
     });
     await operation.listenForCommands();
     gate.open(operation.relay);
-    const running = operation;
-    stopHearing = ports.hangUp?.(() => void running.reload());
+    started(operation);
     const reason = await ports.stop.stopped;
     say.event("stopping", { reason });
     say.line("  stopping");
     // Nobody is let in any more; who is there is told, and has a moment to read it.
     await operation.stop(reason, ports.stop.hurried ?? new Promise(() => {}));
   } finally {
-    stopHearing?.();
     await listener?.close();
     await operation?.close();
     accounts?.close();
@@ -211,7 +215,11 @@ async function openMetrics(
     return serveMetrics(address, source);
   } catch (cause) {
     const where = formatAddress(address.host, address.port);
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = cause instanceof Deno.errors.AddrInUse
+      ? "the port is taken. Stop the other program or choose another with --metrics"
+      : cause instanceof Error
+      ? cause.message
+      : String(cause);
     throw new ListenError("failed", `cannot serve metrics on ${where}: ${why}`, { cause });
   }
 }

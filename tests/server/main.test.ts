@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { runServer, type ServerOutput, type ServerPorts } from "../../src/server/main.ts";
 import {
@@ -32,7 +33,10 @@ class Served {
         if (/server link|"type":"ready"/.test(line)) this.#ready.resolve();
         for (const wake of this.#waiting.splice(0)) wake();
       },
-      err: (line) => this.err.push(line),
+      err: (line) => {
+        this.err.push(line);
+        for (const wake of this.#waiting.splice(0)) wake();
+      },
     };
     this.exit = runServer(options, output, {
       version: "0.0.0",
@@ -47,9 +51,9 @@ class Served {
     return this.#ready.promise;
   }
 
-  /** Waits for a line on standard output. */
+  /** Waits for a line on standard output or error. */
   async says(pattern: RegExp): Promise<void> {
-    while (!this.out.some((line) => pattern.test(line))) {
+    while (![...this.out, ...this.err].some((line) => pattern.test(line))) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
   }
@@ -244,6 +248,13 @@ Deno.test("a taken port, an unusable folder and a wrong --public are named, with
     const taken = new Served(options(dir, { listen: [{ host: "127.0.0.1", port }] }));
     assert.equal(await taken.exit, 1);
     assert.match(taken.err.join(), new RegExp(`127\\.0\\.0\\.1:${port}.*taken.*--port`));
+    const page = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const metrics = { host: "127.0.0.1", port: page.addr.port };
+    const operation = { ...DEFAULT_OPERATION, metrics };
+    const unpaged = new Served(options(dir, { operation }));
+    assert.equal(await unpaged.exit, 1);
+    assert.match(unpaged.err.join(), /taken.*--metrics/);
+    page.close();
     await first.stop();
 
     const file = join(dir, "file");
@@ -282,6 +293,30 @@ Deno.test("each limit is an option with its default, and is read within its boun
   });
   assert.deepEqual(bounds, LIMIT_OPTIONS.map((o) => o.name));
   assert.equal(largest.maxMembersPerRoom, 2000);
+});
+
+Deno.test("a SIGHUP is heard before anything else is done, and carried out when the relay is there", async () => {
+  await withFolder(async (dir) => {
+    const given = options(dir);
+    let heardFirst = false;
+    let hears = false;
+    const hangUp = (call: () => void) => {
+      heardFirst = !existsSync(given.certs);
+      hears = true;
+      call();
+      return () => {
+        hears = false;
+      };
+    };
+    const { log } = DEFAULT_OPERATION;
+    const operation = { ...DEFAULT_OPERATION, log: { ...log, format: "text" } as const };
+    const served = new Served({ ...given, operation }, { hangUp });
+    await served.ready();
+    assert.ok(heardFirst);
+    await served.says(/ reloaded /);
+    assert.equal(await served.stop(), 0);
+    assert.ok(!hears);
+  });
 });
 
 Deno.test("rotate-key --after: the change comes at its time, though the file of options is wrong by then", async () => {
