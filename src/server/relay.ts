@@ -140,6 +140,8 @@ export interface RelayCounters {
   unknownFrames: number;
   /** Logins that have succeeded. */
   logins: number;
+  /** Logins that were begun: what a wrong password ends is never said to us. */
+  loginsBegun: number;
   /** LOGIN_REFUSED by code. */
   readonly loginsRefused: Partial<Record<LoginRefusedCode, number>>;
   /** REFUSED by code, those included that were not sent any more. */
@@ -160,6 +162,7 @@ export class Relay {
     bytesOut: 0,
     unknownFrames: 0,
     logins: 0,
+    loginsBegun: 0,
     loginsRefused: {},
     refused: {},
     closed: {},
@@ -532,7 +535,12 @@ export class Relay {
     this.#spokenMs = connection.heardMs;
     // A view would keep the whole piece that it came in.
     const copy = frame.slice();
-    for (const seat of route.to) this.#cursorOf(seat)?.push(copy);
+    let readers = 0;
+    for (const seat of route.to) {
+      this.#cursorOf(seat)?.push(copy);
+      readers++;
+    }
+    connection.spread(copy.length, readers);
   }
 
   #refuse(connection: Connection, body: Uint8Array, { code, message }: Refusal): void {
@@ -590,6 +598,7 @@ export class Relay {
     if (connection.atDesk) {
       return this.#close(connection, "malformed", "one message of a login at a time");
     }
+    if (message.kind === "login-start") this.counters.loginsBegun++;
     connection.atDesk = true;
     void login.take(visit, message).then((outcome) => {
       connection.atDesk = false;

@@ -1,7 +1,7 @@
 /** One connection that does what it may, as hard as it can, and what the others have of it. */
 import assert from "node:assert/strict";
 import { frameRelayMessage } from "../../src/wire/relay_message.ts";
-import { type Person, TestRoom } from "../support/gate_people.ts";
+import { OWNERS, type Person, TestRoom } from "../support/gate_people.ts";
 import { settled } from "../support/memory_link.ts";
 import { Story } from "./relay_story.ts";
 
@@ -124,6 +124,23 @@ Deno.test("what goes to many counts for many, and an owner may send eight times 
   // 32 are there, which is four times eight.
   near(await heardOf(fox, large, listener), 100_000 / 4);
   near(await heardOf(owl, large, listener), 100_000 / 4 * 8);
+});
+
+Deno.test("what goes to many owners counts for many too", async () => {
+  const story = new Story({ bytesPerSecond: 100_000 });
+  const room = new TestRoom();
+  const fox = await story.enter(room, "member");
+  const owl = await story.enter(room, "owner");
+  for (let i = 0; i < 31; i++) await story.enter(room, "owner");
+  await story.pass(10_000);
+  const text = "x".repeat(1000);
+  const heard = () => owl.texts().filter((t) => t === text).length;
+  for (let i = 0; i < 400; i++) fox.whisper(room, OWNERS, text);
+  await settled();
+  const before = heard();
+  for (let i = 0; i < 100; i++) await story.pass(10);
+  const bytes = (heard() - before) * 1000;
+  assert.ok(Math.abs(bytes / (100_000 / 4) - 1) < 0.2, `${bytes}`);
 });
 
 Deno.test("of large frames a member may send fewer bytes than of small ones, less so to few, and an owner as many", async () => {
