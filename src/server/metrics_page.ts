@@ -66,6 +66,12 @@ export function metricsPage(m: Measurements): string {
       "Frames of a type that this version does not know.",
       one(counters.unknownFrames),
     ),
+    metric(
+      "stm_logins_begun_total",
+      "counter",
+      "Logins that were begun; who has guessed wrong finds out alone, and ends it.",
+      one(counters.loginsBegun),
+    ),
     metric("stm_logins_total", "counter", "Logins that succeeded.", one(counters.logins)),
     metric(
       "stm_logins_refused_total",

@@ -65,26 +65,35 @@ const CODE = { hash: hexField(32), expires: timeField };
 // Fields that we do not know are kept when the file is written: see `profile.ts`.
 const FORMAT: JsonFormat<SavedAccounts> = {
   version: 1,
-  schema: v.looseObject({
-    version: countField,
-    setup: v.exactOptional(setupId),
-    users: v.pipe(
-      v.array(v.looseObject({
-        name: v.pipe(v.string(), v.guard(isAccountName)),
-        record: v.exactOptional(hexField(192)),
-        code: v.exactOptional(v.looseObject(CODE)),
-        disabled: v.exactOptional(v.boolean()),
-        since: timeField,
-      })),
-      v.maxLength(MAX_ACCOUNTS),
-      // Which of two records is the right one must not depend on their order.
-      v.check((users) => new Set(users.map(({ name }) => name)).size === users.length),
+  schema: v.pipe(
+    v.looseObject({
+      version: countField,
+      setup: v.exactOptional(setupId),
+      users: v.pipe(
+        v.array(v.looseObject({
+          name: v.pipe(v.string(), v.guard(isAccountName)),
+          record: v.exactOptional(hexField(192)),
+          code: v.exactOptional(v.looseObject(CODE)),
+          disabled: v.exactOptional(v.boolean()),
+          since: timeField,
+        })),
+        v.maxLength(MAX_ACCOUNTS),
+        // Which of two records is the right one must not depend on their order.
+        v.check((users) => new Set(users.map(({ name }) => name)).size === users.length),
+      ),
+      codes: v.pipe(
+        v.array(v.looseObject({ ...CODE, usesLeft: countField })),
+        v.maxLength(MAX_CODES),
+      ),
+    }),
+    // Else another setup would be made where that is lost too, and the records be worthless unsaid.
+    v.forward(
+      v.check(({ setup, users }) =>
+        setup !== undefined || users.every(({ record }) => record === undefined)
+      ),
+      ["setup"],
     ),
-    codes: v.pipe(
-      v.array(v.looseObject({ ...CODE, usesLeft: countField })),
-      v.maxLength(MAX_CODES),
-    ),
-  }),
+  ),
 };
 
 /** What came of trying to use a code. */

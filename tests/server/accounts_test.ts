@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { ClientHalf } from "../../src/auth/client_half.ts";
 import { Bans } from "../../src/server/bans.ts";
 import { runServer } from "../../src/server/main.ts";
+import { askRelay } from "../../src/server/shell_control.ts";
 import type { LoginOutcome } from "../../src/server/login_desk.ts";
 import { LoginLimits } from "../../src/server/login_limits.ts";
 import { formatCode, hashCode } from "../../src/server/registration_code.ts";
@@ -149,6 +150,10 @@ Deno.test("an unknown account and a wrong password get the same messages of the 
       Array.from({ length: 12 }, (_, i) => i < 10),
     );
     for (const other of transcripts) assert.deepEqual(other, first);
+    // No guess says that it was one: what the operator sees is that they were begun.
+    const status = await askRelay(relay.certs, "status");
+    assert.equal(status?.loginsBegun, 4 * 12);
+    assert.equal(status?.logins, 0);
   });
 });
 
@@ -362,6 +367,11 @@ Deno.test("a damaged users.json or a lost setup stops the start, says which, and
     assert.equal(damaged, 1);
     assert.match(why, /users\.json: the field users\.0\.record /);
     assert.equal(await Deno.readTextFile(users), wrong);
+    const { setup: _, ...nameless } = JSON.parse(right);
+    await Deno.writeTextFile(users, JSON.stringify(nameless));
+    await Deno.rename(setup, `${setup}.kept`);
+    assert.match((await start())[1], /users\.json: the field setup /);
+    await Deno.rename(`${setup}.kept`, setup);
     await Deno.writeTextFile(users, right);
     await Deno.remove(setup);
     const [lost, says] = await start();
