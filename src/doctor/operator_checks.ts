@@ -4,7 +4,12 @@ import { constrainedMemory } from "node:process";
 import { EXIT } from "../session/exit_code.ts";
 import { isWildcard, machineAddresses, publicAddress } from "../server/main.ts";
 import type { ServerOptions } from "../server/options.ts";
-import { askRelay, CONTROL_SOCKET, type ControlAnswer } from "../server/shell_control.ts";
+import {
+  askRelay,
+  CONTROL_SOCKET,
+  type ControlAnswer,
+  ControlError,
+} from "../server/shell_control.ts";
 import { type AddressRange, isIn, parseIp, parseRange } from "../transport/address_range.ts";
 import { dial, DialError } from "../transport/dial.ts";
 import type { ListenAddress } from "../transport/listen.ts";
@@ -45,6 +50,14 @@ async function* runningFindings(
   try {
     status = await askRelay(certs, "status");
   } catch (error) {
+    if (error instanceof ControlError) {
+      yield fail(
+        check,
+        error.message,
+        "give --certs a shorter path; until then only signals reach the relay",
+      );
+      return null;
+    }
     if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
     yield fail(
       check,

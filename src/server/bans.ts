@@ -19,7 +19,8 @@ export const BANS_FILE = "bans.json";
 /** Bans that are kept; each is looked at for every connection. */
 export const MAX_BANS = 10_000;
 
-const ACCOUNT = "account:";
+/** What stands before the name of an account. */
+export const ACCOUNT = "account:";
 
 /** One ban as it is kept. */
 export interface Ban {

@@ -4,17 +4,17 @@
  *
  * @module
  */
-import { join } from "node:path";
 import { writeFileAtomic } from "../store/atomic.ts";
 import { StoreError } from "../store/store_error.ts";
-import { type Ban, Bans, canonical, MAX_BANS } from "./bans.ts";
+import { ACCOUNT, type Ban, Bans, canonical, MAX_BANS } from "./bans.ts";
 import { type NotPlanned, planKeyChange } from "../transport/key_change_files.ts";
 import { ServerKeyError } from "../transport/server_key.ts";
+import { isAccountName } from "../wire/account_name.ts";
 import { fingerprint, formatFingerprint, toHex } from "../wire/ids.ts";
 import type { KeyChange } from "../wire/key_change.ts";
 import { MAX_KEY_CHANGES } from "../wire/limits.ts";
 import { fingerprintInput } from "../wire/room_id.ts";
-import { askRelay, type ControlAnswer } from "./shell_control.ts";
+import { askRelay, type ControlAnswer, ControlError } from "./shell_control.ts";
 import { sha256 } from "./verify.ts";
 
 /** Where the words of a command go. */
@@ -48,6 +48,10 @@ export async function addBan(
 ): Promise<number> {
   const form = canonicalOr(who, output);
   if (form === null) return 2;
+  if (form.startsWith(ACCOUNT) && !isAccountName(form.slice(ACCOUNT.length))) {
+    output.err(`"${who}" bans nobody: the name of an account is 1 to 32 of a-z, 0-9, ., - and _`);
+    return 2;
+  }
   return await onFile(options, output, async (bans) => {
     const ban = await bans.add(form, lifeMs, note);
     if (ban === null) {
@@ -89,8 +93,12 @@ export async function listBans(options: CommandOptions, output: CommandOutput): 
 
 /** `stm server status`. @returns the exit code: 3 if no relay runs with this folder */
 export async function showStatus(options: CommandOptions, output: CommandOutput): Promise<number> {
-  const status = await ask(options, "status", output);
+  const status = await ask(options, "status");
   if (status === null) return notRunning(options, output);
+  if ("error" in status) {
+    output.err(String(status.error));
+    return 3;
+  }
   if (options.ui === "json") output.out(JSON.stringify(status));
   else for (const line of statusLines(status)) output.out(line);
   return 0;
@@ -98,7 +106,7 @@ export async function showStatus(options: CommandOptions, output: CommandOutput)
 
 /** `stm server reload`. @returns the exit code: 3 if no relay runs, 1 if it found something wrong */
 export async function reloadRelay(options: CommandOptions, output: CommandOutput): Promise<number> {
-  const answer = await ask(options, "reload", output);
+  const answer = await ask(options, "reload");
   if (answer === null) return notRunning(options, output);
   if ("error" in answer) {
     output.err(`the relay goes on as before: ${answer.error}`);
@@ -206,7 +214,7 @@ export async function putIntoForce(
   output: CommandOutput,
   accounts = false,
 ): Promise<number> {
-  const answer = await ask(options, "reload", output);
+  const answer = await ask(options, "reload");
   if (answer === null) {
     if (options.ui === "line") {
       output.out("no relay runs with this folder: it counts from its start");
@@ -226,14 +234,13 @@ export async function putIntoForce(
 async function ask(
   options: CommandOptions,
   request: "status" | "reload",
-  output: CommandOutput,
 ): Promise<ControlAnswer | null> {
   try {
     return await askRelay(options.certs, request);
   } catch (error) {
+    if (error instanceof ControlError) return { error: error.message };
     if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
-    output.err(`only the user who runs the relay may ask it (${join(options.certs)})`);
-    return null;
+    return { error: `only the user who runs the relay may ask it (${options.certs})` };
   }
 }
 

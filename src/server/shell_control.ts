@@ -34,6 +34,14 @@ const REQUEST_MS = 5_000;
 const ACCEPT_AGAIN_MS = 100;
 const LOOPBACK = "127.0.0.1";
 const FILE_MODE = 0o600;
+/** `sun_path` has 108 bytes on Linux and 104 on macOS, a zero at the end among them. */
+const MAX_SOCKET_PATH_BYTES = Deno.build.os === "linux" ? 107 : 103;
+
+/** The relay cannot be asked, whether it runs or not. The message says what to do. */
+export class ControlError extends Error {
+  /** Always "ControlError". */
+  override readonly name = "ControlError";
+}
 
 /** What this system has. */
 export function controlKind(): ControlKind {
@@ -99,8 +107,19 @@ async function accepted(listener: Deno.Listener): Promise<Deno.Conn | null> {
   }
 }
 
-async function listenInFolder(certs: string): Promise<[Deno.Listener, string]> {
+/** A socket's path, which no system has room for at any length. @throws {ControlError} */
+function socketPath(certs: string): string {
   const path = join(certs, CONTROL_SOCKET);
+  const bytes = new TextEncoder().encode(path).length;
+  if (bytes <= MAX_SOCKET_PATH_BYTES) return path;
+  throw new ControlError(
+    `no relay can be asked by ${path}: ${bytes} bytes are more than the ${MAX_SOCKET_PATH_BYTES} ` +
+      "that a socket's path may have. Give --certs a shorter one",
+  );
+}
+
+async function listenInFolder(certs: string): Promise<[Deno.Listener, string]> {
+  const path = socketPath(certs);
   // Nobody answers there: it is what a relay left that was killed.
   await Deno.remove(path).catch(ignoreMissing);
   const listener = Deno.listen({ transport: "unix", path });
@@ -147,6 +166,7 @@ async function serveOne(
  * Asks the relay that runs with this folder.
  *
  * @returns its answer; null if none runs, or it may not be asked
+ * @throws {ControlError} if it cannot be asked
  */
 export async function askRelay(
   certs: string,
@@ -173,7 +193,7 @@ async function connectTo(
 ): Promise<{ connection: Deno.Conn; token: string } | null> {
   try {
     if (kind === "socket") {
-      const path = join(certs, CONTROL_SOCKET);
+      const path = socketPath(certs);
       return { connection: await Deno.connect({ transport: "unix", path }), token: "" };
     }
     const known: unknown = JSON.parse(await Deno.readTextFile(join(certs, CONTROL_FILE)));
@@ -185,7 +205,7 @@ async function connectTo(
   } catch (error) {
     if (
       error instanceof Deno.errors.NotFound || error instanceof Deno.errors.ConnectionRefused ||
-      error instanceof SyntaxError
+      error instanceof Deno.errors.NotADirectory || error instanceof SyntaxError
     ) return null;
     throw error;
   }

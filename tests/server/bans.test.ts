@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { banList, Bans, canonical, MAX_BANS } from "../../src/server/bans.ts";
+import { addBan } from "../../src/server/shell_commands.ts";
 import { readBans } from "../../src/server/shell_bans.ts";
 import { StoreError } from "../../src/store/store_error.ts";
 import { withFolder } from "../support/temporary_folder.ts";
@@ -39,6 +40,21 @@ Deno.test("a range has one form in the file, so that it can be found again", () 
   assert.equal(canonical("2001:DB8:0::/32"), "2001:db8::/32");
   assert.equal(canonical("account:fox"), "account:fox");
   for (const who of ["fox", "account:", "203.0.113", ""]) assert.equal(canonical(who), null, who);
+});
+
+Deno.test("a ban of what no account can be called bans nobody, and is not kept", async () => {
+  await withFolder(async (certs) => {
+    const lines: string[] = [];
+    const output = {
+      out: (line: string) => lines.push(line),
+      err: (line: string) => lines.push(line),
+    };
+    for (const who of ["account:FOX", "account: fox", "account:a b"]) {
+      assert.equal(await addBan({ certs, ui: "line" }, who, Infinity, undefined, output), 2);
+    }
+    assert.match(lines.join(), /FOX" bans nobody/);
+    assert.deepEqual(await new Bans(certs).list(), []);
+  });
 });
 
 Deno.test("two that ban at once lose none", async () => {

@@ -8,6 +8,7 @@ import {
   controlKind,
   openControl,
 } from "../../src/server/shell_control.ts";
+import { addBan, showStatus } from "../../src/server/shell_commands.ts";
 import { withFolder } from "../support/temporary_folder.ts";
 
 const KINDS: readonly ControlKind[] = controlKind() === "socket" ? ["socket", "port"] : ["port"];
@@ -54,6 +55,29 @@ for (const kind of KINDS) {
     });
   });
 }
+
+Deno.test("a folder whose path is too long for a socket, or that is none, is no crash", async () => {
+  await withFolder(async (folder) => {
+    const long = join(folder, "x".repeat(120));
+    const lines: string[] = [];
+    const output = {
+      out: (line: string) => lines.push(line),
+      err: (line: string) => lines.push(line),
+    };
+    if (controlKind() === "socket") {
+      assert.equal(
+        await addBan({ certs: long, ui: "line" }, "192.0.2.1", Infinity, undefined, output),
+        1,
+      );
+      assert.match(lines.join("\n"), /^banned 192.*\nit is kept.*socket's path.*shorter/s);
+      assert.equal(await showStatus({ certs: long, ui: "line" }, output), 3);
+      await assert.rejects(openControl(long, () => Promise.resolve({})), /shorter/);
+    }
+    const file = join(folder, "file");
+    await Deno.writeTextFile(file, "");
+    assert.equal(await askRelay(file, "status"), null);
+  });
+});
 
 Deno.test("by port: without the token nothing is answered, and nonsense ends nothing", async () => {
   await withFolder(async (folder) => {
