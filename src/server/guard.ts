@@ -76,14 +76,20 @@ export class Guard implements Admission {
    */
   admit(remoteAddress: string): NotAdmitted | null {
     if (this.isBanned(remoteAddress)) return "banned";
-    return this.allowanceOf(remoteAddress)?.arrive(this.#monotonicMs()) ?? null;
+    const ip = ipOf(remoteAddress);
+    if (ip === null) return null;
+    const nowMs = this.#monotonicMs();
+    const allowance = this.#allowances.of(sourceName(ip), nowMs);
+    if (!this.#isExempt(ip)) return allowance.arrive(nowMs);
+    // Counted all the same: it may be exempt no longer when it goes.
+    allowance.open++;
+    return null;
   }
 
   /** A connection that was admitted has ended. */
   gone(remoteAddress: string): void {
-    const allowance = this.allowanceOf(remoteAddress);
-    // Zero already if it was exempt when it came.
-    if (allowance !== null && allowance.open > 0) allowance.open--;
+    const ip = ipOf(remoteAddress);
+    if (ip !== null) this.#allowances.of(sourceName(ip), this.#monotonicMs()).open--;
   }
 
   /** Whether a ban is in force for it now. */
@@ -104,7 +110,7 @@ export class Guard implements Admission {
   /** What names its address to every limit; null if it is exempt, or no address of the internet. */
   sourceOf(remoteAddress: string): string | null {
     const ip = ipOf(remoteAddress);
-    return ip === null || this.#isExempt(ip) ? null : `address ${neighbourhood(ip)}`;
+    return ip === null || this.#isExempt(ip) ? null : sourceName(ip);
   }
 
   /** The buckets of its address; null if it is exempt, or no address of the internet. */
@@ -121,4 +127,9 @@ export class Guard implements Admission {
   #isExempt(ip: Ip): boolean {
     return this.#exempt.some((range) => isIn(ip, range));
   }
+}
+
+/** What one source of addresses is called, exempt or not. */
+function sourceName(ip: Ip): string {
+  return `address ${neighbourhood(ip)}`;
 }

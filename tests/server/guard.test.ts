@@ -52,6 +52,22 @@ Deno.test("who is exempt, or has no address, has no limits but can be banned", (
   assert.equal(made.admit("127.0.0.1:1"), "banned");
 });
 
+Deno.test("who was exempt for a while leaves no connection behind that nobody has", () => {
+  const { made, all } = guard({ sourceConnections: 2 });
+  const from = (port: number) => `203.0.113.7:${port}`;
+  const office = range("203.0.113.7");
+  const none = { ranges: [], accounts: new Map() };
+  assert.deepEqual([made.admit(from(1)), made.admit(from(2))], [null, null]);
+  made.adopt(all, [office], none);
+  assert.equal(made.admit(from(3)), null);
+  for (const port of [1, 2]) made.gone(from(port));
+  made.adopt(all, [], none);
+  // The third, which came while it was exempt, is counted from now on.
+  assert.deepEqual([made.admit(from(4)), made.admit(from(5))], [null, "source-full"]);
+  made.gone(from(3));
+  assert.equal(made.admit(from(5)), null);
+});
+
 Deno.test("a ban is in force until its time, and for its range alone", () => {
   const { made, clock, all } = guard();
   const untilMs = clock.wallMs + 1000;
