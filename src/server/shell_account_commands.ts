@@ -9,7 +9,13 @@ import { Accounts, ACCOUNTS_FILE, MAX_ACCOUNTS, type SavedAccount } from "../sto
 import { StoreError } from "../store/store_error.ts";
 import { type AccountName, isAccountName } from "../wire/account_name.ts";
 import { CODE_SEED_BYTES, formatCode, hashCode } from "./registration_code.ts";
-import { type CommandOptions, type CommandOutput, putIntoForce, tell } from "./shell_commands.ts";
+import {
+  type CommandOptions,
+  type CommandOutput,
+  foreignTo,
+  putIntoForce,
+  tell,
+} from "./shell_commands.ts";
 
 /** `stm server user add`. @returns the exit code: 2 for a name that is none, 1 if it could not be made */
 export async function addUser(
@@ -103,7 +109,7 @@ export async function listUsers(options: CommandOptions, output: CommandOutput):
       output.out("nobody has an account; for example: stm server user add fox");
     }
     return 0;
-  });
+  }, false);
 }
 
 /** `stm server code`. @returns the exit code */
@@ -177,7 +183,13 @@ async function onFile(
   { certs }: CommandOptions,
   output: CommandOutput,
   work: (accounts: Accounts) => Promise<number>,
+  changes = true,
 ): Promise<number> {
+  const foreign = changes ? await foreignTo(certs) : null;
+  if (foreign !== null) {
+    output.err(foreign);
+    return 1;
+  }
   try {
     return await work(new Accounts(join(certs, ACCOUNTS_FILE)));
   } catch (error) {

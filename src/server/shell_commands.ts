@@ -4,11 +4,13 @@
  *
  * @module
  */
+import { join } from "node:path";
 import { writeFileAtomic } from "../store/atomic.ts";
+import { ownerOfWhatWeWrite } from "../store/disk.ts";
 import { StoreError } from "../store/store_error.ts";
 import { ACCOUNT, type Ban, Bans, canonical, MAX_BANS } from "./bans.ts";
 import { type NotPlanned, planKeyChange } from "../transport/key_change_files.ts";
-import { ServerKeyError } from "../transport/server_key.ts";
+import { KEY_FILE, ServerKeyError } from "../transport/server_key.ts";
 import { isAccountName } from "../wire/account_name.ts";
 import { fingerprint, formatFingerprint, toHex } from "../wire/ids.ts";
 import type { KeyChange } from "../wire/key_change.ts";
@@ -88,7 +90,7 @@ export async function listBans(options: CommandOptions, output: CommandOutput): 
     for (const ban of all) tell(options, output, ban, describe(ban));
     if (all.length === 0 && options.ui === "line") output.out("nobody is banned");
     return 0;
-  });
+  }, false);
 }
 
 /** `stm server status`. @returns the exit code: 3 if no relay runs with this folder */
@@ -140,6 +142,11 @@ export async function rotateKey(
   const nowS = Math.floor(Date.now() / 1000);
   const fromS = nowS + Math.floor(times.afterMs / 1000);
   const untilS = fromS + Math.floor(times.followMs / 1000);
+  const foreign = await foreignTo(options.certs);
+  if (foreign !== null) {
+    output.err(foreign);
+    return 1;
+  }
   let change: KeyChange | NotPlanned;
   try {
     change = await planKeyChange(options.certs, writeFileAtomic, { nowS, fromS, untilS });
@@ -263,7 +270,13 @@ async function onFile(
   options: CommandOptions,
   output: CommandOutput,
   work: (bans: Bans) => Promise<number>,
+  changes = true,
 ): Promise<number> {
+  const foreign = changes ? await foreignTo(options.certs) : null;
+  if (foreign !== null) {
+    output.err(foreign);
+    return 1;
+  }
   try {
     return await work(new Bans(options.certs));
   } catch (error) {
@@ -276,6 +289,21 @@ async function onFile(
 function describe({ who, since, until, note }: Ban): string {
   return [who, until === undefined ? "for good" : `until ${until}`, `since ${since}`, note ?? ""]
     .filter((part) => part !== "").join("  ");
+}
+
+/**
+ * Whether what we write in the folder could be read by the relay, whose key is there: not if we are
+ * root and it is not. It would then take no reload, and not start again.
+ *
+ * @returns what is wrong and what to do; null if nothing is, or no key is there yet
+ */
+export async function foreignTo(certs: string): Promise<string | null> {
+  const key = join(certs, KEY_FILE);
+  const keeper = await Deno.stat(key).then(({ uid }) => uid, () => null);
+  const writer = keeper === null ? null : await ownerOfWhatWeWrite(certs);
+  if (writer === null || writer === keeper) return null;
+  return `${key} belongs to user ${keeper}, and what user ${writer} writes there the relay could not ` +
+    `read; nothing was changed. Run this as that user: sudo -u '#${keeper}' stm server …`;
 }
 
 /** Says one thing to people or to programs. */

@@ -83,6 +83,24 @@ export async function writeTemporary(path: string, bytes: Uint8Array, mode: numb
   return temporary;
 }
 
+/**
+ * Whose the files are that we make in a folder: the number of their owner.
+ *
+ * @returns null on Windows, and where none can be made
+ */
+export async function ownerOfWhatWeWrite(folder: string): Promise<number | null> {
+  try {
+    const path = await Deno.makeTempFile({ dir: folder, prefix: ".owner." });
+    try {
+      return (await Deno.stat(path)).uid;
+    } finally {
+      await Deno.remove(path);
+    }
+  } catch {
+    return null; // whoever writes next says why
+  }
+}
+
 /** Gives the temporary file its name, in one step, and makes the name durable. */
 export async function replaceFile(temporary: string, path: string): Promise<void> {
   try {

@@ -8,7 +8,10 @@ import {
   controlKind,
   openControl,
 } from "../../src/server/shell_control.ts";
-import { addBan, showStatus } from "../../src/server/shell_commands.ts";
+import { addUser, listUsers } from "../../src/server/shell_account_commands.ts";
+import { addBan, rotateKey, showStatus } from "../../src/server/shell_commands.ts";
+import { writeFileAtomic } from "../../src/store/atomic.ts";
+import { KEY_FILE, loadOrCreateServerKey } from "../../src/transport/server_key.ts";
 import { withFolder } from "../support/temporary_folder.ts";
 
 const KINDS: readonly ControlKind[] = controlKind() === "socket" ? ["socket", "port"] : ["port"];
@@ -77,6 +80,32 @@ Deno.test("a folder whose path is too long for a socket, or that is none, is no 
     await Deno.writeTextFile(file, "");
     assert.equal(await askRelay(file, "status"), null);
   });
+});
+
+Deno.test({
+  name: "root changes nothing where another user's relay could not read it, and lists all the same",
+  ignore: Deno.build.os === "windows" || Deno.uid() !== 0,
+  fn: () =>
+    withFolder(async (certs) => {
+      const lines: string[] = [];
+      const keep = (line: string) => lines.push(line);
+      const output = { out: keep, err: keep };
+      const given = { certs, ui: "line" } as const;
+      const all = async () => [
+        await addBan(given, "192.0.2.1", Infinity, undefined, output),
+        await addUser(given, "fox", 60_000, output),
+        await rotateKey(given, output, { afterMs: 60_000, followMs: 60_000 }),
+      ];
+      await loadOrCreateServerKey(certs, writeFileAtomic);
+      await Deno.chown(join(certs, KEY_FILE), 4242, 4242);
+      const before = Array.from(Deno.readDirSync(certs), ({ name }) => name).sort();
+      assert.deepEqual(await all(), [1, 1, 1]);
+      assert.match(lines.join(), /belongs to user 4242.*sudo -u '#4242'/);
+      assert.deepEqual(Array.from(Deno.readDirSync(certs), ({ name }) => name).sort(), before);
+      assert.equal(await listUsers(given, output), 0);
+      await Deno.chown(join(certs, KEY_FILE), 0, 0);
+      assert.deepEqual(await all(), [0, 0, 0]);
+    }),
 });
 
 Deno.test("by port: without the token nothing is answered, and nonsense ends nothing", async () => {
