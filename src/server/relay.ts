@@ -713,6 +713,10 @@ export class Relay {
       if (nowMs >= deadlineMs) connection.link.destroy();
       return;
     }
+    // Each room by itself was looked at when something came to it.
+    if (connection.outbox.lagBytes > this.#limits.maxLagBytes) {
+      return this.#close(connection, "too-slow", "it did not read what it was due");
+    }
     const silentMs = connection.pausedUntilMs === null ? nowMs - connection.heardMs : 0;
     if (!gate.started && nowMs - connection.openedMs >= this.#limits.handshakeMs) {
       return this.#close(connection, "idle", "no START came");

@@ -20,7 +20,7 @@ export interface RelayLimits {
   readonly maxRoomsPerConnection: number;
   /** Bytes of a member's frame, at most 1,048,576. */
   readonly maxFrameBytes: number;
-  /** Bytes that may wait for a connection in one room before it is dropped as too slow. */
+  /** Bytes that may wait for a connection, in one room or in all together, before it is dropped as too slow. */
   readonly maxLagBytes: number;
   /** Milliseconds for the TLS handshake, and again for START. */
   readonly handshakeMs: number;

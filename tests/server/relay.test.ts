@@ -465,6 +465,27 @@ Deno.test("a slow reader is dropped with a reason, its memory freed, and nobody 
   assert.equal(story.relay.counters.connections, 2);
 });
 
+Deno.test("who does not read in many rooms is dropped for what waits in all of them", async () => {
+  const story = new Story({ maxLagBytes: 300_000, bytesPerSecond: 0 });
+  const rooms = Array.from({ length: 4 }, () => new TestRoom());
+  const slow = await story.enter(rooms[0] ?? new TestRoom(), "member");
+  for (const room of rooms.slice(1)) {
+    slow.enter(room, "member", { ticket: room.ticket(slow.gate, story.unixS + 3600) });
+  }
+  await settled();
+  const owls = [];
+  for (const room of rooms) owls.push([await story.enter(room, "owner"), room] as const);
+  slow.link.pause();
+  for (const [owl, room] of owls) {
+    for (let i = 0; i < 10; i++) owl.say(room, "x".repeat(20_000));
+    await settled();
+  }
+  assert.deepEqual(story.relay.counters.closed, {});
+  await story.pass(1000);
+  assert.deepEqual(story.relay.counters.closed, { "too-slow": 1 });
+  assert.equal(story.relay.counters.connections, 5);
+});
+
 Deno.test("a slow reader that wakes up reads CLOSING behind whole frames", async () => {
   const story = new Story({ maxLagBytes: 300_000, bytesPerSecond: 0 });
   const room = new TestRoom();
