@@ -113,13 +113,18 @@ Deno.test("of somebody who was removed a CLOSE that counts tells what was said b
   assert.equal(await isGiven(story, cyd, beyond), "sent, and kept back by the relay");
 });
 
-Deno.test("of somebody who is removed the commit says what it said in an epoch that it has not closed", async () => {
+async function withAdaAndBob() {
   const story = await Story.found();
   await story.join(["ada", "bob"]);
   const ada = story.leafOf("ada") as Leaf;
   const bob = story.people.get("bob");
   const handle = story.people.get("ada")?.handle;
   assert.ok(bob !== undefined && handle !== undefined);
+  return { story, ada, bob, handle };
+}
+
+Deno.test("of somebody who is removed the commit says what it said in an epoch that it has not closed", async () => {
+  const { story, ada, bob, handle } = await withAdaAndBob();
   const [kept, beyond] = ["kept from bob", "said afterwards"]
     .map((text) => story.seals("ada", story.text(text)));
   assert.ok(kept !== undefined && beyond !== undefined);
@@ -132,12 +137,7 @@ Deno.test("of somebody who is removed the commit says what it said in an epoch t
 });
 
 Deno.test("of somebody who is removed the commit says also what stands behind a gap in an epoch before", async () => {
-  const story = await Story.found();
-  await story.join(["ada", "bob"]);
-  const ada = story.leafOf("ada") as Leaf;
-  const bob = story.people.get("bob");
-  const handle = story.people.get("ada")?.handle;
-  assert.ok(bob !== undefined && handle !== undefined);
+  const { story, ada, bob, handle } = await withAdaAndBob();
   const [toBob, toAdmin] = ["kept from the admin", "kept from bob"]
     .map((text) => story.seals("ada", story.text(text)));
   assert.ok(toBob !== undefined && toAdmin !== undefined);
@@ -153,12 +153,7 @@ Deno.test("of somebody who is removed the commit says also what stands behind a 
 });
 
 Deno.test("of somebody who is removed the commit says what it said in epochs that are dropped", async () => {
-  const story = await Story.found();
-  await story.join(["ada", "bob"]);
-  const ada = story.leafOf("ada") as Leaf;
-  const bob = story.people.get("bob");
-  const handle = story.people.get("ada")?.handle;
-  assert.ok(bob !== undefined && handle !== undefined);
+  const { story, ada, bob, handle } = await withAdaAndBob();
   await story.adminTakes(handle, story.seals("ada", story.text("kept from bob")));
   await story.rekey();
   for (const keys of [story.admin, bob.keys]) while (keys.epochBefore !== null) keys.dropPrevious();
@@ -168,12 +163,7 @@ Deno.test("of somebody who is removed the commit says what it said in epochs tha
 });
 
 Deno.test("a CLOSE in an epoch that is dropped, in which its author said no more, is not missed when that is removed", async () => {
-  const story = await Story.found();
-  await story.join(["ada", "bob"]);
-  const ada = story.leafOf("ada") as Leaf;
-  const bob = story.people.get("bob");
-  const handle = story.people.get("ada")?.handle;
-  assert.ok(bob !== undefined && handle !== undefined);
+  const { story, ada, bob, handle } = await withAdaAndBob();
   await story.says("ada", "heard by all");
   await story.rekey();
   const epoch = story.epochOf("ada").place.epoch - 1;
