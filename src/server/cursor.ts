@@ -5,8 +5,11 @@
  */
 import type { Chunk, LogReader, RoomLog } from "./room_log.ts";
 
-/** Bytes of one write at most, but for a single private frame that is larger. */
-const MAX_WRITE_BYTES = 65_536;
+/**
+ * Bytes of one write at most, but for a single private frame that is larger. Of more than this the
+ * runtime's TLS (Deno 2.9) would encrypt the rest only when the first part has left.
+ */
+export const MAX_WRITE_BYTES = 49_152;
 
 /** What a cursor needs of its connection. */
 export interface CursorOwner {
@@ -142,13 +145,18 @@ export class Cursor implements LogReader {
     }
   }
 
-  /** The next bytes to write, which the cursor has then passed; null if there are none. */
-  next(): Uint8Array | null {
+  /**
+   * The next bytes to write, which the cursor has then passed: what lies in one piece.
+   *
+   * @param room how many fit, at least 1; MAX_WRITE_BYTES if they are the first of a write
+   * @returns null if there are none, or a private frame is next that does not fit
+   */
+  next(room: number): Uint8Array | null {
     if (this.#after !== null && !this.#after.drained) return null;
     for (;;) {
       const place = this.#places[this.#firstPrivate];
       if (place !== undefined && (this.#chunk === null || place <= this.#at)) {
-        return this.#takePrivate();
+        return this.#takePrivate(room);
       }
       const chunk = this.#chunk;
       if (chunk === null) return null;
@@ -164,8 +172,8 @@ export class Cursor implements LogReader {
         continue;
       }
       end = Math.min(end, this.#limit, place ?? Infinity, this.#skips[this.#firstSkip] ?? Infinity);
-      this.midFrame = end - this.#at > MAX_WRITE_BYTES;
-      if (this.midFrame) end = this.#at + MAX_WRITE_BYTES;
+      this.midFrame = end - this.#at > room;
+      if (this.midFrame) end = this.#at + room;
       const bytes = this.#log.slice(chunk, this.#at, end);
       this.#at = end;
       return bytes;
@@ -190,42 +198,21 @@ export class Cursor implements LogReader {
     return this.#at !== before;
   }
 
-  /** All private frames whose turn it is, joined up to one write. */
-  #takePrivate(): Uint8Array | null {
+  #takePrivate(room: number): Uint8Array | null {
+    const frame = this.#frames[this.#firstPrivate];
+    if (frame === undefined || (frame.length > room && room < MAX_WRITE_BYTES)) return null;
     this.midFrame = false;
-    const first = this.#firstPrivate;
-    let next = first;
-    let size = 0;
-    for (; next < this.#frames.length; next++) {
-      const length = this.#frames[next]?.length ?? 0;
-      const due = this.#chunk === null || (this.#places[next] ?? 0) <= this.#at;
-      if (!due || (next > first && size + length > MAX_WRITE_BYTES)) break;
-      size += length;
-    }
-    const taken = this.#frames.slice(first, next);
-    this.#firstPrivate = next;
-    this.#privateBytes -= size;
-    if (next === this.#frames.length) {
+    this.#privateBytes -= frame.length;
+    this.#firstPrivate++;
+    if (this.#firstPrivate === this.#frames.length) {
       this.#frames = [];
       this.#places = [];
       this.#firstPrivate = 0;
-    } else if (next > 1024) {
-      this.#frames.splice(0, next);
-      this.#places.splice(0, next);
+    } else if (this.#firstPrivate > 1024) {
+      this.#frames.splice(0, this.#firstPrivate);
+      this.#places.splice(0, this.#firstPrivate);
       this.#firstPrivate = 0;
     }
-    return joined(taken, size);
+    return frame;
   }
-}
-
-/** One frame as it is, several in one array. */
-function joined(frames: readonly Uint8Array[], size: number): Uint8Array | null {
-  if (frames.length === 1) return frames[0] ?? null;
-  const all = new Uint8Array(size);
-  let at = 0;
-  for (const frame of frames) {
-    all.set(frame, at);
-    at += frame.length;
-  }
-  return all;
 }

@@ -5,8 +5,9 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import type { Link } from "../transport/link.ts";
-import { Cursor, type CursorOwner } from "./cursor.ts";
+import { Cursor, type CursorOwner, MAX_WRITE_BYTES } from "./cursor.ts";
 import type { RoomLog } from "./room_log.ts";
 import type { Flushable, Turn } from "./turn.ts";
 
@@ -19,6 +20,9 @@ export interface OutboxPorts {
   /** So many bytes were given to the link. */
   wrote(bytes: number): void;
 }
+
+/** Where what lies apart becomes one write; the link takes it at once. A Buffer, as in `room_log.ts`. */
+const JOINED = Buffer.alloc(MAX_WRITE_BYTES);
 
 /** Whose outbox it is. */
 export interface OutboxOwner {
@@ -131,8 +135,24 @@ export class Outbox implements Flushable, CursorOwner {
 
   #pump(): void {
     if (this.#busy || this.#ended) return;
-    const bytes = this.#take();
-    if (bytes !== null) this.#write(bytes);
+    const first = this.#take(MAX_WRITE_BYTES);
+    if (first !== null) this.#write(this.#joined(first));
+  }
+
+  /**
+   * What is taken, and what fits behind it into the same write. Who speaks gets the others' frames in
+   * pieces, one between any two runs of its own: as many writes would be a turn each.
+   */
+  #joined(first: Uint8Array): Uint8Array {
+    let size = first.length;
+    while (size < MAX_WRITE_BYTES) {
+      const next = this.#take(MAX_WRITE_BYTES - size);
+      if (next === null) break;
+      if (size === first.length) JOINED.set(first);
+      JOINED.set(next, size);
+      size += next.length;
+    }
+    return size === first.length ? first : JOINED.subarray(0, size);
   }
 
   #write(bytes: Uint8Array): void {
@@ -153,25 +173,28 @@ export class Outbox implements Flushable, CursorOwner {
     this.#pump();
   };
 
-  #take(): Uint8Array | null {
-    if (this.#begun !== null) return this.#from(this.#begun);
-    if (this.#own.length > 0) return this.#takeOwn();
-    if (this.#drains) return this.#takeDue() ?? this.#takeLastWords();
-    return this.#takeLastWords() ?? this.#takeDue();
-  }
-
-  #takeLastWords(): Uint8Array | null {
-    const words = this.#lastWords;
+  /** @param room as for {@link Cursor.next} */
+  #take(room: number): Uint8Array | null {
+    if (this.#begun !== null) return this.#from(this.#begun, room);
+    const own = this.#own[0];
+    if (own !== undefined) return this.#takeOwn(own, room);
+    const last = this.#lastWords;
+    if (last === null) return this.#closing ? null : this.#takeDue(room);
+    // With nothing before it in this write, nothing is left that did not fit.
+    const due = this.#drains ? this.#takeDue(room) : null;
+    if (due !== null || (room < MAX_WRITE_BYTES && (this.#drains || last.length > room))) {
+      return due;
+    }
     this.#lastWords = null;
-    return words;
+    return last;
   }
 
-  #takeDue(): Uint8Array | null {
+  #takeDue(room: number): Uint8Array | null {
     for (let i = this.#cursors.length; i > 0; i--) {
       if (this.#next >= this.#cursors.length) this.#next = 0;
       const cursor = this.#cursors[this.#next];
       if (cursor === undefined) return null;
-      const bytes = this.#from(cursor);
+      const bytes = this.#from(cursor, room);
       if (bytes === null && cursor.retired && cursor.drained) this.#cursors.splice(this.#next, 1);
       else this.#next++;
       if (bytes !== null) return bytes;
@@ -179,24 +202,16 @@ export class Outbox implements Flushable, CursorOwner {
     return null;
   }
 
-  #from(cursor: Cursor): Uint8Array | null {
-    const bytes = cursor.next();
+  #from(cursor: Cursor, room: number): Uint8Array | null {
+    const bytes = cursor.next(room);
     this.#begun = bytes !== null && cursor.midFrame ? cursor : null;
     return bytes;
   }
 
-  #takeOwn(): Uint8Array {
-    const all = this.#own.length === 1 ? this.#own[0] : undefined;
-    const bytes = all ?? new Uint8Array(this.#ownBytes);
-    if (all === undefined) {
-      let at = 0;
-      for (const frame of this.#own) {
-        bytes.set(frame, at);
-        at += frame.length;
-      }
-    }
-    this.#own = [];
-    this.#ownBytes = 0;
-    return bytes;
+  #takeOwn(own: Uint8Array, room: number): Uint8Array | null {
+    if (own.length > room && room < MAX_WRITE_BYTES) return null;
+    this.#own.shift();
+    this.#ownBytes -= own.length;
+    return own;
   }
 }

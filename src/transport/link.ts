@@ -35,7 +35,7 @@ export interface Link {
   /**
    * Writes bytes; one write in flight is the caller's discipline, not checked here.
    *
-   * @param bytes not copied and not to be changed until `done`
+   * @param bytes taken at once: they may be changed when this returns
    * @param done called once when the runtime has taken the bytes (or the link failed)
    */
   write(bytes: Uint8Array, done?: (error: Error | null) => void): void;

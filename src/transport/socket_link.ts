@@ -133,15 +133,17 @@ export class SocketLink implements Link, SocketOwner {
       if (done) queueMicrotask(() => done(new Error("the link is closed")));
       return;
     }
+    // The runtime encrypts or copies what it is given at once (Deno 2.9), unless it is busy.
+    const taken = this.#tls.writableLength === 0 ? bytes : new Uint8Array(bytes);
     if (done === undefined) {
-      this.#tls.write(bytes);
+      this.#tls.write(taken);
       return;
     }
     // One callback for all writes instead of a closure each, and no array for the one in flight: the
     // hot path writes often, and an array that is filled and emptied by turns is made anew each time.
     if (this.#done === null) this.#done = done;
     else (this.#further ??= []).push(done);
-    this.#tls.write(bytes, this.#taken);
+    this.#tls.write(taken, this.#taken);
   }
 
   /** As in `Link`. Bytes that were read already may still come. */

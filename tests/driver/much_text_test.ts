@@ -21,7 +21,8 @@ class HeldLink implements Link {
   }
   start: Link["start"] = (handlers) => this.raw.start(handlers);
   write: Link["write"] = (bytes, done) => {
-    const write = (): void => this.raw.write(bytes, done);
+    const taken = new Uint8Array(bytes); // a Buffer's slice() would share its memory
+    const write = (): void => this.raw.write(taken, done);
     if (this.held) this.#waiting.push(write);
     else write();
   };

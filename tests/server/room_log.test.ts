@@ -52,6 +52,58 @@ Deno.test("many appends of a turn are one write, the same view for every reader"
   assert.equal(log.slice(log.tail, 0, 1000), log.slice(log.tail, 0, 1000));
 });
 
+Deno.test("who speaks gets what lies around its own frames, and what is its alone, in one write", async () => {
+  const turn = new Turn();
+  const log = new RoomLog(turn);
+  const speaker = new Listener(turn);
+  const cursor = speaker.outbox.attach(log, undefined);
+  cursor.startReading();
+  for (const value of [1, 3, 5]) {
+    log.append(frame(value, 2000)); // with the third the log begins another chunk
+    const start = log.append(frame(value + 1, 100));
+    cursor.skip(start, log.head);
+  }
+  cursor.push(frame(7));
+  speaker.outbox.send(frame(8));
+  speaker.outbox.send(frame(9));
+  await settled();
+  assert.deepEqual(runs(speaker.bytes), [[8, 1], [9, 1], [1, 2000], [3, 2000], [5, 2000], [7, 1]]);
+  assert.equal(speaker.chunks.length, 1);
+});
+
+Deno.test("a frame that does not fit behind others has its own write, before what follows", async () => {
+  const turn = new Turn();
+  const log = new RoomLog(turn);
+  for (const { drained, due } of [{ drained: true, due: 4 }, { drained: false, due: 0 }]) {
+    const reader = new Listener(turn);
+    const cursor = reader.outbox.attach(log, undefined);
+    cursor.startReading();
+    log.append(frame(1, 100));
+    cursor.push(frame(2, 60_000));
+    log.append(frame(3, 100));
+    cursor.push(frame(4, 49_100));
+    const last = frame(5, 200);
+    if (drained) reader.outbox.finishDrained(last);
+    else reader.outbox.finish(last);
+    await settled();
+    const all = [[1, 100], [2, 60_000], [3, 100], [4, 49_100]];
+    assert.deepEqual(runs(reader.bytes), [...all.slice(0, due), [5, 200]]);
+    assert.notEqual(reader.ours.ended, null);
+  }
+});
+
+Deno.test("what is the connection's own waits for room, and nothing overtakes it", async () => {
+  const turn = new Turn();
+  const log = new RoomLog(turn);
+  const reader = new Listener(turn);
+  reader.outbox.attach(log, undefined).startReading();
+  reader.outbox.send(frame(1, 100));
+  reader.outbox.send(frame(2, 60_000));
+  log.append(frame(3, 100));
+  await settled();
+  assert.deepEqual(runs(reader.bytes), [[1, 100], [2, 60_000], [3, 100]]);
+});
+
 Deno.test("a reader that has read everything, and a quiet room, hold no memory", async () => {
   const turn = new Turn();
   const log = new RoomLog(turn);
@@ -99,6 +151,7 @@ Deno.test("last words come after the frame that was begun, and end the link", as
   await settled();
   cursor.push(frame(2));
   reader.outbox.finish(frame(3));
+  cursor.push(frame(4));
   reader.theirs.resume();
   await settled();
   assert.equal(reader.bytes.length, 200_001);

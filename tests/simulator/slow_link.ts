@@ -24,7 +24,8 @@ export class SlowLink implements Link {
   }
 
   write(bytes: Uint8Array, done?: (error: Error | null) => void): void {
-    this.#up.later(() => this.link.write(bytes, done));
+    const taken = new Uint8Array(bytes); // a Buffer's slice() would share its memory
+    this.#up.later(() => this.link.write(taken, done));
   }
 
   pause(): void {

@@ -50,9 +50,9 @@ export class MemoryLink implements Link {
     }
     this.largestWrite = Math.max(this.largestWrite, bytes.length);
     this.mostInFlight = Math.max(this.mostInFlight, ++this.#inFlight);
-    // A copy, taken now: whoever changes bytes that are under way is found out by the receiver's.
+    // A copy, taken now; of a Buffer slice() would be a view.
     peer.#inbox.push({
-      bytes: bytes.slice(),
+      bytes: new Uint8Array(bytes),
       done: (error) => {
         this.#inFlight--;
         done?.(error);

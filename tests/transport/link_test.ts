@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import net from "node:net";
 import { dial } from "../../src/transport/dial.ts";
 import { startRawServer } from "../support/raw_server.ts";
@@ -39,6 +40,30 @@ Deno.test("bytes written one at a time arrive in order", async () => {
   for (let i = 0; i < sent.length; i++) here.link.write(sent.subarray(i, i + 1));
   await there.atLeast(sent.length);
   assert.deepEqual(there.bytes(), sent);
+  here.link.close();
+  await Promise.all([here.ended, there.ended]);
+});
+
+Deno.test("what a link was given may be changed at once, also while it is busy and nobody reads", async () => {
+  await using relay = await TestRelay.start();
+  const { here, there } = await pair(relay);
+  const place = Buffer.alloc(2 << 20);
+  for (const [from, to] of [[here, there], [there, here]] as const) {
+    to.link.pause();
+    const written = [];
+    for (let i = 1; i <= 4; i++) {
+      written.push(from.write(place.fill(i)));
+    }
+    place.fill(99);
+    to.link.resume();
+    await to.atLeast(4 * place.length);
+    const bytes = to.bytes();
+    for (let i = 0; i < 4; i++) {
+      const part = bytes.subarray(i * place.length, (i + 1) * place.length);
+      assert.ok(part.every((byte) => byte === i + 1));
+    }
+    await Promise.all(written);
+  }
   here.link.close();
   await Promise.all([here.ended, there.ended]);
 });
