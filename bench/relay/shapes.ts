@@ -57,7 +57,7 @@ function rate(
   return {
     name,
     title,
-    load: { shape: "rate", warm: 3, ...load },
+    load: { shape: "rate", warm: 10, ...load },
     relayOptions,
     columns: "rate",
     quick,
