@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { readU32 } from "../wire/codec.ts";
+import { FRAME_HEADER_BYTES } from "../wire/frame.ts";
 import type { Chunk, LogReader, RoomLog } from "./room_log.ts";
 
 /**
@@ -29,6 +31,8 @@ export class Cursor implements LogReader {
   index = -1;
   /** Whether the bytes given last end inside a frame: then nothing else may be written before the next. */
   midFrame = false;
+  /** While it is so: where the bytes began that were cut off there; a frame begins there too. */
+  #begunAt = 0;
   /** Set when the connection is no longer in the room: the cursor ends when it has given all. */
   retired = false;
   readonly #log: RoomLog;
@@ -107,14 +111,29 @@ export class Cursor implements LogReader {
     else this.#owner.wakeLater();
   }
 
-  /** Forgets all that it would still give, but for the rest of a frame that was begun. */
+  /** Forgets all that it would still give, but for the rest of a frame that was begun: of that it keeps a copy. */
   abandon(): void {
     this.stopReading();
-    this.#frames = [];
-    this.#places = [];
-    this.#firstPrivate = this.#privateBytes = 0;
+    const rest = this.#restOfFrame();
+    this.#frames = rest === null ? [] : [rest];
+    this.#places = rest === null ? [] : [this.#at];
+    this.#firstPrivate = 0;
+    this.#privateBytes = rest?.length ?? 0;
     this.retired = true;
-    if (!this.midFrame) this.#chunk = null;
+    // Each chunk holds on to all that come after it.
+    this.#chunk = null;
+  }
+
+  #restOfFrame(): Uint8Array | null {
+    const chunk = this.#chunk;
+    if (chunk === null || !this.midFrame) return null;
+    // What was cut lies in one chunk, as every frame does.
+    let end = this.#begunAt;
+    while (end < this.#at) end += FRAME_HEADER_BYTES + readU32(chunk.bytes, end - chunk.base);
+    this.midFrame = end > this.#at;
+    return this.midFrame
+      ? new Uint8Array(chunk.bytes.subarray(this.#at - chunk.base, end - chunk.base))
+      : null;
   }
 
   /** Leaves out a range of the log that begins at or behind all ranges before: its own frames. */
@@ -172,8 +191,12 @@ export class Cursor implements LogReader {
         continue;
       }
       end = Math.min(end, this.#limit, place ?? Infinity, this.#skips[this.#firstSkip] ?? Infinity);
-      this.midFrame = end - this.#at > room;
-      if (this.midFrame) end = this.#at + room;
+      const isCut = end - this.#at > room;
+      if (isCut) {
+        if (!this.midFrame) this.#begunAt = this.#at;
+        end = this.#at + room;
+      }
+      this.midFrame = isCut;
       const bytes = this.#log.slice(chunk, this.#at, end);
       this.#at = end;
       return bytes;

@@ -175,7 +175,7 @@ export class Outbox implements Flushable, CursorOwner {
 
   /** @param room as for {@link Cursor.next} */
   #take(room: number): Uint8Array | null {
-    if (this.#begun !== null) return this.#from(this.#begun, room);
+    if (this.#begun?.midFrame === true) return this.#from(this.#begun, room);
     const own = this.#own[0];
     if (own !== undefined) return this.#takeOwn(own, room);
     const last = this.#lastWords;

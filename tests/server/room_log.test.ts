@@ -4,6 +4,7 @@ import { Outbox } from "../../src/server/outbox.ts";
 import type { Cursor } from "../../src/server/cursor.ts";
 import { RoomLog } from "../../src/server/room_log.ts";
 import { Turn } from "../../src/server/turn.ts";
+import { encodeFrame, FRAME_HEADER_BYTES, scanFrames } from "../../src/wire/frame.ts";
 import { MemoryLink, settled } from "../support/memory_link.ts";
 
 /** One reader: its outbox, and what arrived at the other end. */
@@ -33,8 +34,9 @@ class Listener {
   }
 }
 
-function frame(value: number, size = 1): Uint8Array {
-  return new Uint8Array(size).fill(value);
+/** A frame of so many bytes in all. */
+function frame(value: number, size = 5): Uint8Array {
+  return encodeFrame(new Uint8Array(size - FRAME_HEADER_BYTES).fill(value));
 }
 
 Deno.test("many appends of a turn are one write, the same view for every reader", async () => {
@@ -67,7 +69,7 @@ Deno.test("who speaks gets what lies around its own frames, and what is its alon
   speaker.outbox.send(frame(8));
   speaker.outbox.send(frame(9));
   await settled();
-  assert.deepEqual(runs(speaker.bytes), [[8, 1], [9, 1], [1, 2000], [3, 2000], [5, 2000], [7, 1]]);
+  assert.deepEqual(runs(speaker.bytes), [[8, 5], [9, 5], [1, 2000], [3, 2000], [5, 2000], [7, 5]]);
   assert.equal(speaker.chunks.length, 1);
 });
 
@@ -115,9 +117,9 @@ Deno.test("a reader that has read everything, and a quiet room, hold no memory",
   log.settle();
   log.settle();
   assert.equal(log.tail.bytes.length, 0);
-  log.append(frame(2, 3));
+  log.append(frame(2, 7));
   await settled();
-  assert.equal(reader.bytes.length, 5003);
+  assert.equal(reader.bytes.length, 5007);
 });
 
 Deno.test("a reader that stopped is dropped, and what it held back is let go", async () => {
@@ -154,9 +156,39 @@ Deno.test("last words come after the frame that was begun, and end the link", as
   cursor.push(frame(4));
   reader.theirs.resume();
   await settled();
-  assert.equal(reader.bytes.length, 200_001);
-  assert.equal(reader.bytes.at(-1), 3);
+  assert.deepEqual(runs(reader.bytes), [[1, 200_000], [3, 5]]);
   assert.notEqual(reader.ours.ended, null);
+});
+
+Deno.test("who is dropped keeps the rest of a frame that was begun, and nothing of the log", async () => {
+  // What is said first, so that a write of 49,152 bytes ends inside a frame, behind one, and inside
+  // the first; and how many writes are read before nothing is any more.
+  const cases = [
+    { first: [40_000, 30_000], read: 0, rest: 20_848 },
+    { first: [49_152], read: 0, rest: 0 },
+    { first: [150_000], read: 0, rest: 100_848 },
+    { first: [150_000], read: 1, rest: 51_696 },
+  ];
+  for (const { first, read, rest } of cases) {
+    const turn = new Turn();
+    const log = new RoomLog(turn);
+    log.append(frame(9, 100_000)); // the chunk after it has room for more than one frame
+    const reader = new Listener(turn);
+    const cursor = reader.outbox.attach(log, undefined);
+    cursor.startReading();
+    if (read === 0) reader.theirs.pause();
+    for (const size of [...first, 200_000]) log.append(frame(1, size));
+    while (reader.chunks.length < read) await Promise.resolve();
+    reader.theirs.pause();
+    await settled();
+    reader.outbox.finish(frame(2));
+    log.append(frame(3, 100));
+    assert.equal(cursor.lagBytes, rest);
+    reader.theirs.resume();
+    await settled();
+    assert.deepEqual(runs(reader.bytes), [...first.map((size) => [1, size]), [2, 5]]);
+    assert.notEqual(reader.ours.ended, null);
+  }
 });
 
 type Act =
@@ -169,7 +201,7 @@ const READERS = 4;
 const who = fc.integer({ min: 0, max: READERS - 1 });
 // Some frames are larger than a write, some than a chunk.
 const size = fc.oneof(
-  { weight: 8, arbitrary: fc.integer({ min: 1, max: 300 }) },
+  { weight: 8, arbitrary: fc.integer({ min: 5, max: 300 }) },
   { weight: 1, arbitrary: fc.integer({ min: 60_000, max: 300_000 }) },
 );
 const act: fc.Arbitrary<Act> = fc.oneof(
@@ -226,13 +258,15 @@ Deno.test("whatever is appended, pushed, paused and left, each reader gets its s
   );
 });
 
-/** Ids and lengths of the frames, each of which is one byte over and over; no two ids are equal. */
+/** Ids and sizes of the frames. @throws {WireError} if something is left over, or not what {@link frame} makes */
 function runs(bytes: readonly number[]): [number, number][] {
+  const all = Uint8Array.from(bytes);
   const found: [number, number][] = [];
-  for (const byte of bytes) {
-    const last = found.at(-1);
-    if (last !== undefined && last[0] === byte) last[1]++;
-    else found.push([byte, 1]);
-  }
+  const end = scanFrames(all, 0, all.length, all.length, (from, to) => {
+    const body = all.subarray(from, to);
+    assert.ok(body.every((byte) => byte === body[0]));
+    found.push([body[0] ?? 0, to - from + FRAME_HEADER_BYTES]);
+  });
+  assert.equal(end, all.length);
   return found;
 }
