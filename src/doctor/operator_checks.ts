@@ -4,6 +4,7 @@ import { constrainedMemory } from "node:process";
 import { EXIT } from "../session/exit_code.ts";
 import { isWildcard, machineAddresses, publicAddress } from "../server/main.ts";
 import type { ServerOptions } from "../server/options.ts";
+import type { RelayLimits } from "../server/relay_limits.ts";
 import {
   askRelay,
   CONTROL_SOCKET,
@@ -37,7 +38,7 @@ export async function* operatorFindings(
   yield metricsFinding(operation.metrics);
   yield* limitFindings(options);
   if (key !== null) yield descriptorsFinding(join(certs, KEY_FILE), limits.maxConnections);
-  yield memoryFinding(limits.maxConnections);
+  yield memoryFinding(limits);
 }
 
 /** @returns what the relay that runs says of itself */
@@ -326,16 +327,20 @@ const MIB = 1024 * 1024;
 const BASE_BYTES = 96 * MIB;
 const CONNECTION_BYTES = 36 * 1024;
 
-function memoryFinding(maxConnections: number): Finding {
+function memoryFinding({ maxConnections, maxHeldBytes }: RelayLimits): Finding {
   const check = "memory";
   const { total } = Deno.systemMemoryInfo();
   // A control group's limit; as large as a number can be if there is none.
   const bytes = Math.min(total, constrainedMemory() || Infinity);
-  const wanted = BASE_BYTES + maxConnections * CONNECTION_BYTES;
-  const text = `${Math.round(wanted / MIB)} MiB for ${maxConnections} idle connections, of ${
-    Math.round(bytes / MIB)
-  } MiB`;
+  const fixed = BASE_BYTES + maxHeldBytes;
+  const wanted = fixed + maxConnections * CONNECTION_BYTES;
+  const text = `${Math.round(wanted / MIB)} MiB for ${maxConnections} connections, ${
+    Math.round(maxHeldBytes / MIB)
+  } of them for slow readers, of ${Math.round(bytes / MIB)} MiB`;
   if (wanted <= bytes * 0.8) return ok(check, text);
-  const fitting = Math.max(1, Math.floor((bytes * 0.8 - BASE_BYTES) / CONNECTION_BYTES));
-  return warn(check, text, `give --max-connections ${fitting}, or the machine more memory`);
+  const fitting = Math.floor((bytes * 0.8 - fixed) / CONNECTION_BYTES);
+  const remedy = fitting > 0
+    ? `give --max-connections ${fitting}, a smaller --max-held-bytes`
+    : "give a smaller --max-held-bytes";
+  return warn(check, text, `${remedy}, or the machine more memory`);
 }

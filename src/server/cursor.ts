@@ -19,6 +19,8 @@ export interface CursorOwner {
   wake(cursor: Cursor): void;
   /** Something private was added to one of its cursors. */
   wakeLater(): void;
+  /** It did not read what it was due. */
+  tooSlow(): void;
 }
 
 /**
@@ -75,6 +77,11 @@ export class Cursor implements LogReader {
   /** How far it has read. */
   get position(): number {
     return this.#at;
+  }
+
+  /** Bytes that wait for it alone. */
+  get privateBytes(): number {
+    return this.#privateBytes;
   }
 
   /** Bytes that wait for it. */
@@ -155,6 +162,11 @@ export class Cursor implements LogReader {
   /** See {@link LogReader}. */
   wake(): void {
     this.#owner.wake(this);
+  }
+
+  /** See {@link LogReader}. */
+  drop(): void {
+    this.#owner.tooSlow();
   }
 
   /** See {@link LogReader}. */

@@ -59,6 +59,12 @@ export function metricsPage(m: Measurements): string {
     ),
     metric("stm_frames_in_total", "counter", "Frames taken in.", one(counters.framesIn)),
     metric("stm_bytes_in_total", "counter", "Bytes taken in.", one(counters.bytesIn)),
+    metric(
+      "stm_held_bytes",
+      "gauge",
+      "Bytes that wait for those who have not read them, at the last tick.",
+      one(counters.heldBytes),
+    ),
     metric("stm_bytes_out_total", "counter", "Bytes given out.", one(counters.bytesOut)),
     metric(
       "stm_unknown_frames_total",

@@ -60,6 +60,7 @@ export interface LimitOption {
 
 const MAX_COUNT = 1_000_000;
 const MAX_RATE = 1_000_000_000;
+const MAX_HELD_BYTES = 2 ** 40;
 
 /** The limits as options, in the order of help. */
 export const LIMIT_OPTIONS: readonly LimitOption[] = [
@@ -118,6 +119,14 @@ export const LIMIT_OPTIONS: readonly LimitOption[] = [
     help: "what may wait for a slow reader before it is dropped",
     min: 65_536,
     max: MAX_RATE,
+  },
+  {
+    limit: "maxHeldBytes",
+    name: "max-held-bytes",
+    value: "BYTES",
+    help: "what may wait for all slow readers together before the slowest are dropped",
+    min: 1_048_576,
+    max: MAX_HELD_BYTES,
   },
   {
     limit: "handshakeMs",

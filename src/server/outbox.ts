@@ -63,6 +63,13 @@ export class Outbox implements Flushable, CursorOwner {
     return sum;
   }
 
+  /** Those of them that wait for this connection alone, and not in a log that others read too. */
+  get privateBytes(): number {
+    let sum = this.#ownBytes;
+    for (const cursor of this.#cursors) sum += cursor.privateBytes;
+    return sum;
+  }
+
   /** Adds a cursor for a room that the connection has entered. */
   attach(log: RoomLog, before: Cursor | undefined): Cursor {
     const after = before !== undefined && before.retired && !before.drained ? before : null;
@@ -115,7 +122,7 @@ export class Outbox implements Flushable, CursorOwner {
   /** See {@link CursorOwner}. Called for every reader of a room in every turn: it has to be cheap. */
   wake(cursor: Cursor): void {
     if (!this.#busy) this.#pump();
-    else if (cursor.lagBytes > this.#ports.maxLagBytes) this.#tooSlow();
+    else if (cursor.lagBytes > this.#ports.maxLagBytes) this.tooSlow();
   }
 
   /** See {@link CursorOwner}. */
@@ -126,10 +133,11 @@ export class Outbox implements Flushable, CursorOwner {
   /** See {@link Flushable}. */
   flush(): void {
     if (!this.#busy) this.#pump();
-    else if (this.lagBytes > this.#ports.maxLagBytes) this.#tooSlow();
+    else if (this.lagBytes > this.#ports.maxLagBytes) this.tooSlow();
   }
 
-  #tooSlow(): void {
+  /** See {@link CursorOwner}. */
+  tooSlow(): void {
     if (!this.#ended && !this.#closing) this.#owner.tooSlow();
   }
 

@@ -136,6 +136,8 @@ export interface RelayCounters {
   bytesIn: number;
   /** Bytes given to the links. */
   bytesOut: number;
+  /** Bytes that waited for those who had not read them, at the last tick. */
+  heldBytes: number;
   /** Frames of a type that this version does not know. */
   unknownFrames: number;
   /** Logins that have succeeded. */
@@ -150,6 +152,13 @@ export interface RelayCounters {
   readonly closed: Partial<Record<ClosingCode, number>>;
 }
 
+/** A place where bytes wait. */
+interface Held {
+  readonly bytes: number;
+  /** Ends connections until at most half of them wait. @returns how many no longer do */
+  drop(): number;
+}
+
 /** A relay without its listener. */
 export class Relay {
   /** See {@link RelayCounters}. */
@@ -160,6 +169,7 @@ export class Relay {
     framesIn: 0,
     bytesIn: 0,
     bytesOut: 0,
+    heldBytes: 0,
     unknownFrames: 0,
     logins: 0,
     loginsBegun: 0,
@@ -333,6 +343,34 @@ export class Relay {
     for (const connection of [...this.#connections.values()]) this.#watch(connection, now.ms);
     this.#step({ kind: "tick" }, now);
     for (const log of this.#logs.values()) log.settle();
+    this.#boundHeld();
+  }
+
+  /** One that reads slowly is bounded by itself; many together, in as many rooms, are here. */
+  #boundHeld(): void {
+    const held: Held[] = [];
+    for (const log of this.#logs.values()) {
+      held.push({ bytes: log.heldBytes, drop: () => log.dropSlowest() });
+    }
+    for (const { open, outbox } of this.#connections.values()) {
+      const bytes = open ? outbox.privateBytes : 0;
+      if (bytes === 0) continue;
+      held.push({
+        bytes,
+        drop: () => {
+          outbox.tooSlow();
+          return bytes;
+        },
+      });
+    }
+    let sum = held.reduce((all, { bytes }) => all + bytes, 0);
+    this.counters.heldBytes = sum;
+    if (sum <= this.#limits.maxHeldBytes) return;
+    held.sort((a, b) => b.bytes - a.bytes);
+    for (const { drop } of held) {
+      sum -= drop();
+      if (sum <= this.#limits.maxHeldBytes) return;
+    }
   }
 
   /**

@@ -22,6 +22,11 @@ export interface RelayLimits {
   readonly maxFrameBytes: number;
   /** Bytes that may wait for a connection, in one room or in all together, before it is dropped as too slow. */
   readonly maxLagBytes: number;
+  /**
+   * Bytes that may wait for all connections together: a frame of a room counts once, however many have
+   * not read it. Past it those are dropped for whom most waits.
+   */
+  readonly maxHeldBytes: number;
   /** Milliseconds for the TLS handshake, and again for START. */
   readonly handshakeMs: number;
   /** Milliseconds from the TLS handshake to the end of the login, where one is wanted. */
@@ -76,6 +81,7 @@ export const DEFAULT_RELAY_LIMITS: RelayLimits = {
   maxRoomsPerConnection: 64,
   maxFrameBytes: MAX_FRAME_BYTES,
   maxLagBytes: 8 * 1024 * 1024,
+  maxHeldBytes: 256 * 1024 * 1024,
   handshakeMs: 10_000,
   loginMs: 60_000,
   idleMs: 2 * DEAD_AFTER_MS,

@@ -38,6 +38,8 @@ export interface LogReader {
   readonly position: number;
   /** There is something new. */
   wake(): void;
+  /** What it has not read is to be let go. */
+  drop(): void;
   /** Moves on to the chunk in which it will read next. */
   settle(): void;
 }
@@ -135,6 +137,17 @@ export class RoomLog implements Flushable {
   /** Wakes every reader. Backwards, since a reader that is too slow is taken out meanwhile. */
   flush(): void {
     for (let i = this.readers.length - 1; i >= 0; i--) this.readers[i]?.wake();
+  }
+
+  /** Drops whoever lacks more than half of what is held. @returns bytes that were let go */
+  dropSlowest(): number {
+    const held = this.heldBytes;
+    const least = this.#head - held / 2;
+    for (let i = this.readers.length - 1; i >= 0; i--) {
+      const reader = this.readers[i];
+      if (reader !== undefined && reader.position < least) reader.drop();
+    }
+    return held - this.heldBytes;
   }
 
   /** Called now and then: a room in which nothing was said since the last call keeps no memory. */

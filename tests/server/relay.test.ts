@@ -486,6 +486,76 @@ Deno.test("who does not read in many rooms is dropped for what waits in all of t
   assert.equal(story.relay.counters.connections, 5);
 });
 
+/** Rooms of an owner, one that reads and one that does not; of each is said so many times 20,000 bytes. */
+async function slowRooms(story: Story, times: readonly number[]): Promise<Person[]> {
+  const slows = [];
+  for (const count of times) {
+    const room = new TestRoom();
+    const owl = await story.enter(room, "owner");
+    await story.enter(room, "member");
+    const slow = await story.enter(room, "member");
+    slow.link.pause();
+    for (let i = 0; i < count; i++) {
+      owl.say(room, "x".repeat(20_000));
+      await settled();
+    }
+    slows.push(slow);
+  }
+  return slows;
+}
+
+Deno.test("of what waits in all rooms together the largest part goes, and nobody else notices", async () => {
+  const limits = { maxLagBytes: 1_000_000, bytesPerSecond: 0 };
+  const story = new Story({ ...limits, maxHeldBytes: 1_400_000 });
+  const slows = await slowRooms(story, [5, 40, 30, 5]);
+  await story.pass(1000);
+  const held = story.relay.counters.heldBytes;
+  assert.ok(held > 1_400_000 && held < 1_700_000, `${held}`);
+  assert.deepEqual(story.relay.counters.closed, { "too-slow": 1 });
+  await story.pass(CLOSING_MS);
+  assert.deepEqual(slows.map(({ ended }) => ended), [false, true, false, false]);
+  assert.ok(story.relay.counters.heldBytes < 900_000);
+  assert.equal(story.relay.counters.connections, 11);
+
+  const roomy = new Story(limits);
+  await slowRooms(roomy, [5, 40, 30, 5]);
+  await roomy.pass(1000);
+  assert.deepEqual(roomy.relay.counters.closed, {});
+});
+
+Deno.test("what waits for one alone is counted too, and in a room who lacks least of it stays", async () => {
+  const story = new Story({ maxLagBytes: 1_000_000, bytesPerSecond: 0, maxHeldBytes: 1_000_000 });
+  const room = new TestRoom();
+  const owl = await story.enter(room, "owner");
+  const slow = await story.enter(room, "member");
+  const late = await story.enter(room, "member");
+  slow.link.pause();
+  for (let i = 0; i < 30; i++) {
+    if (i === 20) late.link.pause();
+    owl.say(room, "x".repeat(20_000));
+    await settled();
+  }
+  await story.pass(1000);
+  assert.deepEqual(story.relay.counters.closed, {});
+  // The same bytes wait for both, so only what is new counts.
+  const told = await story.enter(room, "member");
+  const to = told.in(room);
+  told.link.pause();
+  for (let i = 0; i < 25; i++) {
+    owl.whisper(room, to, "x".repeat(20_000));
+    await settled();
+  }
+  await story.pass(1000);
+  assert.deepEqual(story.relay.counters.closed, { "too-slow": 1 });
+  await story.pass(CLOSING_MS);
+  assert.deepEqual([slow, late, told].map(({ ended }) => ended), [true, false, false]);
+  story.relay.adopt({ ...DEFAULT_RELAY_LIMITS, maxHeldBytes: 400_000 });
+  await story.pass(1000);
+  assert.deepEqual(story.relay.counters.closed, { "too-slow": 2 });
+  await story.pass(CLOSING_MS);
+  assert.deepEqual([late, told].map(({ ended }) => ended), [false, true]);
+});
+
 Deno.test("a slow reader that wakes up reads CLOSING behind whole frames", async () => {
   const story = new Story({ maxLagBytes: 300_000, bytesPerSecond: 0 });
   const room = new TestRoom();
