@@ -891,11 +891,11 @@ export class AdminKeys extends RoomKeys {
   /**
    * Takes a member's fresh ML-KEM key for the next commit.
    *
-   * @param now milliseconds since 1970; without it, however often it comes
+   * @param now milliseconds since 1970
    * @returns whether it is for the epoch that we are in, and there have not been too many
    * @throws {CryptoError} `no-key` for a stranger, `bad-signature`, `bad-key`
    */
-  takeKemUpdate({ value, body, signature }: Signed<KemUpdate>, now?: number): boolean {
+  takeKemUpdate({ value, body, signature }: Signed<KemUpdate>, now: number): boolean {
     const current = this.current;
     const member = current?.roster.find((m) => m.leaf === value.leaf);
     const keys = this.#wrapKeys.get(value.leaf);
@@ -908,8 +908,7 @@ export class AdminKeys extends RoomKeys {
     if (!sameBytes(value.room, this.room) || !sameBytes(value.h, current.place.h)) return false;
     const budget = this.#renewed.get(value.leaf) ?? new WorkBudget(KEM_AT_ONCE, KEM_PER_S);
     this.#renewed.set(value.leaf, budget);
-    const isTaken = now === undefined || budget.has(now);
-    if (!isTaken) return false;
+    if (!budget.has(now)) return false;
     budget.spend(1);
     checkKemKey(value.kemKey);
     this.#wrapKeys.set(value.leaf, { rsa: keys.rsa, kem: value.kemKey });
@@ -927,16 +926,16 @@ export class AdminKeys extends RoomKeys {
    * Answers a member who may have missed commits: the bytes as first sent, the newest message of those who have sent
    * nothing since, from which it sees what it lacks of them, then CAUGHT_UP.
    *
-   * @param now milliseconds since 1970; without it, however often it asks
+   * @param now milliseconds since 1970
    * @returns nothing if the commits that it lacks are no longer kept, or it has had too much
    * @throws {CryptoError} `no-key` for a stranger, `bad-signature`
    */
-  catchUp(signed: Signed<CatchUp>, now?: number): readonly Bytes[] {
+  catchUp(signed: Signed<CatchUp>, now: number): readonly Bytes[] {
     const { leaf } = signed.value;
     this.#checkCatchUp(signed);
     const budget = this.#missed.get(leaf) ?? new WorkBudget(MISSED_AT_ONCE, MISSED_PER_S);
     this.#missed.set(leaf, budget);
-    if (now !== undefined && !budget.has(now)) return [];
+    if (!budget.has(now)) return [];
     const answer = this.#answerTo(signed.value);
     budget.spend(Math.max(MISSED_LEAST, answer.reduce((sum, { length }) => sum + length, 0)));
     return answer;

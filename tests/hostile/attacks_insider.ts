@@ -319,7 +319,7 @@ export const INSIDER_ATTACKS: readonly Attack[] = [
     ),
     expected: "few were given",
     patches: [
-      patch("src/crypto/admin_keys.ts", "now !== undefined && !budget.has(now)", "false"),
+      patch("src/crypto/admin_keys.ts", "if (!budget.has(now)) return [];", ""),
     ],
     bites: "all were given",
   },
@@ -354,8 +354,8 @@ export const INSIDER_ATTACKS: readonly Attack[] = [
     patches: [
       patch(
         "src/crypto/admin_keys.ts",
-        "const isTaken = now === undefined || budget.has(now);",
-        "const isTaken = true;",
+        "if (!budget.has(now)) return false;",
+        "",
       ),
     ],
     bites: "all were given",

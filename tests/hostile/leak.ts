@@ -130,7 +130,7 @@ export function leakyAdmin(
       this.wrapKeysOf.set(member.value.identity.toHex(), wrapKeys);
       return taken;
     }
-    override takeKemUpdate(update: Signed<KemUpdate>, now?: number): boolean {
+    override takeKemUpdate(update: Signed<KemUpdate>, now: number): boolean {
       const taken = super.takeKemUpdate(update, now);
       if (taken) this.#remember(update.value.leaf, update.value.kemKey);
       return taken;

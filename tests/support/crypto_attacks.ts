@@ -482,7 +482,9 @@ function kemUpdate(
   const body = encode(KEM_UPDATE_BODY, value);
   const by = over.by ?? ada.session.signing;
   const signed = signature(sign(by.privateKey, "kem", body));
-  return story.admin.takeKemUpdate(signedOf(KEM_UPDATE_BODY, value, signed)) ? ACCEPTED : "ignored";
+  return story.admin.takeKemUpdate(signedOf(KEM_UPDATE_BODY, value, signed), Date.now())
+    ? ACCEPTED
+    : "ignored";
 }
 
 function kem(attack: (facts: CommitFacts) => Promise<string> | string) {

@@ -251,7 +251,7 @@ export class Story {
         return { kind: "bundle", value };
       }
       case "kem-update":
-        return { kind: "kem-update", value: this.admin.takeKemUpdate(message.content) };
+        return { kind: "kem-update", value: this.admin.takeKemUpdate(message.content, Date.now()) };
       case "unknown":
         return { kind: "unknown" };
       default:
