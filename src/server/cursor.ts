@@ -191,7 +191,10 @@ export class Cursor implements LogReader {
       }
       const chunk = this.#chunk;
       if (chunk === null) return null;
-      if (this.#passSkips()) continue;
+      if (this.#passSkips()) {
+        this.midFrame = false; // one's own frames begin behind a whole one
+        continue;
+      }
       if (this.#at >= this.#limit) {
         this.#chunk = null;
         continue;
