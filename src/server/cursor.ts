@@ -5,6 +5,7 @@
  */
 import { readU32 } from "../wire/codec.ts";
 import { FRAME_HEADER_BYTES } from "../wire/frame.ts";
+import { FrameQueue } from "./frame_queue.ts";
 import type { Chunk, LogReader, RoomLog } from "./room_log.ts";
 
 /**
@@ -50,11 +51,7 @@ export class Cursor implements LogReader {
   /** Pairs of start and end, rising; those before #firstSkip are spent. */
   #skips: number[] = [];
   #firstSkip = 0;
-  /** Private frames and their places; those before #firstPrivate are spent. */
-  #frames: Uint8Array[] = [];
-  #places: number[] = [];
-  #firstPrivate = 0;
-  #privateBytes = 0;
+  readonly #private = new FrameQueue();
 
   /** @param after a retired cursor of the same connection and room id, if it still has something to give */
   constructor(log: RoomLog, owner: CursorOwner, after: Cursor | null = null) {
@@ -81,18 +78,18 @@ export class Cursor implements LogReader {
 
   /** Bytes that wait for it alone. */
   get privateBytes(): number {
-    return this.#privateBytes;
+    return this.#private.bytes;
   }
 
   /** Bytes that wait for it. */
   get lagBytes(): number {
     const log = this.#chunk === null ? 0 : Math.min(this.#log.head, this.#limit) - this.#at;
-    return log + this.#privateBytes;
+    return log + this.#private.bytes;
   }
 
   /** Whether it has given all there is. */
   get drained(): boolean {
-    return this.#frames.length === 0 && (this.#chunk === null || this.lagBytes === 0);
+    return this.#private.place === undefined && (this.#chunk === null || this.lagBytes === 0);
   }
 
   /** From here on it gets everything that is appended. */
@@ -122,10 +119,8 @@ export class Cursor implements LogReader {
   abandon(): void {
     this.stopReading();
     const rest = this.#restOfFrame();
-    this.#frames = rest === null ? [] : [rest];
-    this.#places = rest === null ? [] : [this.#at];
-    this.#firstPrivate = 0;
-    this.#privateBytes = rest?.length ?? 0;
+    this.#private.clear();
+    if (rest !== null) this.#private.push(rest, this.#at);
     this.retired = true;
     // Each chunk holds on to all that come after it.
     this.#chunk = null;
@@ -153,9 +148,7 @@ export class Cursor implements LogReader {
 
   /** Adds a frame for this connection alone, behind all that it is due until now. Not copied. */
   push(frame: Uint8Array): void {
-    this.#frames.push(frame);
-    this.#places.push(this.#log.head);
-    this.#privateBytes += frame.length;
+    this.#private.push(frame, this.#log.head);
     this.#owner.wakeLater();
   }
 
@@ -185,16 +178,15 @@ export class Cursor implements LogReader {
   next(room: number): Uint8Array | null {
     if (this.#after !== null && !this.#after.drained) return null;
     for (;;) {
-      const place = this.#places[this.#firstPrivate];
+      const { place } = this.#private;
       if (place !== undefined && (this.#chunk === null || place <= this.#at)) {
-        return this.#takePrivate(room);
+        const frame = this.#private.shift(mostOf(room));
+        if (frame !== null) this.midFrame = false;
+        return frame;
       }
       const chunk = this.#chunk;
       if (chunk === null) return null;
-      if (this.#passSkips()) {
-        this.midFrame = false; // one's own frames begin behind a whole one
-        continue;
-      }
+      if (this.#passSkips()) continue;
       if (this.#at >= this.#limit) {
         this.#chunk = null;
         continue;
@@ -235,22 +227,9 @@ export class Cursor implements LogReader {
     }
     return this.#at !== before;
   }
+}
 
-  #takePrivate(room: number): Uint8Array | null {
-    const frame = this.#frames[this.#firstPrivate];
-    if (frame === undefined || (frame.length > room && room < MAX_WRITE_BYTES)) return null;
-    this.midFrame = false;
-    this.#privateBytes -= frame.length;
-    this.#firstPrivate++;
-    if (this.#firstPrivate === this.#frames.length) {
-      this.#frames = [];
-      this.#places = [];
-      this.#firstPrivate = 0;
-    } else if (this.#firstPrivate > 1024) {
-      this.#frames.splice(0, this.#firstPrivate);
-      this.#places.splice(0, this.#firstPrivate);
-      this.#firstPrivate = 0;
-    }
-    return frame;
-  }
+/** Bytes of a whole frame at most where so many fit: the first of a write may be as large as it is. */
+export function mostOf(room: number): number {
+  return room < MAX_WRITE_BYTES ? room : Infinity;
 }

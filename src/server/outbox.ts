@@ -7,7 +7,8 @@
  */
 import { Buffer } from "node:buffer";
 import type { Link } from "../transport/link.ts";
-import { Cursor, type CursorOwner, MAX_WRITE_BYTES } from "./cursor.ts";
+import { Cursor, type CursorOwner, MAX_WRITE_BYTES, mostOf } from "./cursor.ts";
+import { FrameQueue } from "./frame_queue.ts";
 import type { RoomLog } from "./room_log.ts";
 import type { Flushable, Turn } from "./turn.ts";
 
@@ -39,8 +40,7 @@ export class Outbox implements Flushable, CursorOwner {
   readonly #owner: OutboxOwner;
   #busy = false;
   #ended = false;
-  #own: Uint8Array[] = [];
-  #ownBytes = 0;
+  readonly #own = new FrameQueue();
   #lastWords: Uint8Array | null = null;
   #closing = false;
   /** Whether the last words come after all that the rooms still owe, and not before. */
@@ -58,14 +58,14 @@ export class Outbox implements Flushable, CursorOwner {
 
   /** Bytes that wait for the write in flight. */
   get lagBytes(): number {
-    let sum = this.#ownBytes;
+    let sum = this.#own.bytes;
     for (const cursor of this.#cursors) sum += cursor.lagBytes;
     return sum;
   }
 
   /** Those of them that wait for this connection alone, and not in a log that others read too. */
   get privateBytes(): number {
-    let sum = this.#ownBytes;
+    let sum = this.#own.bytes;
     for (const cursor of this.#cursors) sum += cursor.privateBytes;
     return sum;
   }
@@ -83,7 +83,6 @@ export class Outbox implements Flushable, CursorOwner {
   send(frame: Uint8Array): void {
     if (this.#ended || this.#closing) return;
     this.#own.push(frame);
-    this.#ownBytes += frame.length;
     this.wakeLater();
   }
 
@@ -116,7 +115,7 @@ export class Outbox implements Flushable, CursorOwner {
     for (const cursor of this.#cursors) cursor.abandon();
     this.#cursors = [];
     this.#begun = null;
-    this.#own = [];
+    this.#own.clear();
   }
 
   /** See {@link CursorOwner}. Called for every reader of a room in every turn: it has to be cheap. */
@@ -184,13 +183,12 @@ export class Outbox implements Flushable, CursorOwner {
   /** @param room as for {@link Cursor.next} */
   #take(room: number): Uint8Array | null {
     if (this.#begun?.midFrame === true) return this.#from(this.#begun, room);
-    const own = this.#own[0];
-    if (own !== undefined) return this.#takeOwn(own, room);
+    if (this.#own.bytes > 0) return this.#own.shift(mostOf(room));
     const last = this.#lastWords;
     if (last === null) return this.#closing ? null : this.#takeDue(room);
     // With nothing before it in this write, nothing is left that did not fit.
     const due = this.#drains ? this.#takeDue(room) : null;
-    if (due !== null || (room < MAX_WRITE_BYTES && (this.#drains || last.length > room))) {
+    if (due !== null || (this.#drains && room < MAX_WRITE_BYTES) || last.length > mostOf(room)) {
       return due;
     }
     this.#lastWords = null;
@@ -214,12 +212,5 @@ export class Outbox implements Flushable, CursorOwner {
     const bytes = cursor.next(room);
     this.#begun = bytes !== null && cursor.midFrame ? cursor : null;
     return bytes;
-  }
-
-  #takeOwn(own: Uint8Array, room: number): Uint8Array | null {
-    if (own.length > room && room < MAX_WRITE_BYTES) return null;
-    this.#own.shift();
-    this.#ownBytes -= own.length;
-    return own;
   }
 }

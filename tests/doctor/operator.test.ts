@@ -245,6 +245,9 @@ Deno.test("more connections than the memory holds are found, with a number that 
     const fitting = Number(/--max-connections (\d+)/.exec(memory?.remedy ?? "")?.[1]);
     const again = await look(certs, { limits: { ...LIMITS, maxConnections: fitting } });
     assert.equal(again.find(({ check }) => check === "memory")?.verdict, "ok");
+    const greedy = await look(certs, { limits: { ...LIMITS, maxHeldBytes: 2 ** 40 } });
+    const held = greedy.find(({ check }) => check === "memory");
+    assert.match(held?.remedy ?? "", /^give a smaller --max-held-bytes, or/);
   });
 });
 

@@ -191,6 +191,22 @@ Deno.test("who is dropped keeps the rest of a frame that was begun, and nothing 
   }
 });
 
+Deno.test("hundreds of thousands of one's own small frames leave in order, in full writes", async () => {
+  const turn = new Turn();
+  const reader = new Listener(turn);
+  const COUNT = 300_000;
+  for (let i = 0; i < COUNT; i++) reader.outbox.send(frame(i % 251, 13));
+  assert.equal(reader.outbox.lagBytes, COUNT * 13);
+  while (reader.outbox.lagBytes > 0) await settled();
+  await settled();
+  assert.equal(reader.chunks.length, Math.ceil(COUNT / Math.floor(49_152 / 13)));
+  let at = 0;
+  for (const chunk of reader.chunks) {
+    for (let i = 0; i < chunk.length; i += 13, at++) assert.ok(chunk[i + 12] === at % 251);
+  }
+  assert.equal(at, COUNT);
+});
+
 type Act =
   | { readonly do: "append"; readonly by: number; readonly size: number }
   | { readonly do: "push"; readonly to: number; readonly size: number }
