@@ -257,7 +257,7 @@ Deno.test("the launcher for Windows denies the same kinds, and ends its lines as
   assert.equal(text.replaceAll("\r\n", "").includes("\n"), false);
   assert.match(
     text,
-    /if "%~1"=="server" set "STM_KINDS=--v8-flags=--max-semi-space-size=4 --allow-net --allow-env=STM_[A-Z_,]+ --allow-sys=networkInterfaces,systemMemoryInfo /,
+    /if "%~1"=="server" set "STM_KINDS=--v8-flags=--max-semi-space-size=4,--no-concurrent-sweeping --allow-net --allow-env=STM_[A-Z_,]+ --allow-sys=networkInterfaces,systemMemoryInfo /,
   );
   assert.match(text, /--no-prompt .*--deny-run --deny-ffi %STM_KINDS% "%~dp0lib\\stm\.js" %\*/);
 });
