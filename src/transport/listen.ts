@@ -173,8 +173,9 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const strangers = new Set<Stranger>();
   const links = new Set<SocketLink>();
   const count = () => strangers.size + links.size;
+  const isQuiet = () => options.isTalking?.() === false;
   const paced = ({ atOnce, inSilence, restMs }: typeof ARRIVALS, call: (s: Stranger) => void) =>
-    new Paced(call, () => options.isTalking?.() === false ? inSilence : atOnce, restMs);
+    new Paced(call, () => isQuiet() ? inSilence : atOnce, restMs);
   const arrivals = paced(ARRIVALS, (stranger) => stranger.lookAt());
   const greetings = paced(GREETINGS, (stranger) => stranger.greet(identity));
   // One for all of them: what each connection holds for itself is memory that an idle one costs.
@@ -185,7 +186,8 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const ports: StrangerPorts = {
     balancers: () => balancers,
     admit: (remoteAddress) => options.admission?.admit(remoteAddress) ?? null,
-    spoke: (stranger) => greetings.add(stranger),
+    hasToSpeak: () => !isQuiet(),
+    ready: (stranger) => greetings.add(stranger),
     succeeded: (stranger, raw, secured, shown) => {
       strangers.delete(stranger);
       const link = new SocketLink(raw, secured, stranger.remoteAddress, gone);

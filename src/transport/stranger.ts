@@ -3,8 +3,8 @@
  *
  * 1. It is accepted, and nothing is read of it.
  * 2. It is looked at (`lookAt`): a balancer's says whence it comes, and who may not come ends.
- * 3. It says something. Who is silent costs no TLS, and who speaks waits for those who came before.
- * 4. It gets its TLS socket (`greet`), and is a link when the handshake is over.
+ * 3. It says something: who is silent costs no TLS. It need not where nobody would have to make room.
+ * 4. It waits for those who came before, gets its TLS socket (`greet`), and is a link when the handshake is over.
  *
  * What is made for each is paid by every handshake: this object, and one timer for all of them.
  *
@@ -34,8 +34,10 @@ export interface StrangerPorts {
   readonly balancers: () => readonly AddressRange[];
   /** Counts it, if it may come. @returns why it may not; null if it may */
   readonly admit: (remoteAddress: string) => Refusal["code"] | null;
-  /** It said something, and wants to be greeted. */
-  readonly spoke: (stranger: Stranger) => void;
+  /** Whether it is greeted only when it has said something; else at once, which costs less. */
+  readonly hasToSpeak: () => boolean;
+  /** It wants to be greeted. */
+  readonly ready: (stranger: Stranger) => void;
   /** Its handshake is over: from here on the sockets are somebody else's. */
   readonly succeeded: (
     stranger: Stranger,
@@ -59,6 +61,7 @@ export class Stranger implements SocketOwner {
   readonly #ports: StrangerPorts;
   #secured: tls.TLSSocket | null = null;
   #shown: RelayKey | null = null;
+  #hasSpoken = false;
   #settled = false;
 
   /**
@@ -137,21 +140,25 @@ export class Stranger implements SocketOwner {
     const notAdmitted = this.#ports.admit(this.remoteAddress);
     if (notAdmitted !== null) return this.refuse(notAdmitted, "not admitted");
     this.admitted = true;
-    this.#raw.once("data", spoke);
+    if (!this.#ports.hasToSpeak()) return this.#ports.ready(this);
+    // It stays, as what is listened for below does: to take it off costs each connection half a KB.
+    this.#raw.on("data", spoke);
     this.#raw.resume();
   }
 
-  /** Its first bytes are there. */
-  spoke(): void {
-    this.#ports.spoke(this);
+  /** The third step. Its first bytes are there, or are read again by its TLS socket. */
+  spoke(hello: Buffer): void {
+    if (this.#hasSpoken) return;
+    this.#hasSpoken = true;
+    this.#raw.pause();
+    this.#raw.unshift(hello);
+    this.#ports.ready(this);
   }
 }
 
 function spoke(this: net.Socket, hello: Buffer): void {
-  this.pause();
-  this.unshift(hello);
   const stranger = ownerOf(this);
-  if (stranger instanceof Stranger) stranger.spoke();
+  if (stranger instanceof Stranger) stranger.spoke(hello);
 }
 
 function handshakeFailed(this: tls.TLSSocket, error: Error): void {

@@ -236,8 +236,9 @@ function clientHello(): Promise<Uint8Array> {
   });
 }
 
-Deno.test("a silent stranger gets no TLS socket, nor holds up who speaks", async () => {
-  await using relay = await TestRelay.start({ handshakeTimeoutMs: 20_000 });
+/** How many TLS sockets are made where twenty are silent and then one speaks. */
+async function socketsMade(isTalking: () => boolean): Promise<number> {
+  await using relay = await TestRelay.start({ handshakeTimeoutMs: 20_000, isTalking });
   const { TLSSocket } = tls;
   let made = 0;
   tls.TLSSocket = class extends TLSSocket {
@@ -253,12 +254,20 @@ Deno.test("a silent stranger gets no TLS socket, nor holds up who speaks", async
     const spoke = await dial(relay.address);
     await relay.links.next();
     assert.equal(relay.listener.connections(), 21);
-    assert.equal(made, 1);
     spoke.destroy();
     for (const { socket } of silent) socket.destroy();
+    return made;
   } finally {
     tls.TLSSocket = TLSSocket;
   }
+}
+
+Deno.test("a silent stranger gets no TLS socket, nor holds up who speaks", async () => {
+  assert.equal(await socketsMade(() => true), 1);
+});
+
+Deno.test("while nobody talks, who comes gets its TLS socket at once", async () => {
+  assert.equal(await socketsMade(() => false), 21);
 });
 
 /** How many of 100 who come in the same moment are looked at in one turn of the loop, at most. */

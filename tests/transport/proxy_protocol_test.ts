@@ -130,8 +130,13 @@ const LOOPBACK = parseRange("127.0.0.1");
 assert.ok(LOOPBACK !== null);
 const balancers = [LOOPBACK];
 
-for (const how of ["joined", "bytewise"] as const) {
-  Deno.test(`a balancer's client is known, limited and banned by its own address (header ${how})`, async () => {
+const WAYS = [["joined", true], ["joined", false], ["bytewise", true], [
+  "bytewise",
+  false,
+]] as const;
+for (const [how, talking] of WAYS) {
+  const way = `header ${how}, ${talking ? "others talking" : "quiet"}`;
+  Deno.test(`a balancer's client is known, limited and banned by its own address (${way})`, async () => {
     const asked: string[] = [];
     const gone: string[] = [];
     const admission = {
@@ -141,7 +146,7 @@ for (const how of ["joined", "bytewise"] as const) {
       },
       gone: (address: string) => void gone.push(address),
     };
-    await using relay = await TestRelay.start({ balancers, admission });
+    await using relay = await TestRelay.start({ balancers, admission, isTalking: () => talking });
     const { pin } = relay.key;
     const [v4, v6] = [header("21", "11", V4), header("21", "21", V6)];
     await using one = await balancer(relay.listener.port, v4, how);
