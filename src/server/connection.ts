@@ -81,8 +81,11 @@ export class Connection implements FrameTaker, LinkHandlers, OutboxOwner {
   readonly outbox: Outbox;
   /** Its reading side. */
   readonly intake: Intake;
-  /** By the hex of the room id; those of rooms that it has left stay until they are drained. */
-  readonly cursors: Map<string, Cursor> = new Map();
+  /**
+   * By the hex of the room id; those of rooms that it has left stay until they are drained. Null
+   * before the first.
+   */
+  cursors: Map<string, Cursor> | null = null;
   /** When it was accepted. */
   readonly openedMs: number;
   /** When something last came from it. */
@@ -154,13 +157,15 @@ export class Connection implements FrameTaker, LinkHandlers, OutboxOwner {
 
   /** PROTOCOL §2: a connection that is nowhere more than a knocker is a guest. */
   get frameLimit(): number {
-    // Asked for each frame: an iterator is made only where there is something to go through.
-    if (this.gate.seats.size > 0 && this.#isSeated) return this.#ports.maxFrameBytes;
+    if (this.#isSeated) return this.#ports.maxFrameBytes;
     return Math.min(MAX_GUEST_FRAME_BYTES, this.#ports.maxFrameBytes);
   }
 
   get #isSeated(): boolean {
-    for (const seat of this.gate.seats.values()) {
+    const { seats } = this.gate;
+    // Asked for each frame: an iterator is made only where there is something to go through.
+    if (seats === null || seats.size === 0) return false;
+    for (const seat of seats.values()) {
       if (seat.role !== "knocker") return true;
     }
     return false;
@@ -267,8 +272,9 @@ export class Connection implements FrameTaker, LinkHandlers, OutboxOwner {
   }
 
   get #owns(): boolean {
-    if (this.gate.seats.size === 0) return false;
-    for (const seat of this.gate.seats.values()) {
+    const { seats } = this.gate;
+    if (seats === null || seats.size === 0) return false;
+    for (const seat of seats.values()) {
       if (seat.role === "owner") return true;
     }
     return false;

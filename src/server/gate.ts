@@ -111,7 +111,7 @@ class Step {
       relayKey,
       started: false,
       authorized: !this.ports.needsLogin,
-      seats: new Map(),
+      seats: null,
       barredFrom: null,
       entries: fullBucket(ENTRY_RATE, this.now.ms),
       tickets: null,
@@ -120,7 +120,7 @@ class Step {
 
   closed(connection: GateConnection): void {
     this.state.connections.delete(connection.id);
-    for (const seat of [...connection.seats.values()]) this.#vacate(seat, "closed", false);
+    for (const seat of [...connection.seats?.values() ?? []]) this.#vacate(seat, "closed", false);
   }
 
   message(connection: GateConnection, message: RelayMessage): void {
@@ -150,7 +150,7 @@ class Step {
       case "enter":
         return this.#enter(connection, message);
       case "leave": {
-        const seat = connection.seats.get(toHex(message.room));
+        const seat = connection.seats?.get(toHex(message.room));
         if (seat !== undefined) this.#vacate(seat, "left", false);
         return;
       }
@@ -192,7 +192,7 @@ class Step {
   #enter(connection: GateConnection, enter: Enter): void {
     const hex = toHex(enter.room);
     const room = this.state.rooms.get(hex);
-    const seat = connection.seats.get(hex);
+    const seat = connection.seats?.get(hex);
     const limited = this.#mayTry(connection, seat, room, enter);
     const judged = limited ?? judgeEnter(this.ports, connection, room, enter, this.now);
     const full = judged.ok ? this.#isFull(connection, seat, room, judged) : null;
@@ -239,7 +239,7 @@ class Step {
     judged: Judgement & { ok: true },
   ): Refusal | null {
     const { limits } = this.ports;
-    if (seat === undefined && connection.seats.size >= limits.maxRoomsPerConnection) {
+    if (seat === undefined && (connection.seats?.size ?? 0) >= limits.maxRoomsPerConnection) {
       return refusal("too-many-rooms", `a connection may be in ${limits.maxRoomsPerConnection}`);
     }
     if (room === undefined) {
@@ -276,7 +276,7 @@ class Step {
     };
     room.seats.set(seat.handleHex, seat);
     room.knockers++;
-    connection.seats.set(room.hex, seat);
+    (connection.seats ??= new Map()).set(room.hex, seat);
     this.effects.push({ do: "seat", seat });
     return seat;
   }
@@ -356,7 +356,7 @@ class Step {
     const { room } = seat;
     const gone: RelayMessage = { kind: "gone", room: room.id, handle: handleOf(seat), reason };
     room.seats.delete(seat.handleHex);
-    seat.connection.seats.delete(room.hex);
+    seat.connection.seats?.delete(room.hex);
     if (seat.role === "knocker") {
       room.knockers--;
       if (tellIt) this.effects.push({ do: "tell", to: seat, message: gone });
@@ -388,7 +388,7 @@ class Step {
     message: Evict | SetMin | Admit,
     act: (owner: Seat) => void,
   ): void {
-    const seat = connection.seats.get(toHex(message.room));
+    const seat = connection.seats?.get(toHex(message.room));
     if (seat === undefined) {
       this.#refuse(connection, message.room, refusal("not-in-room", "not in this room"));
     } else if (seat.role !== "owner") {
@@ -461,7 +461,7 @@ class Step {
       return this.#close(connection, "malformed", "RENEW brings no ticket");
     }
     const refuse = (no: Refusal) => this.#refuse(connection, ticket.room, no);
-    const seat = connection.seats.get(toHex(ticket.room));
+    const seat = connection.seats?.get(toHex(ticket.room));
     if (seat === undefined) return refuse(refusal("not-in-room", "not in this room"));
     if (seat.role !== "member") return refuse(refusal("not-allowed", "only a member has a ticket"));
     if (toHex(ticket.gateKey) !== seat.gateKey) {

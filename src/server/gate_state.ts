@@ -120,8 +120,8 @@ export interface GateConnection {
   started: boolean;
   /** Whether it may enter rooms: at once, or after its login. */
   authorized: boolean;
-  /** Where it is, by the hex of the room id. */
-  readonly seats: Map<string, Seat>;
+  /** Where it is, by the hex of the room id; null before it was anywhere. */
+  seats: Map<string, Seat> | null;
   /** Rooms out of which it was barred as a knocker; null while there are none. */
   barredFrom: WeakSet<GateRoom> | null;
   /** How often it may still enter. */

@@ -32,7 +32,7 @@ function senderOf(
   room: string,
   from: string,
 ): Refusal | { readonly ok: true; readonly seat: Seat } {
-  const seat = connection.seats.get(room);
+  const seat = connection.seats?.get(room);
   if (seat === undefined) return refusal("not-in-room", "not in this room");
   if (seat.handleHex !== from) return refusal("not-allowed", "`from` is not your handle");
   return { ok: true, seat };

@@ -4,13 +4,7 @@
  *
  * @module
  */
-import {
-  type AddressRange,
-  type Ip,
-  ipOf,
-  isIn,
-  neighbourhood,
-} from "../transport/address_range.ts";
+import { type AddressRange, ipOf, isIn, neighbourhoodOf } from "../transport/address_range.ts";
 import type { Admission, NotAdmitted } from "../transport/listen.ts";
 import { type Allowance, Allowances, sourceRates } from "./allowance.ts";
 import type { RelayLimits } from "./relay_limits.ts";
@@ -76,11 +70,11 @@ export class Guard implements Admission {
    */
   admit(remoteAddress: string): NotAdmitted | null {
     if (this.isBanned(remoteAddress)) return "banned";
-    const ip = ipOf(remoteAddress);
-    if (ip === null) return null;
+    const source = sourceName(remoteAddress);
+    if (source === null) return null;
     const nowMs = this.#monotonicMs();
-    const allowance = this.#allowances.of(sourceName(ip), nowMs);
-    if (!this.#isExempt(ip)) return allowance.arrive(nowMs);
+    const allowance = this.#allowances.of(source, nowMs);
+    if (!this.#isExempt(remoteAddress)) return allowance.arrive(nowMs);
     // Counted all the same: it may be exempt no longer when it goes.
     allowance.open++;
     return null;
@@ -88,15 +82,14 @@ export class Guard implements Admission {
 
   /** A connection that was admitted has ended. */
   gone(remoteAddress: string): void {
-    const ip = ipOf(remoteAddress);
-    if (ip !== null) this.#allowances.of(sourceName(ip), this.#monotonicMs()).open--;
+    const source = sourceName(remoteAddress);
+    if (source !== null) this.#allowances.of(source, this.#monotonicMs()).open--;
   }
 
   /** Whether a ban is in force for it now. */
   isBanned(remoteAddress: string): boolean {
     const { ranges } = this.#bans;
-    if (ranges.length === 0) return false;
-    const ip = ipOf(remoteAddress);
+    const ip = ranges.length === 0 ? null : ipOf(remoteAddress);
     if (ip === null) return false;
     const now = this.#wallMs();
     return ranges.some(({ range, untilMs }) => untilMs > now && isIn(ip, range));
@@ -109,8 +102,7 @@ export class Guard implements Admission {
 
   /** What names its address to every limit; null if it is exempt, or no address of the internet. */
   sourceOf(remoteAddress: string): string | null {
-    const ip = ipOf(remoteAddress);
-    return ip === null || this.#isExempt(ip) ? null : sourceName(ip);
+    return this.#isExempt(remoteAddress) ? null : sourceName(remoteAddress);
   }
 
   /** The buckets of its address; null if it is exempt, or no address of the internet. */
@@ -124,12 +116,14 @@ export class Guard implements Admission {
     return this.#allowances.of(`account ${name}`, this.#monotonicMs());
   }
 
-  #isExempt(ip: Ip): boolean {
-    return this.#exempt.some((range) => isIn(ip, range));
+  #isExempt(remoteAddress: string): boolean {
+    const ip = this.#exempt.length === 0 ? null : ipOf(remoteAddress);
+    return ip !== null && this.#exempt.some((range) => isIn(ip, range));
   }
 }
 
-/** What one source of addresses is called, exempt or not. */
-function sourceName(ip: Ip): string {
-  return `address ${neighbourhood(ip)}`;
+/** What one source of addresses is called, exempt or not; null for what is no address of the internet. */
+function sourceName(remoteAddress: string): string | null {
+  const name = neighbourhoodOf(remoteAddress);
+  return name === null ? null : `address ${name}`;
 }

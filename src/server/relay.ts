@@ -521,7 +521,7 @@ export class Relay {
     const from = toHex(body.subarray(OFFSET_FROM, OFFSET_BROADCAST_PAYLOAD));
     const judged = judgeBroadcast(connection.gate, room, from);
     if (!judged.ok) return this.#refuse(connection, body, judged);
-    const cursor = connection.cursors.get(room);
+    const cursor = connection.cursors?.get(room);
     if (cursor === undefined) return;
     const prefix = body.slice(0, OFFSET_BROADCAST_PAYLOAD);
     connection.hot = { seat: judged.seat, cursor, prefix };
@@ -546,7 +546,7 @@ export class Relay {
     const room = toHex(body.subarray(OFFSET_ROOM, OFFSET_FROM));
     const from = toHex(body.subarray(OFFSET_FROM, OFFSET_TO));
     const to = body.subarray(OFFSET_TO, OFFSET_DIRECT_PAYLOAD);
-    if (connection.sources.length > 0 && connection.gate.seats.get(room)?.role === "knocker") {
+    if (connection.sources.length > 0 && connection.gate.seats?.get(room)?.role === "knocker") {
       const nowMs = this.#ports.nowMs();
       if (!connection.sources.every((source) => source.knock(nowMs))) {
         return this.#refuse(connection, body, refusal("rate-limited", "too many knocks"));
@@ -674,7 +674,8 @@ export class Relay {
     const { hex } = seat.room;
     let log = this.#logs.get(hex);
     if (log === undefined) this.#logs.set(hex, log = new RoomLog(this.#turn));
-    connection.cursors.set(hex, connection.outbox.attach(log, connection.cursors.get(hex)));
+    const cursors = connection.cursors ??= new Map();
+    cursors.set(hex, connection.outbox.attach(log, cursors.get(hex)));
     connection.roomlessMs = null;
   }
 
@@ -685,11 +686,11 @@ export class Relay {
     cursor.stopReading();
     cursor.retired = true;
     if (connection.hot?.seat === seat) connection.hot = null;
-    if (connection.gate.seats.size === 0) connection.roomlessMs = now.ms;
+    if (connection.gate.seats?.size === 0) connection.roomlessMs = now.ms;
   }
 
   #cursorOf(seat: Seat): Cursor | undefined {
-    return this.#connections.get(seat.connection.id)?.cursors.get(seat.room.hex);
+    return this.#connections.get(seat.connection.id)?.cursors?.get(seat.room.hex);
   }
 
   #tell(seat: Seat, message: RelayMessage): void {
@@ -770,14 +771,15 @@ export class Relay {
       connection.pinged = true;
       connection.outbox.send(frameRelayMessage({ kind: "ping", token: Math.floor(nowMs) }));
     }
-    if (connection.cursors.size > gate.seats.size) this.#sweep(connection);
+    const { cursors } = connection;
+    if (cursors !== null && cursors.size > (gate.seats?.size ?? 0)) sweep(cursors);
   }
+}
 
-  /** Lets go of rooms that the connection has left and read to the end. */
-  #sweep(connection: Connection): void {
-    for (const [hex, cursor] of connection.cursors) {
-      if (cursor.retired && cursor.drained) connection.cursors.delete(hex);
-    }
+/** Lets go of rooms that a connection has left and read to the end. */
+function sweep(cursors: Map<string, Cursor>): void {
+  for (const [hex, cursor] of cursors) {
+    if (cursor.retired && cursor.drained) cursors.delete(hex);
   }
 }
 

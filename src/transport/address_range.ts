@@ -30,7 +30,6 @@ const V6_NEIGHBOUR_BITS = 56;
 
 /** Reads an address; null if it is none. Brackets and the zone of a link-local one are left out. */
 export function parseIp(text: string): Ip | null {
-  // Asked for each connection that comes and goes, most of them by IPv4.
   const v4 = parseV4(text);
   if (v4 >= 0) return mapped(v4);
   const bare = text.replace(/^\[(.*)\]$/, "$1").replace(/%[\w.]+$/, "");
@@ -149,10 +148,15 @@ export function formatRange({ first, bits }: AddressRange): string {
 }
 
 /**
- * What stands for an address in limits: of IPv6 the first 56 bits, since one machine may have 2^64
- * addresses and one customer 2^72.
+ * What stands in limits for the address in `host:port` or `[host]:port`: of IPv6 the first 56 bits,
+ * since one machine may have 2^64 addresses and one customer 2^72. Null if there is none.
  */
-export function neighbourhood(ip: Ip): string {
+export function neighbourhoodOf(hostPort: string): string | null {
+  const host = hostOf(hostPort);
+  // Asked for each connection that comes and goes, most of them by IPv4, which has one form.
+  if (parseV4(host) >= 0) return host;
+  const ip = parseIp(host);
+  if (ip === null) return null;
   return isV4(ip) ? formatIp(ip) : formatRange({
     first: cleared(ip, V6_NEIGHBOUR_BITS),
     bits: V6_NEIGHBOUR_BITS,
@@ -161,7 +165,11 @@ export function neighbourhood(ip: Ip): string {
 
 /** The address in `host:port` or `[host]:port`; null if there is none. */
 export function ipOf(hostPort: string): Ip | null {
-  return parseIp(hostPort.slice(0, Math.max(0, hostPort.lastIndexOf(":"))));
+  return parseIp(hostOf(hostPort));
+}
+
+function hostOf(hostPort: string): string {
+  return hostPort.slice(0, Math.max(0, hostPort.lastIndexOf(":")));
 }
 
 function isV4(ip: Ip): boolean {

@@ -6,7 +6,7 @@ import {
   formatRange,
   ipOf,
   isIn,
-  neighbourhood,
+  neighbourhoodOf,
   parseIp,
   parseRange,
 } from "../../src/transport/address_range.ts";
@@ -84,16 +84,15 @@ Deno.test("what is printed is read as the same", () => {
 });
 
 Deno.test("limits take all addresses of one IPv6 customer for one, and every IPv4 address by itself", () => {
-  assert.equal(
-    neighbourhood(one("2001:db8:1:23ff::1")),
-    neighbourhood(one("2001:db8:1:2300:9::9")),
-  );
-  assert.notEqual(
-    neighbourhood(one("2001:db8:1:2300::1")),
-    neighbourhood(one("2001:db8:1:2400::1")),
-  );
-  assert.notEqual(neighbourhood(one("203.0.113.7")), neighbourhood(one("203.0.113.8")));
-  assert.equal(neighbourhood(one("::ffff:203.0.113.7")), neighbourhood(one("203.0.113.7")));
+  const named = (address: string) => neighbourhoodOf(`${address}:5000`);
+  assert.equal(named("[2001:db8:1:23ff::1]"), named("[2001:db8:1:2300:9::9]"));
+  assert.notEqual(named("[2001:db8:1:2300::1]"), named("[2001:db8:1:2400::1]"));
+  assert.notEqual(named("203.0.113.7"), named("203.0.113.8"));
+  assert.equal(named("203.0.113.7"), "203.0.113.7");
+  assert.equal(named("[::ffff:203.0.113.7]"), named("203.0.113.7"));
+  assert.equal(named("[::ffff:cb00:7107]"), named("203.0.113.7"));
+  assert.equal(named("unknown"), null);
+  assert.equal(neighbourhoodOf(""), null);
 });
 
 Deno.test("ipOf() finds the address in front of a port", () => {
