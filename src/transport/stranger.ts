@@ -4,7 +4,8 @@
  * 1. It is accepted, and nothing is read of it.
  * 2. It is looked at (`lookAt`): a balancer's says whence it comes, and who may not come ends.
  * 3. It says something: who is silent costs no TLS. It need not where nobody would have to make room.
- * 4. It waits for those who came before, gets its TLS socket (`greet`), and is a link when the handshake is over.
+ * 4. It waits for those who came before, gets its TLS socket (`greet`), and is a link when the
+ *    handshake is over.
  *
  * What is made for each is paid by every handshake: this object, and one timer for all of them.
  *
