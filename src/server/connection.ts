@@ -157,16 +157,16 @@ export class Connection implements FrameTaker, LinkHandlers, OutboxOwner {
 
   /** PROTOCOL §2: a connection that is nowhere more than a knocker is a guest. */
   get frameLimit(): number {
-    if (this.#isSeated) return this.#ports.maxFrameBytes;
+    if (this.#sits(isNoKnocker)) return this.#ports.maxFrameBytes;
     return Math.min(MAX_GUEST_FRAME_BYTES, this.#ports.maxFrameBytes);
   }
 
-  get #isSeated(): boolean {
+  #sits(as: (seat: Seat) => boolean): boolean {
     const { seats } = this.gate;
     // Asked for each frame: an iterator is made only where there is something to go through.
     if (seats === null || seats.size === 0) return false;
     for (const seat of seats.values()) {
-      if (seat.role !== "knocker") return true;
+      if (as(seat)) return true;
     }
     return false;
   }
@@ -272,11 +272,14 @@ export class Connection implements FrameTaker, LinkHandlers, OutboxOwner {
   }
 
   get #owns(): boolean {
-    const { seats } = this.gate;
-    if (seats === null || seats.size === 0) return false;
-    for (const seat of seats.values()) {
-      if (seat.role === "owner") return true;
-    }
-    return false;
+    return this.#sits(isOwner);
   }
+}
+
+function isNoKnocker({ role }: Seat): boolean {
+  return role !== "knocker";
+}
+
+function isOwner({ role }: Seat): boolean {
+  return role === "owner";
 }
