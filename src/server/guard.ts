@@ -4,7 +4,13 @@
  *
  * @module
  */
-import { type AddressRange, ipOf, isIn, neighbourhoodOf } from "../transport/address_range.ts";
+import {
+  type AddressRange,
+  ipOf,
+  isIn,
+  isInAny,
+  neighbourhoodOf,
+} from "../transport/address_range.ts";
 import type { Admission, NotAdmitted } from "../transport/listen.ts";
 import { type Allowance, Allowances, sourceRates } from "./allowance.ts";
 import type { RelayLimits } from "./relay_limits.ts";
@@ -117,8 +123,7 @@ export class Guard implements Admission {
   }
 
   #isExempt(remoteAddress: string): boolean {
-    const ip = this.#exempt.length === 0 ? null : ipOf(remoteAddress);
-    return ip !== null && this.#exempt.some((range) => isIn(ip, range));
+    return isInAny(remoteAddress, this.#exempt);
   }
 }
 

@@ -122,6 +122,12 @@ export function isIn(ip: Ip, { first, bits }: AddressRange): boolean {
   return rest === 0 || (((ip[whole] ?? 0) ^ (first[whole] ?? 0)) & (0xff00 >> rest) & 0xff) === 0;
 }
 
+/** Whether the address in `host:port` or `[host]:port`, if there is one, is in one of the ranges. */
+export function isInAny(hostPort: string, ranges: readonly AddressRange[]): boolean {
+  const ip = ranges.length === 0 ? null : ipOf(hostPort);
+  return ip !== null && ranges.some((range) => isIn(ip, range));
+}
+
 /** An address as people write it (RFC 5952). */
 export function formatIp(ip: Ip): string {
   if (isV4(ip)) return ip.subarray(12).join(".");

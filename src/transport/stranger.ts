@@ -15,7 +15,7 @@
 import type { Buffer } from "node:buffer";
 import type net from "node:net";
 import tls from "node:tls";
-import { type AddressRange, ipOf, isIn } from "./address_range.ts";
+import { type AddressRange, isInAny } from "./address_range.ts";
 import type { Refusal } from "./listen.ts";
 import type { RelayKey } from "../wire/ids.ts";
 import { MAX_PROXY_HEADER_BYTES, readProxyHeader } from "./proxy_protocol.ts";
@@ -79,9 +79,7 @@ export class Stranger implements SocketOwner {
   lookAt(): void {
     if (this.#raw.destroyed) return;
     this.remoteAddress = addressOf(this.#raw);
-    const balancers = this.#ports.balancers();
-    const ip = balancers.length === 0 ? null : ipOf(this.remoteAddress);
-    if (ip === null || !balancers.some((range) => isIn(ip, range))) return this.#admit();
+    if (!isInAny(this.remoteAddress, this.#ports.balancers())) return this.#admit();
     readHeader(this.#raw, (why) => this.refuse("proxy-header", why), (source) => {
       if (source !== null) this.remoteAddress = formatAddress(source.host, source.port);
       this.#admit();

@@ -6,6 +6,7 @@ import {
   formatRange,
   ipOf,
   isIn,
+  isInAny,
   neighbourhoodOf,
   parseIp,
   parseRange,
@@ -93,6 +94,15 @@ Deno.test("limits take all addresses of one IPv6 customer for one, and every IPv
   assert.equal(named("[::ffff:cb00:7107]"), named("203.0.113.7"));
   assert.equal(named("unknown"), null);
   assert.equal(neighbourhoodOf(""), null);
+});
+
+Deno.test("isInAny() looks through all ranges, and finds nothing that is no address in any", () => {
+  const ranges = [range("198.51.100.0/24"), range("2001:db8::/32")];
+  assert.equal(isInAny("198.51.100.7:5000", ranges), true);
+  assert.equal(isInAny("[2001:db8:9::1]:5000", ranges), true);
+  assert.equal(isInAny("203.0.113.7:5000", ranges), false);
+  assert.equal(isInAny("203.0.113.7:5000", []), false);
+  assert.equal(isInAny("unknown:0", [range("0.0.0.0/0"), range("::/0")]), false);
 });
 
 Deno.test("ipOf() finds the address in front of a port", () => {

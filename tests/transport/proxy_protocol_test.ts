@@ -130,11 +130,10 @@ const LOOPBACK = parseRange("127.0.0.1");
 assert.ok(LOOPBACK !== null);
 const balancers = [LOOPBACK];
 
-const WAYS = [["joined", true], ["joined", false], ["bytewise", true], [
-  "bytewise",
-  false,
-]] as const;
-for (const [how, talking] of WAYS) {
+const WAYS = (["joined", "bytewise"] as const).flatMap((how) =>
+  [true, false].map((talking) => ({ how, talking }))
+);
+for (const { how, talking } of WAYS) {
   const way = `header ${how}, ${talking ? "others talking" : "quiet"}`;
   Deno.test(`a balancer's client is known, limited and banned by its own address (${way})`, async () => {
     const asked: string[] = [];
