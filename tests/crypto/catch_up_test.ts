@@ -23,7 +23,7 @@ async function catchesUp(story: Story, cyd: Person): Promise<Taken["kind"][]> {
   const opened = story.admin.open(cyd.keys.catchUp());
   assert.ok(opened.kind === "sealed" && opened.message.kind === "catch-up");
   const kinds: Taken["kind"][] = [];
-  for (const payload of story.admin.catchUp(opened.message.content, Date.now())) {
+  for (const payload of story.admin.catchUp(opened.message.content, story.nowMs)) {
     const taken = await story.takes(cyd, payload);
     kinds.push(taken.kind);
     if (taken.kind === "repair") await story.takes(cyd, mended(taken));

@@ -482,7 +482,7 @@ function kemUpdate(
   const body = encode(KEM_UPDATE_BODY, value);
   const by = over.by ?? ada.session.signing;
   const signed = signature(sign(by.privateKey, "kem", body));
-  return story.admin.takeKemUpdate(signedOf(KEM_UPDATE_BODY, value, signed), Date.now())
+  return story.admin.takeKemUpdate(signedOf(KEM_UPDATE_BODY, value, signed), story.nowMs)
     ? ACCEPTED
     : "ignored";
 }

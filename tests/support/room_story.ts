@@ -251,7 +251,7 @@ export class Story {
         return { kind: "bundle", value };
       }
       case "kem-update":
-        return { kind: "kem-update", value: this.admin.takeKemUpdate(message.content, Date.now()) };
+        return { kind: "kem-update", value: this.admin.takeKemUpdate(message.content, this.nowMs) };
       case "unknown":
         return { kind: "unknown" };
       default:
