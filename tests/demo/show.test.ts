@@ -47,7 +47,7 @@ Deno.test("the demo reads the same with colours and without", () => {
   const plain = shown("none", 80, play);
   const coloured = shown("256", 80, play);
   assert.notEqual(coloured, plain);
-  // deno-lint-ignore no-control-regex
+  // deno-lint-ignore no-control-regex -- the sequences that set colours
   assert.equal(coloured.replaceAll(/\x1b\[[\d;]*m/g, ""), plain);
 });
 

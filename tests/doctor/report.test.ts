@@ -59,7 +59,7 @@ Deno.test("what a relay or a file says cannot steer the terminal, in either form
   const nasty = "\x1b[2J\u202e\r\nok    pin            all is well";
   for (const ui of ["line", "json"] as const) {
     const { text } = await told([fail("protocol", nasty, nasty)], ui);
-    // deno-lint-ignore no-control-regex
+    // deno-lint-ignore no-control-regex -- that is what must not be there
     assert.doesNotMatch(text, /[\x00-\x09\x0b-\x1f\u202e]/, ui);
     assert.equal(text.split("\n").filter((line) => line.startsWith("ok ")).length, 0, ui);
   }
